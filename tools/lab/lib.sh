@@ -1,0 +1,22 @@
+# Shared by the lab's scripts: where things are, how they talk, how they lock. Sourced, not run.
+
+lab_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+checkout=$(cd "$lab_dir/../.." && pwd -P)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/oxtcp
+kernels=$cache/kernels
+
+say() { printf 'lab: %s\n' "$*" >&2; }
+die() { printf 'lab: error: %s\n' "$*" >&2; exit 1; }
+
+# The name of the root changes when anything that decides its contents changes.
+root_key() { cat "$lab_dir/setup" "$lab_dir/root-packages" | sha256sum | cut -c1-12; }
+root_path() { echo "$cache/root-$(root_key)"; }
+
+# with_lock FILE SECONDS WHAT: waits for the lock on descriptor 9, which lives until the script ends.
+with_lock() {
+    mkdir -p "$(dirname "$1")"
+    exec 9>"$1"
+    flock -n 9 && return
+    say "waiting for another $3"
+    flock -w "$2" 9 || die "another $3 still runs after $2 s ($1)"
+}
