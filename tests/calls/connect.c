@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0
+/* connect: blocking and not, refused, repeated, to itself. */
+#define _GNU_SOURCE
+#include "harness.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+static int peer_listener(struct sockaddr_in *address)
+{
+	return listener_of(peer_family(), 8, address);
+}
+
+static void blocking(void)
+{
+	struct sockaddr_in address;
+	int server = peer_listener(&address);
+	int fd = make_socket(0);
+
+	OK(connect_to(fd, &address));
+	EQ(tcp_state(fd), STATE_ESTABLISHED);
+	EQ(remote_of(fd).sin_port, address.sin_port);
+	EQ(ntohl(local_of(fd).sin_addr.s_addr), INADDR_LOOPBACK);
+	CHECK(local_of(fd).sin_port != 0);
+	accept_one(server);
+}
+
+static void non_blocking(void)
+{
+	struct sockaddr_in address;
+	int server = peer_listener(&address);
+	int fd = make_socket(SOCK_NONBLOCK);
+
+	FAILS(connect_to(fd, &address), EINPROGRESS);
+	EQ_BITS(poll_for(fd, POLL_ALL, 2000), POLLOUT | POLLWRNORM);
+	EQ(take_error(fd), 0);
+	/* Success is told once, and then that it was told. */
+	OK(connect_to(fd, &address));
+	FAILS(connect_to(fd, &address), EISCONN);
+	accept_one(server);
+}
+
+static void connected(void)
+{
+	struct pair pair = make_pair();
+	struct sockaddr_in address = loopback(1);
+
+	FAILS(connect_to(pair.fd, &address), EISCONN);
+	FAILS(connect_to(pair.peer, &address), EISCONN);
+}
+
+static void refused(void)
+{
+	struct sockaddr_in address = loopback(unused_port());
+	int fd = make_socket(0);
+	char byte;
+
+	FAILS(connect_to(fd, &address), ECONNREFUSED);
+	EQ(take_error(fd), 0);
+	FAILS(recv(fd, &byte, 1, 0), ENOTCONN);
+	EQ(tcp_state(fd), STATE_CLOSE);
+}
+
+/* The port belongs to the peer's family, but nobody listens. */
+static void refused_by_bound(void)
+{
+	int holder = bound(peer_family(), 0);
+	struct sockaddr_in address = local_of(holder);
+
+	FAILS(connect_to(make_socket(0), &address), ECONNREFUSED);
+}
+
+static void refused_non_blocking(void)
+{
+	struct sockaddr_in address = loopback(unused_port());
+	int fd = make_socket(SOCK_NONBLOCK);
+	char byte;
+
+	FAILS(connect_to(fd, &address), EINPROGRESS);
+	EQ_BITS(poll_for(fd, POLLOUT, 2000), POLLOUT | POLLERR | POLLHUP);
+	EQ_BITS(events_now(fd), POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM |
+		POLLRDHUP | POLLERR | POLLHUP);
+	EQ(take_error(fd), ECONNREFUSED);
+	EQ(take_error(fd), 0);
+	EQ_BITS(events_now(fd), POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM |
+		POLLRDHUP | POLLHUP);
+	EQ(recv(fd, &byte, 1, 0), 0);
+	/* SO_ERROR took the reason away. */
+	FAILS(connect_to(fd, &address), ECONNABORTED);
+	FAILS(connect_to(fd, &address), EINPROGRESS);
+}
+
+static void refused_then_told_by_connect(void)
+{
+	struct sockaddr_in address = loopback(unused_port());
+	int fd = make_socket(SOCK_NONBLOCK);
+
+	FAILS(connect_to(fd, &address), EINPROGRESS);
+	CHECK(poll_for(fd, POLLOUT, 2000) & POLLERR);
+	FAILS(connect_to(fd, &address), ECONNREFUSED);
+	EQ(take_error(fd), 0);
+}
+
+static void refused_then_told_by_recv(void)
+{
+	struct sockaddr_in address = loopback(unused_port());
+	int fd = make_socket(SOCK_NONBLOCK);
+	char byte;
+
+	FAILS(connect_to(fd, &address), EINPROGRESS);
+	CHECK(poll_for(fd, POLLOUT, 2000) & POLLERR);
+	FAILS(recv(fd, &byte, 1, 0), ECONNREFUSED);
+	EQ(recv(fd, &byte, 1, 0), 0);
+}
+
+static void again_after_failure(void)
+{
+	struct sockaddr_in address;
+	struct sockaddr_in closed = loopback(unused_port());
+	int server = peer_listener(&address);
+	int fd = make_socket(0);
+
+	FAILS(connect_to(fd, &closed), ECONNREFUSED);
+	FAILS(connect_to(fd, &closed), ECONNREFUSED);
+	OK(connect_to(fd, &address));
+	send_pattern(fd, 0, 1000);
+	recv_pattern(accept_one(server), 0, 1000);
+}
+
+/* A host that never answers: a dummy device swallows all. */
+static struct sockaddr_in silent_host(void)
+{
+	struct sockaddr_in address = loopback(7);
+
+	own_netns();
+	shell("ip link add silent type dummy && ip addr add 10.9.0.1/24 dev silent && ip link set silent up");
+	address.sin_addr.s_addr = inet_addr("10.9.0.2");
+	return address;
+}
+
+static void under_way(void)
+{
+	struct sockaddr_in address = silent_host();
+	struct sockaddr_in name;
+	socklen_t length = sizeof(name);
+	int fd = make_socket(SOCK_NONBLOCK);
+	char byte;
+
+	FAILS(connect_to(fd, &address), EINPROGRESS);
+	FAILS(connect_to(fd, &address), EALREADY);
+	EQ_BITS(events_now(fd), 0);
+	EQ(tcp_state(fd), STATE_SYN_SENT);
+	FAILS(send(fd, "x", 1, 0), EAGAIN);
+	FAILS(recv(fd, &byte, 1, 0), EAGAIN);
+	FAILS(getpeername(fd, (struct sockaddr *)&name, &length), ENOTCONN);
+	EQ(local_of(fd).sin_addr.s_addr, inet_addr("10.9.0.1"));
+	FAILS(listen(fd, 1), EINVAL);
+	address = local_of(fd);
+	FAILS(bind(fd, (struct sockaddr *)&address, sizeof(address)), EINVAL);
+	EQ(take_error(fd), 0);
+	OK(shutdown(fd, SHUT_RDWR));
+	EQ(tcp_state(fd), STATE_CLOSE);
+	CHECK(events_now(fd) & POLLHUP);
+}
+
+static void closed_under_way(void)
+{
+	struct sockaddr_in address = silent_host();
+
+	for (int i = 0; i < 50; i++) {
+		int fd = make_socket(SOCK_NONBLOCK);
+
+		FAILS(connect_to(fd, &address), EINPROGRESS);
+		OK(close(fd));
+	}
+}
+
+static void send_timeout(void)
+{
+	struct sockaddr_in address = silent_host();
+	struct timeval limit = { .tv_usec = 300000 };
+	int fd = make_socket(0);
+	long long before = now_ms();
+
+	OK(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)));
+	FAILS(connect_to(fd, &address), EINPROGRESS);
+	BETWEEN(now_ms() - before, 250, 3000);
+	FAILS(connect_to(fd, &address), EALREADY);
+}
+
+static void interrupted(void)
+{
+	struct sockaddr_in address = silent_host();
+	int fd = make_socket(0);
+	long long before = now_ms();
+
+	interrupt_after(200, 0);
+	FAILS(connect_to(fd, &address), EINTR);
+	BETWEEN(now_ms() - before, 150, 3000);
+	/* It goes on without us. */
+	EQ(tcp_state(fd), STATE_SYN_SENT);
+}
+
+static void no_route(void)
+{
+	struct sockaddr_in address = loopback(7);
+
+	own_netns();
+	address.sin_addr.s_addr = inet_addr("192.0.2.1");
+	FAILS(connect_to(make_socket(0), &address), ENETUNREACH);
+	FAILS(connect_to(make_socket(SOCK_NONBLOCK), &address), ENETUNREACH);
+	shell("ip route add unreachable 192.0.2.2");
+	shell("ip route add prohibit 192.0.2.3");
+	shell("ip route add blackhole 192.0.2.4");
+	address.sin_addr.s_addr = inet_addr("192.0.2.2");
+	FAILS(connect_to(make_socket(0), &address), EHOSTUNREACH);
+	address.sin_addr.s_addr = inet_addr("192.0.2.3");
+	FAILS(connect_to(make_socket(0), &address), EACCES);
+	address.sin_addr.s_addr = inet_addr("192.0.2.4");
+	FAILS(connect_to(make_socket(0), &address), EINVAL);
+}
+
+static void not_one_host(void)
+{
+	struct sockaddr_in address = silent_host();
+
+	address.sin_addr.s_addr = inet_addr("224.0.0.1");
+	FAILS(connect_to(make_socket(0), &address), ENETUNREACH);
+	address.sin_addr.s_addr = inet_addr("10.9.0.255");
+	FAILS(connect_to(make_socket(0), &address), ENETUNREACH);
+}
+
+static void bad_addresses(void)
+{
+	struct sockaddr_in address = loopback(7);
+	struct sockaddr *any = (struct sockaddr *)&address;
+	int fd = make_socket(0);
+
+	FAILS(connect(fd, any, 0), EINVAL);
+	FAILS(connect(fd, any, 1), EINVAL);
+	FAILS(connect(fd, any, sizeof(address) - 1), EINVAL);
+	FAILS(connect(fd, any, 4096), EINVAL);
+	FAILS(connect(fd, (struct sockaddr *)8, sizeof(address)), EFAULT);
+	address.sin_family = AF_INET6;
+	FAILS(connect_to(fd, &address), EAFNOSUPPORT);
+	address.sin_family = AF_OXTCP;
+	FAILS(connect_to(fd, &address), EAFNOSUPPORT);
+}
+
+static void wildcard_destination(void)
+{
+	struct sockaddr_in address;
+	int server = peer_listener(&address);
+	int fd = make_socket(0);
+
+	address.sin_addr.s_addr = htonl(INADDR_ANY);
+	OK(connect_to(fd, &address));
+	EQ(ntohl(remote_of(fd).sin_addr.s_addr), INADDR_LOOPBACK);
+	accept_one(server);
+}
+
+static void from_bound(void)
+{
+	struct sockaddr_in address;
+	struct sockaddr_in source = loopback(0);
+	int server = peer_listener(&address);
+	int fd = make_socket(0);
+
+	source.sin_addr.s_addr = inet_addr("127.0.0.9");
+	OK(bind(fd, (struct sockaddr *)&source, sizeof(source)));
+	source = local_of(fd);
+	OK(connect_to(fd, &address));
+	EQ(local_of(fd).sin_port, source.sin_port);
+	EQ(local_of(fd).sin_addr.s_addr, source.sin_addr.s_addr);
+	EQ(remote_of(accept_one(server)).sin_addr.s_addr,
+	   source.sin_addr.s_addr);
+}
+
+/* A socket that is its own peer: RFC 9293's simultaneous open. */
+static void to_itself(void)
+{
+	int fd = bound(family(), 0);
+	struct sockaddr_in address = local_of(fd);
+
+	OK(connect_to(fd, &address));
+	EQ(tcp_state(fd), STATE_ESTABLISHED);
+	EQ(remote_of(fd).sin_port, address.sin_port);
+	send_pattern(fd, 0, 5000);
+	recv_pattern(fd, 0, 5000);
+	OK(shutdown(fd, SHUT_WR));
+	expect_end(fd);
+}
+
+/* Both ends of one four-tuple cannot be used again. */
+static void tuple_in_use(void)
+{
+	struct sockaddr_in address;
+	struct sockaddr_in source = loopback(0);
+	int first = make_socket(0);
+	int second = make_socket(0);
+
+	peer_listener(&address);
+	set_option(first, SOL_SOCKET, SO_REUSEADDR, 1);
+	set_option(second, SOL_SOCKET, SO_REUSEADDR, 1);
+	OK(bind(first, (struct sockaddr *)&source, sizeof(source)));
+	source = local_of(first);
+	OK(bind(second, (struct sockaddr *)&source, sizeof(source)));
+	OK(connect_to(first, &address));
+	FAILS(connect_to(second, &address), EADDRNOTAVAIL);
+}
+
+static void ephemeral_ports_differ(void)
+{
+	struct sockaddr_in address;
+	uint16_t ports[8];
+	int steps = 0;
+	int server = peer_listener(&address);
+
+	for (int i = 0; i < 8; i++) {
+		int fd = make_socket(0);
+
+		OK(connect_to(fd, &address));
+		ports[i] = ntohs(local_of(fd).sin_port);
+		BETWEEN(ports[i], 1024, 65535);
+		accept_one(server);
+		for (int j = 0; j < i; j++)
+			CHECK(ports[i] != ports[j]);
+		if (i)
+			steps += ports[i] == ports[i - 1] + 1;
+	}
+	/* Not a plain counter. */
+	CHECK(steps < 7);
+}
+
+static void disconnect(void)
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	struct sockaddr_in address;
+	int server = peer_listener(&address);
+	int fd = make_socket(0);
+	int child;
+	char byte;
+
+	OK(connect_to(fd, &address));
+	child = accept_one(server);
+	OK(connect(fd, &none, sizeof(none)));
+	EQ(tcp_state(fd), STATE_CLOSE);
+	/* Linux resets a connection that is left in this way. */
+	EQ_BITS(events_now(fd), POLLOUT | POLLWRNORM | POLLHUP | POLLERR);
+	EQ(take_error(fd), ECONNRESET);
+	EQ_BITS(events_now(fd), POLLOUT | POLLWRNORM | POLLHUP);
+	FAILS(recv(child, &byte, 1, 0), ECONNRESET);
+	OK(connect_to(fd, &address));
+	child = accept_one(server);
+	send_pattern(fd, 0, 100);
+	recv_pattern(child, 0, 100);
+}
+
+static void connect_when_ready(void *argument)
+{
+	OK(connect_to(make_socket(0), argument));
+	sleep_ms(300);
+}
+
+static void several_at_once(void)
+{
+	struct sockaddr_in address;
+	int server = peer_listener(&address);
+	pid_t children[6];
+
+	for (int i = 0; i < 6; i++)
+		children[i] = start(connect_when_ready, &address);
+	for (int i = 0; i < 6; i++)
+		accept_one(server);
+	for (int i = 0; i < 6; i++)
+		finish(children[i]);
+}
+
+int main(void)
+{
+	static const struct test_case cases[] = {
+		CASE(blocking),			CASE(non_blocking),
+		CASE(connected),		CASE(refused),
+		CASE(refused_by_bound),		CASE(refused_non_blocking),
+		CASE(refused_then_told_by_connect),
+		CASE(refused_then_told_by_recv),
+		CASE(again_after_failure),	CASE(under_way),
+		CASE(closed_under_way),		CASE(send_timeout),
+		CASE(interrupted),		CASE(no_route),
+		CASE(not_one_host),		CASE(bad_addresses),
+		CASE(wildcard_destination),	CASE(from_bound),
+		CASE(to_itself),		CASE(tuple_in_use),
+		CASE(ephemeral_ports_differ),	CASE(disconnect),
+		CASE(several_at_once),
+	};
+
+	return RUN_CASES(cases);
+}

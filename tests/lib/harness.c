@@ -1,0 +1,541 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include "harness.h"
+
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define EXIT_SKIP	4
+#define DEADLINE	30	/* seconds, unless the case says more */
+
+const char *error_name(int error)
+{
+	const char *name = error ? strerrorname_np(error) : "0";
+
+	return name ? name : "unknown";
+}
+
+void fail_at(const char *file, int line, const char *format, ...)
+{
+	va_list arguments;
+
+	printf("# %s:%d: ", file, line);
+	va_start(arguments, format);
+	vprintf(format, arguments);
+	va_end(arguments);
+	printf("\n");
+	fflush(stdout);
+	_exit(1);
+}
+
+void skip(const char *format, ...)
+{
+	va_list arguments;
+
+	printf("# skipped: ");
+	va_start(arguments, format);
+	vprintf(format, arguments);
+	va_end(arguments);
+	printf("\n");
+	fflush(stdout);
+	_exit(EXIT_SKIP);
+}
+
+static void run_alone(const struct test_case *test)
+{
+	setpgid(0, 0);
+	signal(SIGPIPE, SIG_DFL);
+	test->run();
+	fflush(stdout);
+	_exit(0);
+}
+
+static void on_alarm(int signal)
+{
+	(void)signal;
+}
+
+/* The case's exit status; 128 + signal when one ended it, -1 at the deadline. */
+static int run_case(const struct test_case *test)
+{
+	struct sigaction action = { .sa_handler = on_alarm };
+	pid_t child;
+	int status;
+	int result = -1;
+
+	fflush(stdout);
+	child = fork();
+	if (child < 0)
+		return 1;
+	if (child == 0)
+		run_alone(test);
+	setpgid(child, child);
+
+	sigaction(SIGALRM, &action, NULL);
+	alarm(test->deadline ? test->deadline : DEADLINE);
+	if (waitpid(child, &status, 0) == child)
+		result = WIFEXITED(status) ? WEXITSTATUS(status) :
+			 128 + WTERMSIG(status);
+	alarm(0);
+	kill(-child, SIGKILL);
+	if (result == -1)
+		waitpid(child, &status, 0);
+	return result;
+}
+
+int run_cases(const struct test_case *cases, size_t count)
+{
+	size_t failed = 0;
+	size_t skipped = 0;
+
+	printf("KTAP version 1\n1..%zu\n", count);
+	for (size_t i = 0; i < count; i++) {
+		int result = run_case(&cases[i]);
+
+		if (result == -1)
+			printf("# still running at its deadline\n");
+		else if (result > 128)
+			printf("# ended by signal %s\n",
+			       strsignal(result - 128));
+		printf("%s %zu %s%s\n",
+		       result == 0 || result == EXIT_SKIP ? "ok" : "not ok",
+		       i + 1, cases[i].name,
+		       result == EXIT_SKIP ? " # SKIP" : "");
+		skipped += result == EXIT_SKIP;
+		failed += result != 0 && result != EXIT_SKIP;
+	}
+	fflush(stdout);
+	if (failed)
+		return 1;
+	return skipped == count ? EXIT_SKIP : 0;
+}
+
+static const char *setting(const char *name, const char *fallback)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : fallback;
+}
+
+int family(void)
+{
+	const char *name = setting("FAMILY", "inet");
+
+	if (strcmp(name, "inet") == 0)
+		return AF_INET;
+	if (strcmp(name, "oxtcp") == 0)
+		return AF_OXTCP;
+	FAIL("FAMILY=%s", name);
+}
+
+int other_family(void)
+{
+	return family() == AF_INET ? AF_OXTCP : AF_INET;
+}
+
+int peer_family(void)
+{
+	const char *name = setting("PEER", "same");
+
+	if (strcmp(name, "same") == 0)
+		return family();
+	if (strcmp(name, "other") == 0)
+		return other_family();
+	FAIL("PEER=%s", name);
+}
+
+bool role_passive(void)
+{
+	const char *name = setting("ROLE", "active");
+
+	if (strcmp(name, "active") != 0 && strcmp(name, "passive") != 0)
+		FAIL("ROLE=%s", name);
+	return strcmp(name, "passive") == 0;
+}
+
+int make_socket_of(int af, int flags)
+{
+	int fd = socket(af, SOCK_STREAM | flags, 0);
+
+	if (fd < 0 && errno == EAFNOSUPPORT && af != family())
+		skip("needs the other family");
+	return OK(fd);
+}
+
+int make_socket(int flags)
+{
+	return make_socket_of(family(), flags);
+}
+
+struct sockaddr_in loopback(uint16_t port)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+
+	return address;
+}
+
+struct sockaddr_in local_of(int fd)
+{
+	struct sockaddr_in address;
+	socklen_t length = sizeof(address);
+
+	memset(&address, 0xff, sizeof(address));
+	OK(getsockname(fd, (struct sockaddr *)&address, &length));
+	EQ(length, sizeof(address));
+	EQ(address.sin_family, AF_INET);
+	return address;
+}
+
+struct sockaddr_in remote_of(int fd)
+{
+	struct sockaddr_in address;
+	socklen_t length = sizeof(address);
+
+	memset(&address, 0xff, sizeof(address));
+	OK(getpeername(fd, (struct sockaddr *)&address, &length));
+	EQ(length, sizeof(address));
+	EQ(address.sin_family, AF_INET);
+	return address;
+}
+
+int bound(int af, uint16_t port)
+{
+	struct sockaddr_in address = loopback(port);
+	int fd = make_socket_of(af, 0);
+
+	OK(bind(fd, (struct sockaddr *)&address, sizeof(address)));
+	return fd;
+}
+
+int listener_of(int af, int backlog, struct sockaddr_in *address)
+{
+	int fd = bound(af, 0);
+
+	OK(listen(fd, backlog));
+	*address = local_of(fd);
+	return fd;
+}
+
+int listener(int backlog, struct sockaddr_in *address)
+{
+	return listener_of(family(), backlog, address);
+}
+
+int connect_to(int fd, const struct sockaddr_in *address)
+{
+	return connect(fd, (const struct sockaddr *)address, sizeof(*address));
+}
+
+int accept_one(int fd)
+{
+	return OK(accept(fd, NULL, NULL));
+}
+
+uint16_t unused_port(void)
+{
+	int fd = bound(AF_INET, 0);
+	struct sockaddr_in address = local_of(fd);
+
+	close(fd);
+	return ntohs(address.sin_port);
+}
+
+struct pair make_pair_with(int sndbuf, int rcvbuf)
+{
+	bool passive = role_passive();
+	int server = make_socket_of(passive ? family() : peer_family(), 0);
+	int client = make_socket_of(passive ? peer_family() : family(), 0);
+	struct sockaddr_in address = loopback(0);
+	int accepted;
+
+	if (sndbuf) {
+		set_option(server, SOL_SOCKET, SO_SNDBUF, sndbuf);
+		set_option(client, SOL_SOCKET, SO_SNDBUF, sndbuf);
+	}
+	if (rcvbuf) {
+		set_option(server, SOL_SOCKET, SO_RCVBUF, rcvbuf);
+		set_option(client, SOL_SOCKET, SO_RCVBUF, rcvbuf);
+	}
+	OK(bind(server, (struct sockaddr *)&address, sizeof(address)));
+	OK(listen(server, 1));
+	address = local_of(server);
+	OK(connect_to(client, &address));
+	accepted = accept_one(server);
+	close(server);
+	return passive ? (struct pair){ accepted, client } :
+			 (struct pair){ client, accepted };
+}
+
+struct pair make_pair(void)
+{
+	return make_pair_with(0, 0);
+}
+
+int get_option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t length = sizeof(value);
+
+	OK(getsockopt(fd, level, name, &value, &length));
+	EQ(length, sizeof(value));
+	return value;
+}
+
+void set_option(int fd, int level, int name, int value)
+{
+	OK(setsockopt(fd, level, name, &value, sizeof(value)));
+}
+
+int take_error(int fd)
+{
+	return get_option(fd, SOL_SOCKET, SO_ERROR);
+}
+
+int tcp_state(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t length = sizeof(info);
+
+	OK(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length));
+	CHECK(length > offsetof(struct tcp_info, tcpi_options));
+	return info.tcpi_state;
+}
+
+void await_state(int fd, int state)
+{
+	for (int i = 0; i < 500; i++) {
+		if (tcp_state(fd) == state)
+			return;
+		sleep_ms(10);
+	}
+	EQ(tcp_state(fd), state);
+}
+
+void set_nonblocking(int fd, bool on)
+{
+	int flags = OK(fcntl(fd, F_GETFL));
+
+	flags = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+	OK(fcntl(fd, F_SETFL, flags));
+}
+
+short poll_for(int fd, short events, int timeout)
+{
+	struct pollfd entry = { .fd = fd, .events = events };
+
+	OK(poll(&entry, 1, timeout));
+	return entry.revents;
+}
+
+short events_now(int fd)
+{
+	return poll_for(fd, POLL_ALL, 0);
+}
+
+void send_all(int fd, const void *data, size_t length)
+{
+	while (length) {
+		size_t sent = OK(send(fd, data, length, MSG_NOSIGNAL));
+
+		CHECK(sent > 0 && sent <= length);
+		data = (const char *)data + sent;
+		length -= sent;
+	}
+}
+
+void recv_all(int fd, void *data, size_t length)
+{
+	while (length) {
+		size_t got = OK(recv(fd, data, length, 0));
+
+		if (got == 0)
+			FAIL("the stream ended %zu bytes early", length);
+		CHECK(got <= length);
+		data = (char *)data + got;
+		length -= got;
+	}
+}
+
+void expect_end(int fd)
+{
+	char byte;
+
+	EQ(recv(fd, &byte, 1, 0), 0);
+}
+
+size_t fill(int fd)
+{
+	static char zeros[65536];
+	size_t sum = 0;
+
+	for (;;) {
+		ssize_t sent = send(fd, zeros, sizeof(zeros),
+				    MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (sent < 0) {
+			CHECK(errno == EAGAIN);
+			/* What is under way may still make room. */
+			if (!(poll_for(fd, POLLOUT, 200) & POLLOUT))
+				return sum;
+			continue;
+		}
+		sum += sent;
+	}
+}
+
+static uint8_t pattern_byte(uint64_t place)
+{
+	return place * 167 + (place >> 8) * 13 + (place >> 16) * 7;
+}
+
+void pattern_fill(void *data, uint64_t offset, size_t length)
+{
+	uint8_t *bytes = data;
+
+	for (size_t i = 0; i < length; i++)
+		bytes[i] = pattern_byte(offset + i);
+}
+
+void pattern_check(const void *data, uint64_t offset, size_t length)
+{
+	const uint8_t *bytes = data;
+
+	for (size_t i = 0; i < length; i++)
+		if (bytes[i] != pattern_byte(offset + i))
+			FAIL("byte %llu of the stream is wrong",
+			     (unsigned long long)(offset + i));
+}
+
+#define PIECE	16384
+
+void send_pattern(int fd, uint64_t offset, size_t length)
+{
+	char piece[PIECE];
+
+	while (length) {
+		size_t part = length < PIECE ? length : PIECE;
+
+		pattern_fill(piece, offset, part);
+		send_all(fd, piece, part);
+		offset += part;
+		length -= part;
+	}
+}
+
+void recv_pattern(int fd, uint64_t offset, size_t length)
+{
+	char piece[PIECE];
+
+	while (length) {
+		size_t part = length < PIECE ? length : PIECE;
+		size_t got = OK(recv(fd, piece, part, 0));
+
+		if (got == 0)
+			FAIL("the stream ended %zu bytes early", length);
+		pattern_check(piece, offset, got);
+		offset += got;
+		length -= got;
+	}
+}
+
+pid_t start(void (*run)(void *argument), void *argument)
+{
+	pid_t child;
+
+	fflush(stdout);
+	child = OK(fork());
+	if (child == 0) {
+		run(argument);
+		fflush(stdout);
+		_exit(0);
+	}
+	return child;
+}
+
+void finish(pid_t child)
+{
+	int status;
+
+	while (waitpid(child, &status, 0) != child)
+		CHECK(errno == EINTR);
+	if (WIFSIGNALED(status))
+		FAIL("the other process ended by signal %s",
+		     strsignal(WTERMSIG(status)));
+	if (WEXITSTATUS(status))
+		_exit(WEXITSTATUS(status));
+}
+
+void sleep_ms(unsigned int milliseconds)
+{
+	struct timespec rest = {
+		.tv_sec = milliseconds / 1000,
+		.tv_nsec = milliseconds % 1000 * 1000000L,
+	};
+
+	while (nanosleep(&rest, &rest) < 0)
+		CHECK(errno == EINTR);
+}
+
+long long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+void interrupt_after(unsigned int milliseconds, int flags)
+{
+	struct sigaction action = { .sa_handler = on_alarm, .sa_flags = flags };
+	struct itimerval timer = {
+		.it_value.tv_sec = milliseconds / 1000,
+		.it_value.tv_usec = milliseconds % 1000 * 1000L,
+	};
+
+	OK(sigaction(SIGALRM, &action, NULL));
+	OK(setitimer(ITIMER_REAL, &timer, NULL));
+}
+
+void shell(const char *format, ...)
+{
+	va_list arguments;
+	char command[4096];
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(command, sizeof(command), format, arguments);
+	va_end(arguments);
+	CHECK(length > 0 && (size_t)length < sizeof(command));
+	fflush(stdout);
+	if (system(command) != 0)
+		FAIL("failed: %s", command);
+}
+
+void own_netns(void)
+{
+	OK(unshare(CLONE_NEWNET));
+	shell("ip link set lo up");
+}
+
+void enter_netns(const char *name)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/run/netns/%s", name);
+	fd = OK(open(path, O_RDONLY | O_CLOEXEC));
+	OK(setns(fd, CLONE_NEWNET));
+	close(fd);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the C tests of the socket calls share.
+ *
+ * Each case runs in a process of its own, in a process group of its own, under
+ * a deadline, so a case that fails or hangs takes nothing with it. The
+ * environment says what is tested:
+ *
+ *   FAMILY=inet|oxtcp      the family under test
+ *   PEER=same|other        the family at the other end of a pair (same)
+ *   ROLE=active|passive    whether the socket under test connects or is
+ *                          accepted (active)
+ */
+#ifndef TESTS_HARNESS_H
+#define TESTS_HARNESS_H
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <linux/oxtcp.h>
+
+/* TCP_INFO's tcpi_state. */
+enum {
+	STATE_ESTABLISHED = 1,
+	STATE_SYN_SENT,
+	STATE_SYN_RECV,
+	STATE_FIN_WAIT1,
+	STATE_FIN_WAIT2,
+	STATE_TIME_WAIT,
+	STATE_CLOSE,
+	STATE_CLOSE_WAIT,
+	STATE_LAST_ACK,
+	STATE_LISTEN,
+	STATE_CLOSING,
+};
+
+struct test_case {
+	const char *name;
+	void (*run)(void);
+	unsigned int deadline;	/* seconds, 0: the default */
+};
+
+#define CASE(function)			{ #function, function, 0 }
+#define SLOW_CASE(function, seconds)	{ #function, function, seconds }
+#define RUN_CASES(cases)	\
+	run_cases(cases, sizeof(cases) / sizeof((cases)[0]))
+
+int run_cases(const struct test_case *cases, size_t count);
+
+/* Ends the case. */
+void fail_at(const char *file, int line, const char *format, ...)
+	__attribute__((format(printf, 3, 4), noreturn));
+void skip(const char *format, ...)
+	__attribute__((format(printf, 1, 2), noreturn));
+const char *error_name(int error);
+
+#define FAIL(...)	fail_at(__FILE__, __LINE__, __VA_ARGS__)
+
+#define CHECK(condition)						\
+	do {								\
+		if (!(condition))					\
+			FAIL("not so: %s (errno %s)", #condition,	\
+			     error_name(errno));			\
+	} while (0)
+
+/* The call succeeds; its value. */
+#define OK(call)							\
+	({								\
+		long ok_value = (long)(call);				\
+									\
+		if (ok_value < 0)					\
+			FAIL("%s: %s", #call, error_name(errno));	\
+		ok_value;						\
+	})
+
+/* The call fails with just this error. */
+#define FAILS(call, error)						\
+	do {								\
+		long fails_value;					\
+									\
+		errno = 0;						\
+		fails_value = (long)(call);				\
+		if (fails_value != -1)					\
+			FAIL("%s: %ld, not %s", #call, fails_value,	\
+			     error_name(error));			\
+		if (errno != (error))					\
+			FAIL("%s: %s, not %s", #call,			\
+			     error_name(errno), error_name(error));	\
+	} while (0)
+
+#define EQ(actual, expected)						\
+	do {								\
+		long eq_actual, eq_expected;				\
+									\
+		errno = 0;						\
+		eq_actual = (long)(actual);				\
+		eq_expected = (long)(expected);				\
+		if (eq_actual != eq_expected)				\
+			FAIL("%s: %ld, not %ld (errno %s)", #actual,	\
+			     eq_actual, eq_expected, error_name(errno)); \
+	} while (0)
+
+/* Like EQ, for sets of bits such as poll's events. */
+#define EQ_BITS(actual, expected)					\
+	do {								\
+		unsigned long eq_actual = (unsigned long)(actual);	\
+		unsigned long eq_expected = (unsigned long)(expected);	\
+									\
+		if (eq_actual != eq_expected)				\
+			FAIL("%s: %#lx, not %#lx", #actual, eq_actual,	\
+			     eq_expected);				\
+	} while (0)
+
+/* Value within [low, high]. */
+#define BETWEEN(actual, low, high)					\
+	do {								\
+		long long in_actual = (long long)(actual);		\
+		long long in_low = (long long)(low);			\
+		long long in_high = (long long)(high);			\
+									\
+		if (in_actual < in_low || in_actual > in_high)		\
+			FAIL("%s: %lld, not in %lld..%lld", #actual,	\
+			     in_actual, in_low, in_high);		\
+	} while (0)
+
+/* Families. */
+int family(void);
+int peer_family(void);
+int other_family(void);
+bool role_passive(void);
+
+/* Sockets; each helper ends the case when it cannot do its work. */
+int make_socket(int flags);
+int make_socket_of(int af, int flags);
+struct sockaddr_in loopback(uint16_t port);
+struct sockaddr_in local_of(int fd);
+struct sockaddr_in remote_of(int fd);
+int bound(int af, uint16_t port);
+int listener_of(int af, int backlog, struct sockaddr_in *address);
+int listener(int backlog, struct sockaddr_in *address);
+int connect_to(int fd, const struct sockaddr_in *address);
+int accept_one(int fd);
+uint16_t unused_port(void);
+
+/*
+ * A connection over the loopback device: the socket under test and its peer.
+ * With buffer sizes other than 0, both ends get them before the handshake.
+ */
+struct pair {
+	int fd;
+	int peer;
+};
+
+struct pair make_pair(void);
+struct pair make_pair_with(int sndbuf, int rcvbuf);
+
+int get_option(int fd, int level, int name);
+void set_option(int fd, int level, int name, int value);
+int take_error(int fd);
+int tcp_state(int fd);
+void await_state(int fd, int state);
+void set_nonblocking(int fd, bool on);
+
+/* Waits up to so many milliseconds; the events that came, 0 if none did. */
+short poll_for(int fd, short events, int timeout);
+/* What poll reports at once. */
+short events_now(int fd);
+
+#define POLL_ALL	(POLLIN | POLLOUT | POLLPRI | POLLRDHUP | \
+			 POLLRDNORM | POLLWRNORM | POLLRDBAND)
+
+void send_all(int fd, const void *data, size_t length);
+void recv_all(int fd, void *data, size_t length);
+/* The peer has sent FIN and nothing else. */
+void expect_end(int fd);
+/* Sends until a non-blocking socket takes no more; how much that was. */
+size_t fill(int fd);
+
+/* The byte of the test pattern at this place of a stream. */
+void pattern_fill(void *data, uint64_t offset, size_t length);
+void pattern_check(const void *data, uint64_t offset, size_t length);
+void send_pattern(int fd, uint64_t offset, size_t length);
+void recv_pattern(int fd, uint64_t offset, size_t length);
+
+/* Other processes of the case; they end with it. */
+pid_t start(void (*run)(void *argument), void *argument);
+void finish(pid_t child);
+
+void sleep_ms(unsigned int milliseconds);
+long long now_ms(void);
+/* Calls SIGALRM's empty handler after so many milliseconds. */
+void interrupt_after(unsigned int milliseconds, int flags);
+
+/* Network namespaces: run a shell command, or fail with it. */
+void shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The calling process gets a network namespace of its own, loopback up. */
+void own_netns(void);
+void enter_netns(const char *name);
+
+#endif
