@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Non-trivial C macros cannot be used in Rust. Similarly, inlined C functions
+ * cannot be called either. These files explicitly create functions ("helpers")
+ * that wrap those so that they can be called from Rust: as in the kernel's own
+ * rust/helpers, each is the one call that its name says.
+ *
+ * Sorted alphabetically.
+ */
+
+#include "bpf.c"
+#include "dst.c"
+#include "ip.c"
+#include "jiffies.c"
+#include "net_namespace.c"
+#include "netfilter.c"
+#include "rcu.c"
+#include "rhashtable.c"
+#include "sched.c"
+#include "skbuff.c"
+#include "sock.c"
+#include "spinlock.c"
+#include "uio.c"

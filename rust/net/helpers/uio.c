@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <linux/mm.h>
+#include <linux/uio.h>
+
+void oxtcp_helper_get_page(struct page *page)
+{
+	get_page(page);
+}
+
+void oxtcp_helper_put_page(struct page *page)
+{
+	put_page(page);
+}
+
+void *oxtcp_helper_page_address(const struct page *page)
+{
+	return page_address(page);
+}
+
+size_t oxtcp_helper_iov_iter_count(const struct iov_iter *i)
+{
+	return iov_iter_count(i);
+}
