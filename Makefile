@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0
+# Builds and tests oxtcp. Everything runs in a Debian 13 root that the first command makes (see tools/lab/).
+
+VM ?= uml
+export KDIR KSRC
+
+.PHONY: modules help setup kdir shell run check test clean
+
+modules: ## Build oxtcp.ko for the guest VM=uml|umlsmp|stock|debug, or for another kernel with KDIR= (and ARCH=)
+	@tools/lab/module $(VM)
+
+help: ## Show this list
+	@echo "make [TARGET] [VM=uml|umlsmp|stock|debug] [KDIR=prepared kernel build directory] [KSRC=kernel source]"
+	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## Make the root with toolchain, guests' programs and kernel source
+	@tools/lab/setup
+
+kdir: ## Make the kernel build directory of VM= and print its path
+	@tools/lab/kernel $(VM)
+
+shell: ## Open a shell in a guest with the module loaded
+	@tools/lab/runner --vm $(VM) --shell
+
+run: ## Boot a guest, load the module and run the demo
+	@tools/lab/runner --vm $(VM) --command samples/demo
+
+check: ## The inner loop: module and test lists of the User-Mode Linux guest
+	@tools/lab/runner --vm uml
+
+test: ## Everything: host tests, static checks, module builds, test lists of all guests
+	@tools/lab/test
+
+clean: ## Remove what was built from the checkout (kernels and root stay cached)
+	rm -rf build target oxtcp.ko

@@ -1,0 +1,179 @@
+"""Runs inside a guest: loads the module, runs the planned tests, tears down; reports each step to a file.
+
+It judges nothing but leftovers: outputs, exit codes and the kernel's messages go to the host, which decides.
+Usage: guest_agent.py WORK, where WORK holds plan.json and receives events.jsonl and one .out file per test.
+"""
+
+import ctypes
+import json
+import os
+import pathlib
+import select
+import signal
+import subprocess
+import sys
+import time
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class Kmsg:
+    """The kernel's log, read record by record from where the last reading ended."""
+
+    def __init__(self):
+        self.fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+
+    def read(self):
+        lines = []
+        while True:
+            try:
+                record = os.read(self.fd, 8192)
+            except BlockingIOError:
+                return lines
+            except BrokenPipeError:
+                lines.append("lab: BUG: kernel messages were lost, the log buffer is too small")
+                continue
+            head, _, text = record.decode(errors="replace").partition(";")
+            stamp = int(head.split(",")[2]) / 1e6
+            # Continuation lines are the record's dictionary, not messages.
+            lines.append(f"[{stamp:12.6f}] {text.splitlines()[0] if text.strip() else ''}")
+
+
+class Agent:
+    def __init__(self, work):
+        self.work = work
+        self.plan = json.loads((work / "plan.json").read_text())
+        self.kmsg = Kmsg()
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+    def event(self, kind, **fields):
+        """Tells the host; the file must be on the host's side before anything else happens that may end the guest."""
+        line = json.dumps({"event": kind, "kmsg": self.kmsg.read(), **fields}) + "\n"
+        fd = os.open(self.work / "events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(fd, line.encode())
+        os.fsync(fd)
+        os.close(fd)
+
+    def run(self):
+        loaded = True
+        if self.plan["module"]:
+            done = subprocess.run(["insmod", self.plan["module"]], capture_output=True, text=True)
+            loaded = done.returncode == 0
+            self.event("boot", error="" if loaded else f"insmod: {done.stderr.strip()}")
+        else:
+            self.event("boot", error="")
+        if not loaded:
+            return
+        for test in self.plan["tests"]:
+            self.event("start", id=test["id"])
+            status = self.run_test(test)
+            self.clean_up()
+            self.event("end", id=test["id"], status=status)
+        if self.plan["teardown"]:
+            self.event("teardown", problems=self.tear_down())
+        self.event("done")
+
+    def run_test(self, test):
+        """The test's output reaches the host as it comes, so that a test which hangs has said where."""
+        environment = dict(os.environ, VM=self.plan["vm"], TIME=self.plan["time"], MODULE=self.plan["module"])
+        environment.pop("FAMILY", None)
+        if test["family"] != "none":
+            environment["FAMILY"] = test["family"]
+        out = os.open(self.work / f"{test['id']}.out", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_SYNC)
+        child = subprocess.Popen(["bash", "-c", test["cmd"]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, env=environment, start_new_session=True)
+        pipe = child.stdout.fileno()
+        exited = os.pidfd_open(child.pid)
+        while True:
+            ready, _, _ = select.select([pipe, exited], [], [])
+            if pipe in ready:
+                data = os.read(pipe, 65536)
+                os.write(out, data)
+                if not data:
+                    break
+            elif exited in ready:
+                break  # what still holds the pipe was left behind by the test
+        status = child.wait()
+        os.close(exited)
+        os.close(out)
+        child.stdout.close()
+        return status
+
+    def clean_up(self):
+        """Ends what a test left behind, so that it cannot disturb the next one."""
+        while True:
+            children = []
+            for task in pathlib.Path("/proc/self/task").iterdir():
+                children += [int(pid) for pid in (task / "children").read_text().split()]
+            if not children:
+                break
+            for pid in children:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+                except (ProcessLookupError, ChildProcessError):
+                    pass
+        if os.path.isdir("/run/netns") and os.listdir("/run/netns"):
+            subprocess.run(["ip", "-all", "netns", "delete"], stdout=subprocess.DEVNULL)
+
+    def tear_down(self):
+        """Unloads the module and looks for what it left: slab caches, leaks, checkers that had switched themselves off."""
+        problems = []
+        # An object is reported from the second scan on that finds it unreferenced and unchanged.
+        self.scan_for_leaks(0)
+        if self.plan["module"]:
+            problems += self.unload(pathlib.Path(self.plan["module"]).stem.replace("-", "_"))
+        problems += self.slabs_left("oxtcp")
+        report = self.scan_for_leaks(self.plan["kmemleak_seconds"])
+        if report:
+            problems.append("kmemleak: " + report)
+        stats = pathlib.Path("/proc/lockdep_stats")
+        if stats.exists():
+            switches = [line.split()[-1] for line in stats.read_text().splitlines() if line.strip().startswith("debug_locks:")]
+            if switches != ["1"]:
+                problems.append("lockdep had switched itself off")
+        return problems
+
+    def unload(self, name):
+        # Connections that are still saying goodbye may hold the module for a while, but not for ever.
+        limit = time.monotonic() + self.plan["unload_seconds"]
+        while True:
+            done = subprocess.run(["rmmod", name], capture_output=True, text=True)
+            if done.returncode == 0:
+                return []
+            if time.monotonic() > limit:
+                return [f"rmmod {name}: {done.stderr.strip()}"]
+            time.sleep(0.5)
+
+    def slabs_left(self, prefix):
+        # A cache whose objects are freed by RCU goes away a grace period after the module.
+        limit = time.monotonic() + 5
+        while True:
+            try:
+                names = [line.split()[0] + " " + line.split()[1] for line in open("/proc/slabinfo") if line.startswith(prefix)]
+            except OSError:
+                return ["/proc/slabinfo cannot be read"]
+            if not names or time.monotonic() > limit:
+                return [f"slab cache left after rmmod: {name} objects" for name in names]
+            time.sleep(0.5)
+
+    def scan_for_leaks(self, wait):
+        control = pathlib.Path("/sys/kernel/debug/kmemleak")
+        if not control.exists():
+            return ""
+        try:
+            time.sleep(wait)  # kmemleak does not report objects younger than 5 s
+            control.write_text("scan\n")
+            return control.read_text().strip()
+        except OSError as error:
+            return f"scan failed: {error}"
+
+
+if __name__ == "__main__":
+    work = pathlib.Path(sys.argv[1])
+    agent = Agent(work)
+    try:
+        agent.run()
+    except Exception as error:  # the host must learn of it: a silent end would look like a crash of the guest
+        agent.event("agent-failed", error=f"{type(error).__name__}: {error}")
+        raise

@@ -1,0 +1,103 @@
+"""Reads the test lists and checks them: nothing in them may be dropped without a word."""
+
+import dataclasses
+import pathlib
+import tomllib
+
+VMS = ("uml", "umlsmp", "stock", "debug")
+TIMES = ("real", "virtual", "inf-cpu")
+FAMILIES = ("inet", "oxtcp", "none")
+FIELDS = {"name", "cmd", "families", "vms", "time", "timeout", "own_guest", "expect_log", "modules"}
+
+
+class PlanError(Exception):
+    pass
+
+
+@dataclasses.dataclass(frozen=True)
+class Test:
+    name: str
+    cmd: str
+    family: str
+    vm: str
+    time: str
+    timeout: int
+    own_guest: bool  # needs a guest that no other test has touched and that none follows
+    expect_log: tuple  # regular expressions: the test passes only if the kernel's log of it has each, and looks broken
+    modules: tuple  # directories of test modules that must be built for it
+
+    @property
+    def id(self):
+        return f"{self.vm}.{self.time}.{self.name}.{self.family}"
+
+
+def read(paths):
+    """All tests of these lists, one for each virtual machine and family of an entry."""
+    tests = []
+    names = set()
+    for path in paths:
+        try:
+            with open(path, "rb") as file:
+                data = tomllib.load(file)
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise PlanError(f"{path}: {error}") from error
+        unknown = set(data) - {"test"}
+        if unknown:
+            raise PlanError(f"{path}: unknown tables {sorted(unknown)}")
+        for entry in data.get("test", []):
+            tests += expand(path, entry, names)
+    if not tests:
+        raise PlanError(f"no test in {', '.join(map(str, paths))}")
+    return tests
+
+
+def expand(path, entry, names):
+    def fail(what):
+        raise PlanError(f"{path}: test {entry.get('name', entry)!r}: {what}")
+
+    unknown = set(entry) - FIELDS
+    if unknown:
+        fail(f"unknown fields {sorted(unknown)}")
+    for field in ("name", "cmd", "vms"):
+        if not entry.get(field):
+            fail(f"no {field}")
+    name = entry["name"]
+    if name in names:
+        fail("the name is not unique")
+    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        fail("a name has letters, digits, '-', '_' and '.' only")
+    names.add(name)
+    families = entry.get("families", ["none"])
+    time = entry.get("time", "real")
+    timeout = entry.get("timeout", 60)
+    if not families or set(families) - set(FAMILIES):
+        fail(f"families {families}, known are {FAMILIES}")
+    if set(entry["vms"]) - set(VMS):
+        fail(f"vms {entry['vms']}, known are {VMS}")
+    if time not in TIMES:
+        fail(f"time {time!r}, known are {TIMES}")
+    if time != "real" and entry["vms"] != ["uml"]:
+        fail(f"time {time!r} exists only in the uml guest, but vms is {entry['vms']}")
+    if not isinstance(timeout, int) or timeout <= 0:
+        fail(f"timeout {timeout!r}")
+    return [
+        Test(name, entry["cmd"], family, vm, time, timeout, bool(entry.get("own_guest", False)),
+             tuple(entry.get("expect_log", [])), tuple(entry.get("modules", [])))
+        for vm in entry["vms"]
+        for family in families
+    ]
+
+
+def lists(checkout):
+    """The main list, and the lists of test modules beside their sources."""
+    main = pathlib.Path(checkout) / "tests" / "tests.toml"
+    return [main, *sorted(main.parent.glob("*/tests.toml"))]
+
+
+def guests(tests):
+    """Groups of tests that share one guest, in the order of the lists."""
+    groups = {}
+    for number, test in enumerate(tests):
+        key = (test.vm, test.time, number if test.own_guest else -1)
+        groups.setdefault(key, []).append(test)
+    return list(groups.values())
