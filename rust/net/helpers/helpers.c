@@ -15,6 +15,7 @@
 #include "net_namespace.c"
 #include "netfilter.c"
 #include "rcu.c"
+#include "refcount.c"
 #include "rhashtable.c"
 #include "sched.c"
 #include "skbuff.c"

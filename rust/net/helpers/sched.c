@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
+#include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/wait.h>
+
+int oxtcp_helper_cond_resched(void)
+{
+	return cond_resched();
+}
 
 int oxtcp_helper_signal_pending_current(void)
 {
