@@ -8,8 +8,8 @@ kernels=$cache/kernels
 say() { printf 'lab: %s\n' "$*" >&2; }
 die() { printf 'lab: error: %s\n' "$*" >&2; exit 1; }
 
-# The name of the root changes when anything that decides its contents changes.
-root_key() { cat "$lab_dir/setup" "$lab_dir/root-packages" | sha256sum | cut -c1-12; }
+# The name of the root changes when what decides its contents changes.
+root_key() { sha256sum < "$lab_dir/root-packages" | cut -c1-12; }
 root_path() { echo "$cache/root-$(root_key)"; }
 
 # with_lock FILE SECONDS WHAT: waits for the lock on descriptor 9, which lives until the script ends.

@@ -89,6 +89,8 @@ class Guest:
             command = [f"{self.lab.kdirs[self.vm]}/linux", "mem=1G", "rootfstype=hostfs", "rootflags=/", "rw", f"init={init}",
                        "con=null", "con0=fd:0,fd:1", "ssl=null", "seccomp=on", f"uml_dir={self.work}/", *common,
                        *(f"{name}={value}" for name, value in variables.items())]
+            if interactive:
+                command.append("quiet")
             if self.time != "real":
                 command.append("time-travel" if self.time == "virtual" else "time-travel=inf-cpu")
             if self.vm == "umlsmp":
@@ -102,8 +104,13 @@ class Guest:
         # With 5-level paging, KASAN reports a wild access before anything else has run, which turns lockdep off.
         for argument in [*common, "no5lvl"]:
             command += ["--append", argument]
-        exports = " ".join(f"{name}={value}" for name, value in variables.items())
-        return [*command, "--exec", f"env {exports} {init}"]
+        first = "env " + " ".join(f"{name}={value}" for name, value in variables.items()) + f" {init}"
+        if not interactive:
+            return [*command, "--exec", first]
+        # Only the shell that virtme-ng starts without a command has a terminal. Root's home is private to this sandbox.
+        pathlib.Path("/root/.bashrc").write_text(f"[ -e /run/lab-shell ] || {{ touch /run/lab-shell; exec {first}; }}\n")
+        command.remove("--verbose")
+        return command
 
     def start(self):
         with open(self.console, "wb") as console:

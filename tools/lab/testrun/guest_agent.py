@@ -62,6 +62,11 @@ class Agent:
             self.event("boot", error="" if loaded else f"insmod: {done.stderr.strip()}")
         else:
             self.event("boot", error="")
+        if self.plan["shell"]:
+            # A first program has no controlling terminal, without which a shell has no job control.
+            terminal = ["setsid", "--wait", "busybox", "cttyhack"] if os.getppid() == 1 else []
+            subprocess.run([*terminal, "bash"])
+            return
         if not loaded:
             return
         for test in self.plan["tests"]:
