@@ -103,6 +103,7 @@ class ListRun:
             if not alive:
                 return self.broken(guest, phase, f"the guest died with exit code {guest.process.returncode}", [])
             if time.monotonic() - began > limit:
+                guest.show_tasks()
                 return self.broken(guest, phase, f"no progress for {limit} s", [])
             time.sleep(0.02)
 
@@ -171,7 +172,7 @@ def failed_subtests(output):
 
 def run_command(lab, vm, time_mode, command, work):
     """Runs one command in a guest with the module loaded, its output as it comes; the kernel's log is checked as in tests."""
-    test = plan.Test("command", command, "none", vm, time_mode, 600, False, (), ())
+    test = plan.Test("command", command, "none", vm, time_mode, 600, False, ())
     run = ListRun(lab, [test], None, work)
     work.mkdir(parents=True)
     module = run.module(work)
@@ -209,7 +210,7 @@ def run_command(lab, vm, time_mode, command, work):
 
 def shell(lab, vm, time_mode, work):
     work.mkdir(parents=True)
-    run = ListRun(lab, [plan.Test("shell", "", "none", vm, time_mode, 600, False, (), ())], None, work)
+    run = ListRun(lab, [plan.Test("shell", "", "none", vm, time_mode, 600, False, ())], None, work)
     guests.write_plan(work, vm, time_mode, run.module(work), [], shell=True)
     guest = guests.Guest(lab, vm, time_mode, work)
     try:

@@ -5,6 +5,8 @@ import json
 import os
 import pathlib
 import signal
+import socket
+import struct
 import subprocess
 import time
 
@@ -77,6 +79,7 @@ class Guest:
         self.work = work
         self.console = work / "console.log"
         self.process = None
+        self.umid = f"guest{time.time_ns()}"
         self.cpu_lock = None
         self.read_to = 0
 
@@ -87,7 +90,7 @@ class Guest:
         common = ["log_buf_len=4M", SLAB[self.vm], "slab_nomerge", "panic=-1", "oops=panic", "printk.devkmsg=on", *self.lab.append]
         if self.vm in ("uml", "umlsmp"):
             command = [f"{self.lab.kdirs[self.vm]}/linux", "mem=1G", "rootfstype=hostfs", "rootflags=/", "rw", f"init={init}",
-                       "con=null", "con0=fd:0,fd:1", "ssl=null", "seccomp=on", f"uml_dir={self.work}/", *common,
+                       "con=null", "con0=fd:0,fd:1", "ssl=null", "seccomp=on", "uml_dir=/var/tmp", f"umid={self.umid}", *common,
                        *(f"{name}={value}" for name, value in variables.items())]
             if interactive:
                 command.append("quiet")
@@ -132,6 +135,21 @@ class Guest:
 
     def alive(self):
         return self.process.poll() is None
+
+    def show_tasks(self):
+        """Has the kernel print where its tasks wait, for a guest that makes no progress. Only User-Mode Linux can be asked."""
+        control = f"/var/tmp/{self.umid}/mconsole"
+        if not os.path.exists(control):
+            return
+        request = b"sysrq t"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            channel.bind("")  # a name of the kernel's choice, for the answer
+            channel.settimeout(2)
+            try:
+                channel.sendto(struct.pack("Iii512s", 0xCAFEBABE, 2, len(request), request), control)
+                channel.recv(65536)
+            except OSError:
+                pass  # it cannot even answer; the console so far must do
 
     def stop(self):
         """Ends the guest with all its processes; User-Mode Linux has one per address space."""

@@ -7,7 +7,7 @@ import tomllib
 VMS = ("uml", "umlsmp", "stock", "debug")
 TIMES = ("real", "virtual", "inf-cpu")
 FAMILIES = ("inet", "oxtcp", "none")
-FIELDS = {"name", "cmd", "families", "vms", "time", "timeout", "own_guest", "expect_log", "modules"}
+FIELDS = {"name", "cmd", "families", "vms", "time", "timeout", "own_guest", "expect_log"}
 
 
 class PlanError(Exception):
@@ -24,7 +24,6 @@ class Test:
     timeout: int
     own_guest: bool  # needs a guest that no other test has touched and that none follows
     expect_log: tuple  # regular expressions: the test passes only if the kernel's log of it has each, and looks broken
-    modules: tuple  # directories of test modules that must be built for it
 
     @property
     def id(self):
@@ -82,7 +81,7 @@ def expand(path, entry, names):
         fail(f"timeout {timeout!r}")
     return [
         Test(name, entry["cmd"], family, vm, time, timeout, bool(entry.get("own_guest", False)),
-             tuple(entry.get("expect_log", [])), tuple(entry.get("modules", [])))
+             tuple(entry.get("expect_log", [])))
         for vm in entry["vms"]
         for family in families
     ]
