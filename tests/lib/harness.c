@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/tcp.h>
 #include <sched.h>
@@ -529,13 +530,79 @@ void own_netns(void)
 	shell("ip link set lo up");
 }
 
-void enter_netns(const char *name)
+int new_netns(void)
 {
-	char path[128];
-	int fd;
+	int home = OK(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+	int made;
 
-	snprintf(path, sizeof(path), "/run/netns/%s", name);
-	fd = OK(open(path, O_RDONLY | O_CLOEXEC));
-	OK(setns(fd, CLONE_NEWNET));
-	close(fd);
+	own_netns();
+	/* The shell's programs are to inherit this one. */
+	made = OK(open("/proc/self/ns/net", O_RDONLY));
+	enter_netns(home);
+	close(home);
+	return made;
+}
+
+void enter_netns(int netns)
+{
+	OK(setns(netns, CLONE_NEWNET));
+}
+
+static void set_netem(const char *device, const char *netem)
+{
+	shell("tc qdisc replace dev %s root netem %s", device,
+	      netem);
+}
+
+void change_link(const struct link *link, const char *netem)
+{
+	enter_netns(link->far);
+	set_netem("far", netem);
+	enter_netns(link->near);
+	set_netem("near", netem);
+}
+
+struct link make_link(const char *netem)
+{
+	struct link link = { .near = new_netns(), .far = new_netns() };
+
+	enter_netns(link.near);
+	shell("ip link add near type veth peer name far netns /proc/self/fd/%d",
+	      link.far);
+	shell("ip addr add " NEAR "/24 dev near && ip link set near up");
+	enter_netns(link.far);
+	shell("ip addr add " FAR "/24 dev far && ip link set far up");
+	enter_netns(link.near);
+	if (netem)
+		change_link(&link, netem);
+	return link;
+}
+
+struct pair make_pair_over(const struct link *link)
+{
+	bool passive = role_passive();
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = inet_addr(passive ? NEAR : FAR),
+	};
+	int server, client, accepted;
+
+	enter_netns(link->far);
+	if (passive)
+		client = make_socket_of(peer_family(), 0);
+	else
+		server = make_socket_of(peer_family(), 0);
+	enter_netns(link->near);
+	if (passive)
+		server = make_socket(0);
+	else
+		client = make_socket(0);
+	OK(bind(server, (struct sockaddr *)&address, sizeof(address)));
+	OK(listen(server, 1));
+	address = local_of(server);
+	OK(connect_to(client, &address));
+	accepted = accept_one(server);
+	close(server);
+	return passive ? (struct pair){ accepted, client } :
+			 (struct pair){ client, accepted };
 }

@@ -199,10 +199,32 @@ long long now_ms(void);
 /* Calls SIGALRM's empty handler after so many milliseconds. */
 void interrupt_after(unsigned int milliseconds, int flags);
 
-/* Network namespaces: run a shell command, or fail with it. */
+/* Runs a shell command in the calling process's network namespace. */
 void shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* The calling process gets a network namespace of its own, loopback up. */
+
+/*
+ * Network namespaces live as long as a descriptor of theirs, so nothing of
+ * them is left when the case ends.
+ */
 void own_netns(void);
-void enter_netns(const char *name);
+int new_netns(void);
+void enter_netns(int netns);
+
+/*
+ * Two namespaces joined by a veth pair; with netem's words, if not NULL, on
+ * both ends. The calling process is in the near one afterwards.
+ */
+#define NEAR	"10.1.0.1"
+#define FAR	"10.1.0.2"
+
+struct link {
+	int near;
+	int far;
+};
+
+struct link make_link(const char *netem);
+void change_link(const struct link *link, const char *netem);
+/* Like make_pair: the socket under test near, its peer far. */
+struct pair make_pair_over(const struct link *link);
 
 #endif

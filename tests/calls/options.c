@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Socket options, and what TCP_INFO tells. */
+#define _GNU_SOURCE
+#include "harness.h"
+
+#include <linux/tcp.h>
+#include <stdio.h>
+#include <string.h>
+
+static void what_it_is(void)
+{
+	struct sockaddr_in address;
+	int fd = make_socket(0);
+
+	EQ(get_option(fd, SOL_SOCKET, SO_TYPE), SOCK_STREAM);
+	EQ(get_option(fd, SOL_SOCKET, SO_ACCEPTCONN), 0);
+	EQ(get_option(fd, SOL_SOCKET, SO_ERROR), 0);
+	EQ(get_option(listener(1, &address), SOL_SOCKET, SO_ACCEPTCONN), 1);
+}
+
+static void only_read(void)
+{
+	int one = 1;
+	int fd = make_socket(0);
+
+	FAILS(setsockopt(fd, SOL_SOCKET, SO_TYPE, &one, sizeof(one)),
+	      ENOPROTOOPT);
+	FAILS(setsockopt(fd, SOL_SOCKET, SO_ERROR, &one, sizeof(one)),
+	      ENOPROTOOPT);
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_INFO, &one, sizeof(one)),
+	      ENOPROTOOPT);
+}
+
+/* The kernel doubles what is asked, within limits. */
+static void buffer_sizes(void)
+{
+	static const int names[] = { SO_SNDBUF, SO_RCVBUF };
+	int fd = make_socket(0);
+
+	for (int i = 0; i < 2; i++) {
+		int before = get_option(fd, SOL_SOCKET, names[i]);
+		int least, most;
+
+		CHECK(before >= 16384);
+		set_option(fd, SOL_SOCKET, names[i], 10000);
+		EQ(get_option(fd, SOL_SOCKET, names[i]), 20000);
+		set_option(fd, SOL_SOCKET, names[i], 50000);
+		EQ(get_option(fd, SOL_SOCKET, names[i]), 100000);
+		set_option(fd, SOL_SOCKET, names[i], 0);
+		least = get_option(fd, SOL_SOCKET, names[i]);
+		BETWEEN(least, 1024, 8192);
+		set_option(fd, SOL_SOCKET, names[i], 1 << 30);
+		most = get_option(fd, SOL_SOCKET, names[i]);
+		BETWEEN(most, 100000, 1 << 30);
+	}
+}
+
+static int number_in(const char *path, int field)
+{
+	FILE *file = fopen(path, "r");
+	int numbers[3];
+
+	CHECK(file);
+	EQ(fscanf(file, "%d %d %d", &numbers[0], &numbers[1], &numbers[2]), 3);
+	fclose(file);
+	return numbers[field];
+}
+
+static void default_buffer_sizes(void)
+{
+	int fd = make_socket(0);
+
+	EQ(get_option(fd, SOL_SOCKET, SO_SNDBUF),
+	   number_in("/proc/sys/net/ipv4/tcp_wmem", 1));
+	EQ(get_option(fd, SOL_SOCKET, SO_RCVBUF),
+	   number_in("/proc/sys/net/ipv4/tcp_rmem", 1));
+}
+
+static void no_delay(void)
+{
+	struct pair pair = make_pair();
+	int fd = make_socket(0);
+
+	EQ(get_option(fd, IPPROTO_TCP, TCP_NODELAY), 0);
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	EQ(get_option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 0);
+	EQ(get_option(fd, IPPROTO_TCP, TCP_NODELAY), 0);
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 77);
+	EQ(get_option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+	set_option(pair.fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	EQ(get_option(pair.fd, IPPROTO_TCP, TCP_NODELAY), 1);
+}
+
+static void reuse_flag(void)
+{
+	int fd = make_socket(0);
+
+	EQ(get_option(fd, SOL_SOCKET, SO_REUSEADDR), 0);
+	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 5);
+	EQ(get_option(fd, SOL_SOCKET, SO_REUSEADDR), 1);
+	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 0);
+	EQ(get_option(fd, SOL_SOCKET, SO_REUSEADDR), 0);
+}
+
+static void keep_flag(void)
+{
+	int fd = make_socket(0);
+
+	EQ(get_option(fd, SOL_SOCKET, SO_KEEPALIVE), 0);
+	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	EQ(get_option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+}
+
+static void linger_value(void)
+{
+	struct linger linger = { .l_onoff = 1, .l_linger = 7 };
+	socklen_t length = sizeof(linger);
+	int fd = make_socket(0);
+
+	OK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+	memset(&linger, 0, sizeof(linger));
+	OK(getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &length));
+	EQ(linger.l_onoff, 1);
+	EQ(linger.l_linger, 7);
+	FAILS(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, 4), EINVAL);
+}
+
+static void unknown(void)
+{
+	int value = 1;
+	socklen_t length = sizeof(value);
+	int fd = make_socket(0);
+
+	FAILS(setsockopt(fd, IPPROTO_TCP, 999, &value, sizeof(value)),
+	      ENOPROTOOPT);
+	FAILS(getsockopt(fd, IPPROTO_TCP, 999, &value, &length), ENOPROTOOPT);
+	FAILS(setsockopt(fd, SOL_SOCKET, 999, &value, sizeof(value)),
+	      ENOPROTOOPT);
+	FAILS(getsockopt(fd, SOL_SOCKET, 999, &value, &length), ENOPROTOOPT);
+	FAILS(setsockopt(fd, IPPROTO_IP, 999, &value, sizeof(value)),
+	      ENOPROTOOPT);
+	FAILS(getsockopt(fd, 12345, 1, &value, &length), EOPNOTSUPP);
+}
+
+static void bad_lengths(void)
+{
+	int value = 1;
+	socklen_t length;
+	int fd = make_socket(0);
+
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, 3), EINVAL);
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, 0), EINVAL);
+	FAILS(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &value, 3), EINVAL);
+	FAILS(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &value, -1), EINVAL);
+	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, (void *)8, 4), EFAULT);
+	FAILS(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, (void *)8, 4), EFAULT);
+	length = -1;
+	FAILS(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &length),
+	      EINVAL);
+	length = 4;
+	FAILS(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, (void *)8, &length),
+	      EFAULT);
+
+	/* Less room than the value has: the first bytes come. */
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	value = -1;
+	length = 1;
+	OK(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &length));
+	EQ(length, 1);
+	EQ(value & 0xff, 1);
+	length = 100;
+	OK(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &length));
+	EQ(length, sizeof(value));
+}
+
+/* A port whose last connection is in TIME_WAIT, kept by this end. */
+static struct sockaddr_in port_in_time_wait(void)
+{
+	struct sockaddr_in address;
+	int server = listener(1, &address);
+	int client = make_socket_of(peer_family(), 0);
+	int child;
+
+	OK(connect_to(client, &address));
+	child = accept_one(server);
+	close(server);
+	OK(shutdown(child, SHUT_WR));
+	expect_end(client);
+	close(client);
+	expect_end(child);
+	close(child);
+	return address;
+}
+
+static void reuse_in_time_wait(void)
+{
+	struct sockaddr_in address = port_in_time_wait();
+	struct sockaddr *any = (struct sockaddr *)&address;
+	int fd = make_socket(0);
+
+	FAILS(bind(fd, any, sizeof(address)), EADDRINUSE);
+	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	FAILS(bind(fd, any, sizeof(address)), EADDRINUSE);
+}
+
+/* Who had set the option before may come back at once, as servers do. */
+static void server_restarts(void)
+{
+	struct sockaddr_in address = loopback(0);
+	struct sockaddr *any = (struct sockaddr *)&address;
+
+	for (int round = 0; round < 3; round++) {
+		int server = make_socket(0);
+		int client = make_socket_of(peer_family(), 0);
+		int child;
+
+		set_option(server, SOL_SOCKET, SO_REUSEADDR, 1);
+		OK(bind(server, any, sizeof(address)));
+		address = local_of(server);
+		OK(listen(server, 1));
+		OK(connect_to(client, &address));
+		child = accept_one(server);
+		close(server);
+		OK(shutdown(child, SHUT_WR));
+		expect_end(client);
+		close(client);
+		expect_end(child);
+		close(child);
+	}
+}
+
+static void restart_while_connected(void)
+{
+	struct sockaddr_in address = loopback(0);
+	struct sockaddr *any = (struct sockaddr *)&address;
+	int server = make_socket(0);
+	int client = make_socket_of(peer_family(), 0);
+	int child;
+
+	set_option(server, SOL_SOCKET, SO_REUSEADDR, 1);
+	OK(bind(server, any, sizeof(address)));
+	address = local_of(server);
+	OK(listen(server, 1));
+	OK(connect_to(client, &address));
+	child = accept_one(server);
+	close(server);
+	server = make_socket(0);
+	set_option(server, SOL_SOCKET, SO_REUSEADDR, 1);
+	OK(bind(server, any, sizeof(address)));
+	OK(listen(server, 1));
+	send_pattern(client, 0, 100);
+	recv_pattern(child, 0, 100);
+}
+
+static void info(void)
+{
+	struct pair pair = make_pair();
+	struct tcp_info info;
+	socklen_t length = sizeof(info);
+
+	memset(&info, 0xff, sizeof(info));
+	send_pattern(pair.fd, 0, 10000);
+	recv_pattern(pair.peer, 0, 10000);
+	send_pattern(pair.peer, 0, 100);
+	recv_pattern(pair.fd, 0, 100);
+	sleep_ms(100);
+	OK(getsockopt(pair.fd, IPPROTO_TCP, TCP_INFO, &info, &length));
+	CHECK(length >= offsetof(struct tcp_info, tcpi_pacing_rate));
+	EQ(info.tcpi_state, STATE_ESTABLISHED);
+	EQ(info.tcpi_ca_state, 0);
+	EQ(info.tcpi_retransmits, 0);
+	EQ(info.tcpi_probes, 0);
+	EQ(info.tcpi_backoff, 0);
+	CHECK(info.tcpi_options & TCPI_OPT_TIMESTAMPS);
+	CHECK(info.tcpi_options & TCPI_OPT_SACK);
+	CHECK(info.tcpi_options & TCPI_OPT_WSCALE);
+	BETWEEN(info.tcpi_snd_wscale, 1, 14);
+	BETWEEN(info.tcpi_rcv_wscale, 1, 14);
+	BETWEEN(info.tcpi_rto, 200000, 400000);
+	BETWEEN(info.tcpi_snd_mss, 536, 65535);
+	BETWEEN(info.tcpi_rcv_mss, 1, 65535);
+	EQ(info.tcpi_unacked, 0);
+	EQ(info.tcpi_lost, 0);
+	EQ(info.tcpi_retrans, 0);
+	EQ(info.tcpi_total_retrans, 0);
+	CHECK(info.tcpi_pmtu >= 576);
+	BETWEEN(info.tcpi_rtt, 1, 200000);
+	BETWEEN(info.tcpi_snd_cwnd, 2, 10000);
+	EQ(info.tcpi_reordering, 3);
+}
+
+static void info_of_others(void)
+{
+	struct sockaddr_in address;
+	struct tcp_info info;
+	socklen_t length = 8;
+	int fd = make_socket(0);
+
+	EQ(tcp_state(fd), STATE_CLOSE);
+	fd = listener(7, &address);
+	EQ(tcp_state(fd), STATE_LISTEN);
+	memset(&info, 0xff, sizeof(info));
+	OK(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length));
+	EQ(length, 8);
+	EQ(info.tcpi_state, STATE_LISTEN);
+	EQ(((unsigned char *)&info)[8], 0xff);
+	/* On a listener: the length of the accept queue and its limit. */
+	length = sizeof(info);
+	OK(connect_to(make_socket_of(peer_family(), 0), &address));
+	OK(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length));
+	EQ(info.tcpi_unacked, 1);
+	EQ(info.tcpi_sacked, 7);
+}
+
+static void time_limits(void)
+{
+	struct timeval value = { .tv_sec = 3, .tv_usec = 500000 };
+	socklen_t length = sizeof(value);
+	int fd = make_socket(0);
+
+	OK(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &value, sizeof(value)));
+	memset(&value, 0, sizeof(value));
+	OK(getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &value, &length));
+	EQ(value.tv_sec, 3);
+	EQ(value.tv_usec, 500000);
+	value.tv_usec = 1000000;
+	FAILS(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &value, sizeof(value)),
+	      EDOM);
+}
+
+static void ip_level(void)
+{
+	int fd = make_socket(0);
+
+	EQ(get_option(fd, IPPROTO_IP, IP_TTL), 64);
+	set_option(fd, IPPROTO_IP, IP_TTL, 33);
+	EQ(get_option(fd, IPPROTO_IP, IP_TTL), 33);
+	set_option(fd, IPPROTO_IP, IP_TOS, 0x10);
+	EQ(get_option(fd, IPPROTO_IP, IP_TOS), 0x10);
+}
+
+int main(void)
+{
+	static const struct test_case cases[] = {
+		CASE(what_it_is),	CASE(only_read),
+		CASE(buffer_sizes),	CASE(default_buffer_sizes),
+		CASE(no_delay),		CASE(reuse_flag),
+		CASE(keep_flag),	CASE(linger_value),
+		CASE(unknown),		CASE(bad_lengths),
+		CASE(reuse_in_time_wait), CASE(server_restarts),
+		CASE(restart_while_connected), CASE(info),
+		CASE(info_of_others),	CASE(time_limits),
+		CASE(ip_level),
+	};
+
+	return RUN_CASES(cases);
+}

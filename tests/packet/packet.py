@@ -1,0 +1,540 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Scripted TCP peers, segment by segment, against a socket of this machine.
+
+Each case runs in a process and a network namespace of its own. The namespace's
+only device is a tun whose other end this program holds, so it sees each packet
+that the socket under test sends and can send it any packet. FAMILY=inet|oxtcp
+says which family is tested. The times that are asserted are exact when the
+kernel runs in virtual time (User-Mode Linux, time-travel=inf-cpu); elsewhere
+they are as good as the machine is idle.
+
+Sequence numbers are relative, as in packet dumps: each end's SYN has number 0.
+"""
+
+import errno
+import fcntl
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import traceback
+from dataclasses import dataclass, field
+
+HERE = "10.0.0.1"   # the socket under test
+THERE = "10.0.0.2"  # the script
+AF_OXTCP = 18
+FAMILY = {"inet": socket.AF_INET, "oxtcp": AF_OXTCP}[os.environ.get("FAMILY", "inet")]
+
+# TCP_INFO's tcpi_state
+(ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, LISTEN,
+ CLOSING) = range(1, 12)
+
+AT_ONCE = (0.0, 0.03)
+MODULUS = 1 << 32
+
+
+class Failed(Exception):
+    """An assertion of a case does not hold."""
+
+
+class Skipped(Exception):
+    """The case cannot run here."""
+
+
+def about(seconds):
+    """The time span in which a kernel timer of so many seconds may expire: the timer wheel rounds up by an eighth."""
+    return (seconds * 0.97 - 0.015, seconds * 1.15 + 0.04)
+
+
+def check(condition, text):
+    """Fails the case unless the condition is true."""
+    if not condition:
+        raise Failed(text)
+
+
+def equal(actual, expected, what):
+    """Fails the case unless both are equal."""
+    check(actual == expected, f"{what}: {actual!r}, not {expected!r}")
+
+
+def between(actual, span, what):
+    """Fails the case unless the number lies within the span."""
+    check(span[0] <= actual <= span[1], f"{what}: {actual}, not within {span[0]:g}..{span[1]:g}")
+
+
+def checksum(data):
+    """The Internet checksum; 0 over data that contains a right one."""
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+@dataclass
+class Segment:
+    """A TCP segment; sequence and acknowledgment numbers as on the wire."""
+    sport: int
+    dport: int
+    seq: int
+    ack: int
+    flags: str
+    window: int
+    options: dict = field(default_factory=dict)
+    payload: bytes = b""
+    time: float = 0.0
+    ttl: int = 64
+    dont_fragment: bool = True
+
+    BITS = "FSRPAUEC"
+
+    def pack(self, source, destination):
+        """The segment in an IPv4 packet."""
+        flags = sum(1 << self.BITS.index(flag) for flag in self.flags)
+        options = pack_options(self.options)
+        header = struct.pack("!HHIIBBHHH", self.sport, self.dport, self.seq, self.ack, (20 + len(options)) // 4 << 4,
+                             flags, self.window, 0, 0) + options
+        addresses = socket.inet_aton(source) + socket.inet_aton(destination)
+        length = len(header) + len(self.payload)
+        total = checksum(addresses + struct.pack("!HH", 6, length) + header + self.payload)
+        header = header[:16] + struct.pack("!H", total) + header[18:]
+        outer = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 0, 0x4000, 64, 6, 0) + addresses
+        outer = outer[:10] + struct.pack("!H", checksum(outer)) + outer[12:]
+        return outer + header + self.payload
+
+    @classmethod
+    def unpack(cls, packet):
+        """The segment of an IPv4 packet, or None when it carries none. Wrong checksums fail the case."""
+        if packet[0] >> 4 != 4 or packet[9] != 6:
+            return None
+        size = (packet[0] & 15) * 4
+        total = struct.unpack("!H", packet[2:4])[0]
+        equal(total, len(packet), "length in the IP header")
+        equal(checksum(packet[:size]), 0, "checksum over the IP header")
+        data = packet[size:]
+        equal(checksum(packet[12:20] + struct.pack("!HH", 6, len(data)) + data), 0, "checksum over the segment")
+        sport, dport, seq, ack, offset, flags, window = struct.unpack("!HHIIBBH", data[:16])
+        offset = (offset >> 4) * 4
+        check(20 <= offset <= len(data), f"data offset {offset}")
+        return cls(sport, dport, seq, ack, "".join(flag for bit, flag in enumerate(cls.BITS) if flags >> bit & 1),
+                   window, unpack_options(data[20:offset]), data[offset:], time.monotonic(), packet[8],
+                   bool(packet[6] & 0x40))
+
+
+def pack_options(options):
+    """TCP options on the wire, padded to a multiple of four."""
+    data = b""
+    for name, value in options.items():
+        if name == "mss":
+            data += struct.pack("!BBH", 2, 4, value)
+        elif name == "ws":
+            data += struct.pack("!BBBB", 1, 3, 3, value)
+        elif name == "sack_ok":
+            data += b"\1\1\4\2"
+        elif name == "ts":
+            data += struct.pack("!BBBBII", 1, 1, 8, 10, *value)
+        elif name == "sack":
+            data += struct.pack("!BBBB", 1, 1, 5, 2 + 8 * len(value))
+            data += b"".join(struct.pack("!II", *block) for block in value)
+        elif name == "raw":
+            data += value
+        else:
+            raise ValueError(name)
+    return data + b"\0" * (-len(data) % 4)
+
+
+def unpack_options(data):
+    """TCP options by name. What cannot be understood fails the case."""
+    options = {}
+    place = 0
+    while place < len(data) and data[place] != 0:
+        if data[place] == 1:
+            place += 1
+            continue
+        check(place + 1 < len(data) and 2 <= data[place + 1] <= len(data) - place, f"options {data.hex()}")
+        kind, length = data[place], data[place + 1]
+        value = data[place + 2:place + length]
+        if kind == 2 and length == 4:
+            options["mss"] = struct.unpack("!H", value)[0]
+        elif kind == 3 and length == 3:
+            options["ws"] = value[0]
+        elif kind == 4 and length == 2:
+            options["sack_ok"] = True
+        elif kind == 8 and length == 10:
+            options["ts"] = struct.unpack("!II", value)
+        elif kind == 5 and length in (10, 18, 26, 34):
+            options["sack"] = [struct.unpack("!II", value[i:i + 8]) for i in range(0, len(value), 8)]
+        else:
+            options[kind] = value
+        place += length
+    return options
+
+
+class Tun:
+    """The far end of the namespace's only device."""
+
+    def __init__(self, mtu=1500):
+        self.fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+        fcntl.ioctl(self.fd, 0x400454ca, struct.pack("16sH22x", b"tun0", 0x1001))  # TUNSETIFF, IFF_TUN | IFF_NO_PI
+        run(f"ip address add {HERE}/24 dev tun0 && ip link set tun0 mtu {mtu} up")
+
+    def read(self, seconds):
+        """The next packet, or None when none comes within so many seconds."""
+        if not select.select([self.fd], [], [], max(seconds, 0))[0]:
+            return None
+        return os.read(self.fd, 65536)
+
+    def write(self, packet):
+        """Lets a packet arrive."""
+        os.write(self.fd, packet)
+
+
+def run(command):
+    """Runs a shell command."""
+    subprocess.run(command, shell=True, check=True)
+
+
+KEPT = []
+
+
+def keep(sock):
+    """Keeps a socket open until the case closes it or ends; Python closes what nothing refers to."""
+    KEPT.append(sock)
+    sock.setblocking(False)
+    return sock
+
+
+def new_socket():
+    """A socket of the family under test, non-blocking, that takes Python's IPv4 addresses."""
+    try:
+        made = socket.socket(FAMILY, socket.SOCK_STREAM)
+    except OSError as error:
+        raise Failed(f"socket: {error}") from error
+    # Python knows no addresses of AF_OXTCP: they are AF_INET's.
+    return keep(socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=made.detach()))
+
+
+def accept(listener):
+    """The connection that waits on the listener."""
+    try:
+        sock, _ = listener.accept()
+    except OSError as error:
+        raise Failed(f"accept: {errno.errorcode[error.errno]}") from error
+    return keep(sock)
+
+
+def state_of(sock):
+    """TCP_INFO's state of a socket."""
+    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+
+
+def error_of(sock):
+    """Takes the socket's pending error, as a name."""
+    number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    return errno.errorcode[number] if number else None
+
+
+def fails(expected, function, *arguments):
+    """Fails the case unless the call ends with this errno (a name)."""
+    try:
+        value = function(*arguments)
+    except OSError as error:
+        equal(errno.errorcode[error.errno], expected, "errno")
+        return
+    raise Failed(f"the call returned {value!r}, not {expected}")
+
+
+class Peer:
+    """The script's end of one connection."""
+
+    def __init__(self, bench, port, remote_port, iss=1000):
+        self.bench = bench
+        self.port = port
+        self.remote_port = remote_port
+        self.iss = iss
+        self.irs = None
+        self.next = 0         # what this end sends next, relative
+        self.received = 0     # what it expects next, relative
+        self.window = 65535   # as in the header
+        self.their_ws = 0
+        self.timestamps = None
+        self.last_event = time.monotonic()
+
+    def send(self, flags, seq=None, ack=None, data=b"", window=None, **options):
+        """Sends a segment. Numbers that are not given are those of a peer in order."""
+        start = self.next if seq is None else seq
+        end = start + len(data) + flags.count("S") + flags.count("F")
+        acked = self.received if ack is None else ack
+        if self.timestamps is not None and "ts" not in options and "R" not in flags:
+            options["ts"] = (self.clock(), self.timestamps)
+        if "sack" in options:
+            options["sack"] = [(self.remote(left), self.remote(right)) for left, right in options["sack"]]
+        segment = Segment(self.port, self.remote_port, (self.iss + start) % MODULUS,
+                          self.remote(acked) if "A" in flags else 0, flags,
+                          self.window if window is None else window, options, data, time.monotonic())
+        self.bench.trace("<", self.describe(segment))
+        self.last_event = segment.time
+        self.next = max(self.next, end)
+        self.bench.tun.write(segment.pack(THERE, HERE))
+
+    @staticmethod
+    def clock():
+        """The script's timestamp clock: milliseconds."""
+        return int(time.monotonic() * 1000) % MODULUS
+
+    def remote(self, number):
+        """A relative number of the socket's sequence space, as on the wire."""
+        return ((self.irs or 0) + number) % MODULUS
+
+    def relative(self, segment):
+        """The segment's numbers, relative: (seq, ack)."""
+        seq = (segment.seq - (self.irs or 0)) % MODULUS
+        ack = (segment.ack - self.iss) % MODULUS
+        half = MODULUS >> 1
+        return (seq - MODULUS if seq > half else seq, ack - MODULUS if ack > half else ack)
+
+    def describe(self, segment):
+        """A line for the trace."""
+        ours = segment.sport == self.port
+        seq, ack = segment.seq, segment.ack
+        if ours:
+            seq = (seq - self.iss) % MODULUS
+            ack = (ack - (self.irs or 0)) % MODULUS
+        else:
+            seq, ack = self.relative(segment)
+        text = f"{segment.flags} {seq}:{seq + len(segment.payload)}"
+        if "A" in segment.flags:
+            text += f" ack {ack}"
+        return f"{text} win {segment.window} {segment.options or ''}"
+
+    def expect(self, flags, seq=None, ack=None, length=None, data=None, after=None, window=None, since=None):
+        """The next segment from the socket; fails the case unless it is such a one.
+
+        after is the time since the last segment of this conversation in either direction (or since the given
+        moment), in seconds or as a span; without it the segment is due at once. PSH is ignored unless it is
+        among the flags.
+        """
+        span = AT_ONCE if after is None else after if isinstance(after, tuple) else about(after)
+        moment = self.last_event if since is None else since
+        segment = self.bench.receive(self, moment + span[1] - time.monotonic())
+        wanted = f"{flags}" + (f" seq {seq}" if seq is not None else "") + (f" ack {ack}" if ack is not None else "")
+        check(segment, f"nothing came within {span[1]:g} s, not {wanted}")
+        if "S" in segment.flags and self.irs is None:
+            self.irs = segment.seq
+        got_seq, got_ack = self.relative(segment)
+        seen = segment.flags if "P" in flags else segment.flags.replace("P", "")
+        check(set(seen) == set(flags), f"{segment.flags} came, not {wanted}")
+        check(segment.time - moment >= span[0], f"{wanted} came after {segment.time - moment:.3f} s, before {span[0]:g}")
+        if seq is not None:
+            equal(got_seq, seq, f"seq of {wanted}")
+        if ack is not None:
+            equal(got_ack, ack, f"ack of {wanted}")
+        if data is not None:
+            equal(segment.payload, data, f"data of {wanted}")
+        if length is not None:
+            equal(len(segment.payload), length, f"length of {wanted}")
+        if window is not None:
+            equal(segment.window, window, f"window of {wanted}")
+        if "ts" in segment.options and self.timestamps is not None:
+            self.timestamps = segment.options["ts"][0]
+        size = len(segment.payload) + ("S" in segment.flags) + ("F" in segment.flags)
+        if "R" not in segment.flags and got_seq <= self.received < got_seq + size:
+            self.received = got_seq + size
+        self.last_event = segment.time
+        return segment
+
+    def expect_nothing(self, seconds):
+        """No segment comes for so long."""
+        segment = self.bench.receive(self, seconds)
+        check(segment is None, f"unexpected: {segment and self.describe(segment)}")
+
+    def collect(self, seconds=0.02):
+        """All segments that come until it is quiet for so long."""
+        segments = []
+        while True:
+            segment = self.bench.receive(self, seconds)
+            if segment is None:
+                return segments
+            seq, _ = self.relative(segment)
+            self.received = max(self.received, seq + len(segment.payload) + ("F" in segment.flags))
+            if "ts" in segment.options and self.timestamps is not None:
+                self.timestamps = segment.options["ts"][0]
+            self.last_event = segment.time
+            segments.append(segment)
+
+    def offer(self, options):
+        """Options for this end's SYN, from a line such as 'mss sack ws ts'."""
+        made = {}
+        for name in options.split():
+            if name == "mss":
+                made["mss"] = 1000
+            elif name.startswith("mss="):
+                made["mss"] = int(name[4:])
+            elif name == "sack":
+                made["sack_ok"] = True
+            elif name == "ws":
+                made["ws"] = 0
+            elif name == "ts":
+                made["ts"] = (self.clock(), self.timestamps or 0)
+        return made
+
+
+class Bench:
+    """One case: the device, the socket under test, and what went over the wire."""
+
+    def __init__(self, mtu=1500):
+        self.tun = Tun(mtu)
+        self.lines = []
+        self.started = time.monotonic()
+        self.ports = 40000
+        # Tail loss probes come before the timeouts that scripts look for.
+        self.sysctl("tcp_early_retrans", 0)
+
+    def sysctl(self, name, value):
+        """Sets a net.ipv4 sysctl of the namespace."""
+        with open(f"/proc/sys/net/ipv4/{name}", "w", encoding="ascii") as file:
+            file.write(str(value))
+
+    def trace(self, way, text):
+        """Keeps a line for the report of a failure."""
+        self.lines.append(f"{time.monotonic() - self.started:9.3f} {way} {text}")
+
+    def receive(self, peer, seconds):
+        """The next segment to this peer, or None."""
+        until = time.monotonic() + seconds
+        while True:
+            packet = self.tun.read(until - time.monotonic())
+            if packet is None:
+                return None
+            segment = Segment.unpack(packet)
+            if segment is None:
+                continue
+            if segment.dport != peer.port or segment.sport != (peer.remote_port or segment.sport):
+                raise Failed(f"a segment of another connection: {segment}")
+            if peer.remote_port is None:
+                peer.remote_port = segment.sport
+            self.trace(">", peer.describe(segment))
+            return segment
+
+    def connecting(self, port=None):
+        """A socket that begins to connect to a new peer."""
+        sock = new_socket()
+        self.ports += 1
+        peer = Peer(self, port or self.ports, None)
+        code = sock.connect_ex((THERE, peer.port))
+        equal(errno.errorcode.get(code), "EINPROGRESS", "connect")
+        return sock, peer
+
+    def listening(self, port=8080, backlog=10):
+        """A listener of the family under test."""
+        sock = new_socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((HERE, port))
+        sock.listen(backlog)
+        return sock
+
+    def caller(self, remote_port=8080, port=None, iss=1000):
+        """A peer that is about to connect to the machine."""
+        self.ports += 1
+        return Peer(self, port or self.ports, remote_port, iss)
+
+    def active(self, options="mss sack ws", window=65535):
+        """A connection that the socket opened."""
+        sock, peer = self.connecting()
+        peer.window = window
+        syn = peer.expect("S")
+        if "ts" in options.split():
+            peer.timestamps = syn.options["ts"][0]
+        offered = peer.offer(options)
+        peer.their_ws = syn.options["ws"] if "ws" in offered else 0
+        peer.send("SA", **offered)
+        peer.expect("A", seq=1, ack=1)
+        equal(error_of(sock), None, "SO_ERROR")
+        equal(state_of(sock), ESTABLISHED, "state")
+        return sock, peer
+
+    def passive(self, options="mss sack ws", window=65535, listener=None, setup=None):
+        """A connection that the socket accepted."""
+        listener = listener or self.listening()
+        if setup:
+            setup(listener)
+        peer = self.caller()
+        peer.window = window
+        if "ts" in options.split():
+            peer.timestamps = 0
+        peer.send("S", **peer.offer(options))
+        answer = peer.expect("SA", seq=0, ack=1)
+        if "ts" in options.split():
+            peer.timestamps = answer.options["ts"][0]
+        peer.their_ws = answer.options.get("ws", 0)
+        peer.send("A")
+        sock = accept(listener)
+        equal(state_of(sock), ESTABLISHED, "state")
+        return sock, peer
+
+
+CASES = []
+
+
+def case(function):
+    """Marks a case. It gets a Bench."""
+    CASES.append(function)
+    return function
+
+
+def either(function):
+    """Marks a case that gets a Bench and how to make a connection, once for each end that can open it."""
+    def with_active(bench):
+        function(bench, bench.active)
+
+    def with_passive(bench):
+        function(bench, bench.passive)
+
+    with_active.__name__ = f"{function.__name__}_active"
+    with_passive.__name__ = f"{function.__name__}_passive"
+    CASES.extend((with_active, with_passive))
+    return function
+
+
+def run_case(function):
+    """Runs a case in this process; its exit status."""
+    os.unshare(os.CLONE_NEWNET)
+    run("ip link set lo up")
+    bench = Bench()
+    try:
+        function(bench)
+        return 0
+    except Skipped as why:
+        print(f"# skipped: {why}")
+        return 4
+    except Exception as problem:  # whatever it is, the case has failed
+        frames = [frame for frame in traceback.extract_tb(problem.__traceback__) if frame.filename == sys.argv[0]]
+        place = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
+        print(f"# {place}{problem if isinstance(problem, Failed) else repr(problem)}")
+        for line in bench.lines[-60:]:
+            print(f"# {line}")
+        return 1
+
+
+def main():
+    """Runs the cases of the script, or those that its arguments name."""
+    chosen = [function for function in CASES if not sys.argv[1:] or function.__name__ in sys.argv[1:]]
+    print(f"KTAP version 1\n1..{len(chosen)}", flush=True)
+    failed = 0
+    for number, function in enumerate(chosen, 1):
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+            status = run_case(function)
+            sys.stdout.flush()
+            os._exit(status)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        failed += status not in (0, 4)
+        words = "not ok" if status not in (0, 4) else "ok"
+        print(f"{words} {number} {function.__name__}{' # SKIP' if status == 4 else ''}", flush=True)
+    sys.exit(1 if failed else 0)
