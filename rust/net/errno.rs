@@ -8,8 +8,10 @@
 
 use super::bindings;
 use core::mem::transmute;
-use kernel::error::code;
-use kernel::error::Error;
+use kernel::error::{
+    code,
+    Error, //
+};
 
 /// Makes an [`Error`] in a constant, for which the kernel crate offers no way.
 const fn error(errno: u32) -> Error {

@@ -11,4 +11,5 @@ mod bindings;
 
 pub mod errno;
 pub mod rhashtable;
+pub mod rope;
 pub mod spinlock;

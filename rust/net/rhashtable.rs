@@ -10,26 +10,46 @@
 //!
 //! C header: [`include/linux/rhashtable.h`](srctree/include/linux/rhashtable.h)
 
-use super::bindings;
-use super::spinlock::new_spinlock_bh;
-use super::spinlock::SpinLockBh;
-use core::marker::PhantomData;
-use core::mem::offset_of;
-use core::ops::Deref;
-use core::ptr::NonNull;
-use kernel::alloc::Flags;
-use kernel::container_of;
-use kernel::error::from_err_ptr;
-use kernel::error::to_result;
-use kernel::prelude::*;
-use kernel::static_lock_class;
-use kernel::sync::atomic::Atomic;
-use kernel::sync::atomic::AtomicFlag;
-use kernel::sync::atomic::Full;
-use kernel::sync::atomic::Relaxed;
-use kernel::sync::rcu;
-use kernel::sync::Refcount;
-use kernel::types::Opaque;
+use super::{
+    bindings,
+    spinlock::{
+        new_spinlock_bh,
+        SpinLockBh, //
+    }, //
+};
+use core::{
+    marker::PhantomData,
+    mem::{
+        forget,
+        offset_of, //
+    },
+    ops::Deref,
+    ptr::{
+        self,
+        NonNull, //
+    }, //
+};
+use kernel::{
+    alloc::Flags,
+    container_of,
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
+    prelude::*,
+    static_lock_class,
+    sync::{
+        atomic::{
+            Atomic,
+            AtomicFlag,
+            Full,
+            Relaxed, //
+        },
+        rcu,
+        Refcount, //
+    },
+    types::Opaque, //
+};
 use zerocopy::Immutable;
 
 /// How many nodes exist, in all tables and in none.
@@ -253,7 +273,7 @@ impl<T: Entry> NodeRef<T> {
         // while it is pending is given to it below.
         if unsafe { bindings::mod_timer(self.timer.get(), now.wrapping_add(after as usize)) } == 0 {
             // The timer was not pending, and owns the reference now.
-            core::mem::forget(reference);
+            forget(reference);
         }
     }
 
@@ -280,7 +300,7 @@ impl<T: Entry> NodeRef<T> {
     /// Gives the reference to something that is not Rust.
     fn into_raw(self) -> NonNull<Node<T>> {
         let node = self.node;
-        core::mem::forget(self);
+        forget(self);
         node
     }
 }
@@ -387,9 +407,8 @@ impl<T: Entry> Table<T> {
     pub fn lookup<'g>(&self, key: &T::Key, _guard: &'g rcu::Guard) -> Option<&'g Node<T>> {
         // SAFETY: By the type invariants the table is initialised; `key` is valid for reads of the
         // table's key length, without padding; and `_guard` is evidence of the RCU read lock.
-        let node = unsafe {
-            bindings::rhashtable_lookup(self.table.get(), core::ptr::from_ref(key).cast())
-        };
+        let node =
+            unsafe { bindings::rhashtable_lookup(self.table.get(), ptr::from_ref(key).cast()) };
         // SAFETY: By the type invariants what the table holds are nodes, and one that was in the
         // table while the RCU read lock was held is not freed before it is released.
         unsafe { node.cast::<Node<T>>().as_ref() }

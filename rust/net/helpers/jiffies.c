@@ -13,11 +13,6 @@ unsigned long oxtcp_helper_jiffies_now(void)
 	return READ_ONCE(jiffies);
 }
 
-u64 oxtcp_helper_jiffies_to_nsecs(unsigned long j)
-{
-	return jiffies_to_nsecs(j);
-}
-
 u64 oxtcp_helper_get_jiffies_64(void)
 {
 	return get_jiffies_64();

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A stream of bytes in page fragments, addressed by offset.
+//!
+//! This is what a send buffer is made of: bytes are appended as they are written and released as
+//! they are acknowledged, and in between any range can be put into a packet by reference, as often
+//! as need be.
+//!
+//! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
+
+use super::bindings;
+use core::{
+    mem::ManuallyDrop,
+    ptr::NonNull, //
+};
+use kernel::{
+    alloc::Flags,
+    prelude::*, //
+};
+
+/// Some bytes in a page, and a reference to the page.
+///
+/// # Invariants
+///
+/// `page` is a page (or the first of a compound page) to which this owns a reference, and which has
+/// `len` initialised bytes from `offset` on.
+pub struct PageFrag {
+    page: NonNull<bindings::page>,
+    offset: u32,
+    len: u32,
+}
+
+// SAFETY: References to pages are not tied to a thread.
+unsafe impl Send for PageFrag {}
+
+// SAFETY: A shared fragment can only be read.
+unsafe impl Sync for PageFrag {}
+
+impl PageFrag {
+    /// Takes over a reference to a page.
+    ///
+    /// # Safety
+    ///
+    /// - `page` is a page, or the first of a compound page, and the caller gives up a reference to
+    ///   it.
+    /// - It has `len` initialised bytes from `offset` on, and they do not change as long as they
+    ///   are referenced, save by those who knowingly share them with user space.
+    pub(super) unsafe fn from_raw(page: NonNull<bindings::page>, offset: u32, len: u32) -> Self {
+        // INVARIANT: By the safety requirements.
+        Self { page, offset, len }
+    }
+
+    /// Returns the number of bytes.
+    #[expect(clippy::len_without_is_empty)]
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Forgets the fragment but not its reference.
+    fn into_page(self) -> NonNull<bindings::page> {
+        ManuallyDrop::new(self).page
+    }
+}
+
+impl Drop for PageFrag {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants we own a reference.
+        unsafe { bindings::put_page(self.page.as_ptr()) };
+    }
+}
+
+/// A fragment in a rope.
+///
+/// # Invariants
+///
+/// As of [`PageFrag`], where the rope owns the reference.
+#[derive(Clone, Copy)]
+struct Piece {
+    /// Offset in the stream of the first byte.
+    start: u64,
+    page: NonNull<bindings::page>,
+    offset: u32,
+    /// Not 0.
+    len: u32,
+}
+
+impl Piece {
+    /// Offset in the stream of the byte after the last.
+    fn end(&self) -> u64 {
+        self.start + u64::from(self.len)
+    }
+
+    /// Whether these bytes would be the next ones in the page.
+    fn precedes(&self, page: NonNull<bindings::page>, offset: u32, len: u32) -> bool {
+        self.page == page
+            && self.offset.checked_add(self.len) == Some(offset)
+            && offset.checked_add(len).is_some()
+    }
+}
+
+/// A stream of bytes in page fragments, addressed by offset.
+///
+/// # Invariants
+///
+/// - `pieces[..first]` are released. `pieces[first..]` follow one another in the stream without a
+///   gap up to `end`; the first of them begins at or below `start`, and the rope owns a reference
+///   to the page of each.
+/// - `start <= end`.
+pub struct Rope {
+    pieces: KVec<Piece>,
+    first: usize,
+    start: u64,
+    end: u64,
+}
+
+// SAFETY: References to pages are not tied to a thread.
+unsafe impl Send for Rope {}
+
+// SAFETY: A shared rope can only be read.
+unsafe impl Sync for Rope {}
+
+impl Rope {
+    /// Makes an empty rope, whose first byte will be at this offset.
+    pub const fn new(start: u64) -> Self {
+        // INVARIANT: Nothing is in it.
+        Self {
+            pieces: KVec::new(),
+            first: 0,
+            start,
+            end: start,
+        }
+    }
+
+    /// Returns the offset of the first byte.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Returns the offset after the last byte, where the next one will be.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Returns how many bytes there are.
+    pub fn bytes(&self) -> u64 {
+        self.end - self.start
+    }
+
+    /// Returns whether there is no byte.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Makes room for one more fragment, after which appending one cannot fail.
+    pub fn reserve(&mut self, flags: Flags) -> Result {
+        if self.pieces.len() < self.pieces.capacity() {
+            return Ok(());
+        }
+        if self.first > 0 && self.first >= self.pieces.len() / 2 {
+            // At least as many were released as are moved, so this costs no more than they did.
+            self.pieces.copy_within(self.first.., 0);
+            self.pieces.truncate(self.pieces.len() - self.first);
+            // INVARIANT: What is not released begins at 0 now.
+            self.first = 0;
+            return Ok(());
+        }
+        Ok(self.pieces.reserve(1, flags)?)
+    }
+
+    /// Appends a fragment.
+    ///
+    /// An empty fragment is dropped. On failure, which is lack of memory, the fragment is too, and
+    /// the rope is as it was.
+    pub fn push(&mut self, frag: PageFrag, flags: Flags) -> Result {
+        if frag.len == 0 || self.extend(frag.page, frag.offset, frag.len) {
+            return Ok(());
+        }
+        self.reserve(flags)?;
+        let (offset, len) = (frag.offset, frag.len);
+        self.add(frag.into_page(), offset, len);
+        Ok(())
+    }
+
+    /// Appends bytes of a page, to which a reference is taken where the rope has none yet.
+    ///
+    /// # Safety
+    ///
+    /// As for [`PageFrag::from_raw`], but the caller keeps the reference to `page`.
+    pub(super) unsafe fn append(
+        &mut self,
+        page: NonNull<bindings::page>,
+        offset: u32,
+        len: u32,
+        flags: Flags,
+    ) -> Result {
+        if len == 0 || self.extend(page, offset, len) {
+            return Ok(());
+        }
+        self.reserve(flags)?;
+        // SAFETY: By the safety requirements the caller owns a reference, so another may be taken.
+        unsafe { bindings::get_page(page.as_ptr()) };
+        self.add(page, offset, len);
+        Ok(())
+    }
+
+    /// Appends bytes of a page to the last fragment, if they follow it in the same page.
+    fn extend(&mut self, page: NonNull<bindings::page>, offset: u32, len: u32) -> bool {
+        if self.first == self.pieces.len() {
+            return false;
+        }
+        match self.pieces.last_mut() {
+            Some(last) if last.precedes(page, offset, len) => {
+                last.len += len;
+                // INVARIANT: The last piece ends there now, and the rope owns a reference to its
+                // page already.
+                self.end += u64::from(len);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Appends a fragment, whose reference the rope owns from here on, where room was made.
+    fn add(&mut self, page: NonNull<bindings::page>, offset: u32, len: u32) {
+        let piece = Piece {
+            start: self.end,
+            page,
+            offset,
+            len,
+        };
+        // INVARIANT: The piece begins where the rope ended, which ends where the piece does now.
+        if self.pieces.push_within_capacity(piece).is_ok() {
+            self.end = piece.end();
+        }
+    }
+
+    /// The fragments that are not released.
+    fn kept(&self) -> &[Piece] {
+        // `first` is never above the length.
+        self.pieces.get(self.first..).unwrap_or(&[])
+    }
+
+    /// The fragments from the one with the byte at `offset` on; none if there is no such byte.
+    fn from_offset(&self, offset: u64) -> &[Piece] {
+        if offset < self.start || offset >= self.end {
+            return &[];
+        }
+        let kept = self.kept();
+        let after = kept.partition_point(|piece| piece.start <= offset);
+        kept.get(after.saturating_sub(1)..).unwrap_or(&[])
+    }
+
+    /// Releases the bytes below `offset`, and the pages that have no others.
+    pub fn release_below(&mut self, offset: u64) {
+        let offset = offset.min(self.end);
+        while let Some(piece) = self.pieces.get(self.first) {
+            if piece.end() > offset {
+                break;
+            }
+            let page = piece.page;
+            // INVARIANT: The piece is released here.
+            self.first += 1;
+            // SAFETY: By the type invariants the rope owned a reference, and does no more.
+            unsafe { bindings::put_page(page.as_ptr()) };
+        }
+        if self.first == self.pieces.len() {
+            self.pieces.clear();
+            self.first = 0;
+        }
+        // INVARIANT: The first piece that is left has the byte at `offset`, or there is none left.
+        self.start = self.start.max(offset);
+    }
+
+    /// Returns the length of the longest prefix of the `len` bytes at `offset` that is in at most
+    /// `max_pieces` fragments.
+    pub fn fit(&self, offset: u64, len: u32, max_pieces: usize) -> u32 {
+        let pieces = self.from_offset(offset);
+        let Some(last) = pieces.get(..max_pieces).unwrap_or(pieces).last() else {
+            return 0;
+        };
+        // The subtraction cannot go below 0: `offset` is in the first piece.
+        u64::from(len).min(last.end().saturating_sub(offset)) as u32
+    }
+
+    /// Calls `f` with the page, the offset in it and the length of each fragment of the `len` bytes
+    /// at `offset`, in order, as far as there are such bytes.
+    pub(super) fn for_range(
+        &self,
+        offset: u64,
+        len: u32,
+        mut f: impl FnMut(*mut bindings::page, u32, u32),
+    ) {
+        let mut skip = match self.from_offset(offset).first() {
+            // Less than the length of the piece, which is an `u32`.
+            Some(piece) => (offset - piece.start) as u32,
+            None => return,
+        };
+        let mut left = len;
+        for piece in self.from_offset(offset) {
+            if left == 0 {
+                break;
+            }
+            let part = left.min(piece.len - skip);
+            f(piece.page.as_ptr(), piece.offset + skip, part);
+            left -= part;
+            skip = 0;
+        }
+    }
+}
+
+impl Drop for Rope {
+    fn drop(&mut self) {
+        self.release_below(self.end);
+    }
+}
