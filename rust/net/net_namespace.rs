@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Network namespaces.
+//!
+//! C header: [`include/net/net_namespace.h`](srctree/include/net/net_namespace.h)
+
+use super::{
+    bindings,
+    netfilter::{
+        Hooks,
+        LocalIn, //
+    }, //
+};
+use core::{
+    any::TypeId,
+    cell::UnsafeCell,
+    marker::PhantomData,
+    mem::ManuallyDrop,
+    ptr, //
+};
+use kernel::{
+    error::{
+        from_result,
+        to_result, //
+    },
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Full,
+            Relaxed,
+            Release, //
+        },
+        rcu,
+        Arc, //
+    },
+    types::Opaque, //
+};
+
+/// A network namespace.
+///
+/// # Invariants
+///
+/// A reference to it exists only while the namespace does: until its pernet `exit` callbacks have
+/// returned.
+#[repr(transparent)]
+pub struct Net(Opaque<bindings::net>);
+
+// SAFETY: A namespace is not tied to a thread.
+unsafe impl Send for Net {}
+
+// SAFETY: What is reachable through `&Net` is read atomically or synchronised by the C side.
+unsafe impl Sync for Net {}
+
+impl Net {
+    /// Creates a reference to a namespace.
+    ///
+    /// # Safety
+    ///
+    /// `net` points to a namespace whose pernet `exit` callbacks do not return during `'a`.
+    #[inline]
+    pub(super) unsafe fn from_raw<'a>(net: *mut bindings::net) -> &'a Self {
+        // SAFETY: `Net` is a transparent wrapper, and the safety requirements say that the
+        // namespace is there.
+        unsafe { &*net.cast() }
+    }
+
+    /// Returns the C structure.
+    #[inline]
+    pub(super) fn as_raw(&self) -> *mut bindings::net {
+        self.0.get()
+    }
+
+    /// Returns what tells this namespace from all others that exist, as part of a key.
+    #[inline]
+    pub fn key(&self) -> usize {
+        self.0.get() as usize
+    }
+
+    /// Returns what tells this namespace from all others since boot.
+    pub fn cookie(&self) -> u64 {
+        // SAFETY: By the type invariants the namespace is there.
+        unsafe { bindings::net_cookie(self.as_raw()) }
+    }
+
+    /// Reads the namespace's settings of TCP, `net.ipv4.tcp_*` and a few more.
+    ///
+    /// Each value is what it is at the moment; an administrator may be changing several.
+    pub fn tcp_settings(&self) -> TcpSettings {
+        // SAFETY: By the type invariants the namespace is there, and these are parts of it.
+        let (ipv4, core) = unsafe {
+            (
+                bindings::net_ipv4(self.as_raw()),
+                bindings::net_core(self.as_raw()),
+            )
+        };
+        /// Reads one setting as C's READ_ONCE() does.
+        macro_rules! read {
+            ($($place:tt)+) => {
+                // SAFETY: The field is initialised and valid for reads while the namespace is
+                // there; it is written as a whole.
+                unsafe { (&raw const $($place)+).read_volatile() }
+            };
+        }
+        macro_rules! flag {
+            ($name:ident) => {
+                read!((*ipv4).$name) != 0
+            };
+        }
+        macro_rules! jiffies {
+            ($name:ident) => {
+                jiffies_to_ns(read!((*ipv4).$name))
+            };
+        }
+        let buffers = |sizes: [i32; 3]| BufferSizes {
+            min: at_least_0(sizes[0]),
+            default: at_least_0(sizes[1]),
+            max: at_least_0(sizes[2]),
+        };
+
+        TcpSettings {
+            abort_on_overflow: flag!(sysctl_tcp_abort_on_overflow),
+            challenge_ack_limit: at_least_0(read!((*ipv4).sysctl_tcp_challenge_ack_limit)),
+            dsack: flag!(sysctl_tcp_dsack),
+            fin_timeout_ns: jiffies!(sysctl_tcp_fin_timeout),
+            invalid_ratelimit_ns: jiffies!(sysctl_tcp_invalid_ratelimit),
+            keepalive_intvl_ns: jiffies!(sysctl_tcp_keepalive_intvl),
+            keepalive_probes: read!((*ipv4).sysctl_tcp_keepalive_probes),
+            keepalive_time_ns: jiffies!(sysctl_tcp_keepalive_time),
+            max_reordering: at_least_0(read!((*ipv4).sysctl_tcp_max_reordering)),
+            max_syn_backlog: at_least_0(read!((*ipv4).sysctl_max_syn_backlog)),
+            max_tw_buckets: at_least_0(read!((*ipv4).tcp_death_row.sysctl_max_tw_buckets)),
+            min_snd_mss: at_least_0(read!((*ipv4).sysctl_tcp_min_snd_mss)),
+            no_pmtu_discovery: flag!(sysctl_ip_no_pmtu_disc),
+            notsent_lowat: read!((*ipv4).sysctl_tcp_notsent_lowat),
+            orphan_retries: read!((*ipv4).sysctl_tcp_orphan_retries),
+            reordering: at_least_0(read!((*ipv4).sysctl_tcp_reordering)),
+            retries1: read!((*ipv4).sysctl_tcp_retries1),
+            retries2: read!((*ipv4).sysctl_tcp_retries2),
+            rfc1337: flag!(sysctl_tcp_rfc1337),
+            rmem: buffers(read!((*ipv4).sysctl_tcp_rmem)),
+            rto_max_ns: u64::from(at_least_0(read!((*ipv4).sysctl_tcp_rto_max_ms))) * 1_000_000,
+            rto_min_ns: u64::from(at_least_0(read!((*ipv4).sysctl_tcp_rto_min_us))) * 1_000,
+            sack: flag!(sysctl_tcp_sack),
+            slow_start_after_idle: flag!(sysctl_tcp_slow_start_after_idle),
+            somaxconn: at_least_0(read!((*core).sysctl_somaxconn)),
+            syn_linear_timeouts: read!((*ipv4).sysctl_tcp_syn_linear_timeouts),
+            syn_retries: read!((*ipv4).sysctl_tcp_syn_retries),
+            synack_retries: read!((*ipv4).sysctl_tcp_synack_retries),
+            syncookies: read!((*ipv4).sysctl_tcp_syncookies),
+            timestamps: read!((*ipv4).sysctl_tcp_timestamps),
+            tw_reuse: read!((*ipv4).sysctl_tcp_tw_reuse),
+            tw_reuse_delay_ns: u64::from(read!((*ipv4).sysctl_tcp_tw_reuse_delay)) * 1_000_000,
+            window_scaling: flag!(sysctl_tcp_window_scaling),
+            wmem: buffers(read!((*ipv4).sysctl_tcp_wmem)),
+        }
+    }
+}
+
+fn at_least_0(value: i32) -> u32 {
+    value.max(0) as u32
+}
+
+fn jiffies_to_ns(jiffies: i32) -> u64 {
+    // SAFETY: An FFI call with no additional requirements.
+    unsafe { bindings::jiffies64_to_nsecs(u64::from(at_least_0(jiffies))) }
+}
+
+/// The three values of `tcp_rmem` and `tcp_wmem`, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferSizes {
+    /// What a socket may have even under memory pressure.
+    pub min: u32,
+    /// What a socket begins with.
+    pub default: u32,
+    /// How far automatic tuning may go.
+    pub max: u32,
+}
+
+/// The settings of TCP in a namespace, `net.ipv4.tcp_*` where nothing else is said.
+///
+/// They are described in `Documentation/networking/ip-sysctl.rst`; times are in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpSettings {
+    /// Whether an overflowing accept queue is answered with a reset.
+    pub abort_on_overflow: bool,
+    /// How many challenge ACKs the namespace may send in a second.
+    pub challenge_ack_limit: u32,
+    /// Whether duplicates are reported by SACK.
+    pub dsack: bool,
+    /// How long an orphan stays in FIN-WAIT-2.
+    pub fin_timeout_ns: u64,
+    /// The least time between two answers to invalid segments.
+    pub invalid_ratelimit_ns: u64,
+    /// The time between keepalive probes.
+    pub keepalive_intvl_ns: u64,
+    /// How many keepalive probes may go unanswered.
+    pub keepalive_probes: u8,
+    /// How long a connection is idle before it is probed.
+    pub keepalive_time_ns: u64,
+    /// How much reordering loss detection may learn, in packets.
+    pub max_reordering: u32,
+    /// How many half-open connections a listener may have.
+    pub max_syn_backlog: u32,
+    /// How many connections may be in TIME-WAIT.
+    pub max_tw_buckets: u32,
+    /// The least MSS that is accepted from a peer.
+    pub min_snd_mss: u32,
+    /// `net.ipv4.ip_no_pmtu_disc`: whether to send without "don't fragment".
+    pub no_pmtu_discovery: bool,
+    /// How many unsent bytes make a socket no longer writable.
+    pub notsent_lowat: u32,
+    /// How often an orphan retransmits; 0 stands for 8.
+    pub orphan_retries: u8,
+    /// How much reordering loss detection assumes at first, in packets.
+    pub reordering: u32,
+    /// After how many retransmissions the route is suspected.
+    pub retries1: u8,
+    /// After how many retransmissions a connection is given up.
+    pub retries2: u8,
+    /// Whether TIME-WAIT ignores resets.
+    pub rfc1337: bool,
+    /// The receive buffer.
+    pub rmem: BufferSizes,
+    /// The longest retransmission timeout.
+    pub rto_max_ns: u64,
+    /// The shortest retransmission timeout.
+    pub rto_min_ns: u64,
+    /// Whether selective acknowledgements are negotiated.
+    pub sack: bool,
+    /// Whether the congestion window shrinks while a connection is idle.
+    pub slow_start_after_idle: bool,
+    /// `net.core.somaxconn`: the most that the backlog of `listen` counts.
+    pub somaxconn: u32,
+    /// How many SYNs are sent before their timeouts grow.
+    pub syn_linear_timeouts: u8,
+    /// How often a SYN is retransmitted.
+    pub syn_retries: u8,
+    /// How often a SYN-ACK is retransmitted.
+    pub synack_retries: u8,
+    /// Whether SYN cookies are sent: 0 never, 1 under pressure, 2 always.
+    pub syncookies: u8,
+    /// Whether timestamps are negotiated: 0 no, 1 yes with an offset, 2 yes without one.
+    pub timestamps: u8,
+    /// Whether connect may reuse a TIME-WAIT: 0 no, 1 yes, 2 on loopback.
+    pub tw_reuse: u8,
+    /// How old a TIME-WAIT must be to be reused.
+    pub tw_reuse_delay_ns: u64,
+    /// Whether window scaling is negotiated.
+    pub window_scaling: bool,
+    /// The send buffer.
+    pub wmem: BufferSizes,
+}
+
+/// What a module keeps for each namespace, and feeds with the namespace's packets.
+pub trait Pernet: 'static {
+    /// The data of one namespace.
+    type Data: LocalIn;
+
+    /// Makes the data of a namespace: of each that exists when this is registered, and of each that
+    /// comes later. Where it fails, the registration or the new namespace fails. This may sleep.
+    ///
+    /// Packets reach the data once this has returned.
+    fn init(net: &Net) -> Result<Arc<Self::Data>>;
+
+    /// Called when the namespace goes away, or the registration. This may sleep.
+    ///
+    /// No packet reaches the data any more, [`get`] does not find it, and who had found it under
+    /// RCU has finished.
+    fn exit(net: &Net, data: Arc<Self::Data>);
+}
+
+/// What `net_generic()` points to.
+///
+/// # Invariants
+///
+/// `owned` is null, or the pointer of an `Arc` that this owns. `published` is that, or null, and is
+/// taken back a grace period before `owned` is. `hooks` are registered while something is
+/// published.
+struct Slot<D> {
+    published: Atomic<*mut D>,
+    owned: *const D,
+    hooks: Hooks,
+}
+
+/// Nothing is registered.
+const FREE: i32 = 0;
+/// A registration is being made or undone.
+const CHANGING: i32 = 1;
+/// A registration is there.
+const REGISTERED: i32 = 2;
+
+/// The one registration. `net_generic()` goes by a number that is known at run time only, and the
+/// callbacks are told nothing but the namespace, so it must be a static.
+///
+/// # Invariants
+///
+/// - While `state` is [`REGISTERED`], `id` is the number of the registered operations, and `of` the
+///   type that they are for; neither changes before all who saw that under RCU have finished.
+/// - In every other state `ops`, `id` and `of` belong to whoever set it to [`CHANGING`].
+struct Registry {
+    state: Atomic<i32>,
+    ops: Opaque<bindings::pernet_operations>,
+    id: Opaque<c_uint>,
+    of: UnsafeCell<Option<TypeId>>,
+}
+
+// SAFETY: `state` says who may use the other fields, by the type invariants.
+unsafe impl Sync for Registry {}
+
+static REGISTRY: Registry = Registry {
+    state: Atomic::new(FREE),
+    ops: Opaque::zeroed(),
+    id: Opaque::zeroed(),
+    of: UnsafeCell::new(None),
+};
+
+/// Finds the pointer of a namespace's data, or null. It is that of an `Arc` which exists until the
+/// RCU read lock is released.
+#[inline]
+fn find<P: Pernet>(net: &Net, _guard: &rcu::Guard) -> *const P::Data {
+    if REGISTRY.state.load(Acquire) != REGISTERED {
+        return ptr::null();
+    }
+    // SAFETY: By the type invariants of `Registry` the fields are constant until the RCU read lock
+    // is released, which `_guard` is evidence of.
+    let (id, of) = unsafe { (*REGISTRY.id.get(), *REGISTRY.of.get()) };
+    if of != Some(TypeId::of::<P>()) {
+        return ptr::null();
+    }
+    // SAFETY: The id is that of registered operations, whose memory in the namespace is a
+    // `Slot<P::Data>` (zeroed at first). It is freed after the `exit` callbacks, which by the type
+    // invariants of `Net` have not returned, or after unregistering, which waits for readers.
+    unsafe {
+        let slot = bindings::net_generic(net.as_raw(), id).cast::<Slot<P::Data>>();
+        (*slot).published.load(Acquire)
+    }
+}
+
+/// Finds a namespace's data.
+///
+/// There is none before [`Pernet::init`] has returned, nor from [`Pernet::exit`] on, nor while `P`
+/// is not registered.
+#[inline]
+pub fn get<'g, P: Pernet>(net: &Net, guard: &'g rcu::Guard) -> Option<&'g P::Data> {
+    // SAFETY: If not null the pointer is valid until the RCU read lock is released.
+    unsafe { find::<P>(net, guard).as_ref() }
+}
+
+/// Finds a namespace's data as [`get`] does, and keeps it.
+pub fn get_owned<P: Pernet>(net: &Net) -> Option<Arc<P::Data>> {
+    let guard = rcu::read_lock();
+    let data = find::<P>(net, &guard);
+    if data.is_null() {
+        return None;
+    }
+    // SAFETY: The pointer is that of an `Arc` which exists until the RCU read lock is released. The
+    // one that is made from it here is not dropped, since its count remains that `Arc`'s.
+    let data = ManuallyDrop::new(unsafe { Arc::from_raw(data) });
+    Some(Arc::clone(&data))
+}
+
+/// The registration of a [`Pernet`]. Dropping it ends it.
+///
+/// There can be one at a time.
+///
+/// # Invariants
+///
+/// `P`'s operations are registered, and `REGISTRY.state` is [`REGISTERED`].
+pub struct PernetRegistration<P: Pernet>(PhantomData<fn(P)>);
+
+impl<P: Pernet> PernetRegistration<P> {
+    /// Registers `P`, which calls [`Pernet::init`] for every namespace. Sleeps.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if there is another registration, and those of [`Pernet::init`].
+    pub fn new() -> Result<Self> {
+        REGISTRY
+            .state
+            .cmpxchg(FREE, CHANGING, Full)
+            .map_err(|_| EBUSY)?;
+        let ops = bindings::pernet_operations {
+            init: Some(Self::init),
+            pre_exit: Some(Self::pre_exit),
+            exit: Some(Self::exit),
+            id: REGISTRY.id.get(),
+            size: size_of::<Slot<P::Data>>(),
+            ..pin_init::zeroed()
+        };
+        // SAFETY: The fields are ours since `state` is `CHANGING` by our doing.
+        unsafe {
+            REGISTRY.ops.get().write(ops);
+            *REGISTRY.of.get() = Some(TypeId::of::<P>());
+        }
+        // SAFETY: The operations are initialised and static. Their callbacks expect the memory that
+        // is asked for here, zeroed.
+        let result = to_result(unsafe { bindings::register_pernet_subsys(REGISTRY.ops.get()) });
+        let state = if result.is_ok() { REGISTERED } else { FREE };
+        REGISTRY.state.store(state, Release);
+        // INVARIANT: The operations are registered.
+        result.map(|()| Self(PhantomData))
+    }
+
+    /// The slot of a namespace, for the callbacks.
+    ///
+    /// # Safety
+    ///
+    /// `net` is what a pernet callback was given.
+    unsafe fn slot(net: *mut bindings::net) -> *mut Slot<P::Data> {
+        // SAFETY: The callbacks run while the operations are registered, so the id is that of this
+        // registration, whose memory is there before the first and after the last of them.
+        unsafe { bindings::net_generic(net, *REGISTRY.id.get()).cast() }
+    }
+
+    /// # Safety
+    ///
+    /// As a pernet callback only.
+    unsafe extern "C" fn init(net: *mut bindings::net) -> c_int {
+        // SAFETY: The namespace is being set up, or set up and kept by the core for this call.
+        let (slot, net) = unsafe { (Self::slot(net), Net::from_raw(net)) };
+        from_result(|| {
+            let data = Arc::into_raw(P::init(net)?);
+            // SAFETY: The slot is this namespace's, nobody else's before it is published, and
+            // stays where it is until after `exit`. `data` is dropped after the hooks are gone: a
+            // grace period after `pre_exit`, or below where nothing was registered.
+            unsafe {
+                (*slot).published.store(data.cast_mut(), Release);
+                if let Err(error) = Hooks::register(&raw mut (*slot).hooks, net, data) {
+                    (*slot).published.store(ptr::null_mut(), Relaxed);
+                    bindings::synchronize_rcu();
+                    P::exit(net, Arc::from_raw(data));
+                    return Err(error);
+                }
+                (*slot).owned = data;
+            }
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// As a pernet callback only.
+    unsafe extern "C" fn pre_exit(net: *mut bindings::net) {
+        // SAFETY: The slot is this namespace's. The core waits for a grace period before it calls
+        // `exit`.
+        unsafe {
+            let slot = Self::slot(net);
+            Hooks::unregister(&raw mut (*slot).hooks, Net::from_raw(net));
+            (*slot).published.store(ptr::null_mut(), Relaxed);
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As a pernet callback only.
+    unsafe extern "C" fn exit(net: *mut bindings::net) {
+        // SAFETY: The namespace is there until this returns.
+        let (slot, net) = unsafe { (Self::slot(net), Net::from_raw(net)) };
+        // SAFETY: Only the callbacks, which do not run at the same time, use `owned`.
+        let data = unsafe { ptr::replace(&raw mut (*slot).owned, ptr::null()) };
+        if !data.is_null() {
+            // SAFETY: The pointer is that of `Arc::into_raw` in `init`, taken once. `pre_exit` was
+            // called a grace period ago.
+            P::exit(net, unsafe { Arc::from_raw(data) });
+        }
+    }
+}
+
+impl<P: Pernet> Drop for PernetRegistration<P> {
+    fn drop(&mut self) {
+        REGISTRY.state.store(CHANGING, Relaxed);
+        // SAFETY: FFI calls. Who has seen `REGISTERED` has finished after `synchronize_rcu`; by the
+        // type invariants the operations are registered.
+        unsafe {
+            bindings::synchronize_rcu();
+            bindings::unregister_pernet_subsys(REGISTRY.ops.get());
+        }
+        REGISTRY.state.store(FREE, Release);
+    }
+}
