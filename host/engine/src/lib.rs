@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The engine of oxtcp on the host: the very source that the kernel module compiles, under a second root.
+
+#![no_std]
+#![warn(missing_docs, unreachable_pub, rust_2018_idioms)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::float_arithmetic
+    )
+)]
+
+#[cfg(test)]
+extern crate std;
+
+#[path = "../../../rust/engine/mod.rs"]
+pub mod engine;

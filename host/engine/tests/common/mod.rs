@@ -1,0 +1,663 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Two engines with byte-checking owners on a link that loses, delays, reorders and repeats, in virtual time.
+
+#![allow(dead_code, reason = "each test program uses its own part of this")]
+
+use oxtcp_engine::engine::*;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::collections::BinaryHeap;
+
+/// A small generator, so that a seed tells the whole run.
+pub struct Rng(u64);
+
+impl Rng {
+    pub fn new(seed: u64) -> Rng {
+        Rng(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11
+    }
+
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.next() % n.max(1)
+    }
+
+    pub fn range(&mut self, low: u64, high: u64) -> u64 {
+        low + self.below(high - low + 1)
+    }
+
+    pub fn chance(&mut self, per_mille: u64) -> bool {
+        self.below(1000) < per_mille
+    }
+}
+
+/// The byte that side `side` writes at stream offset `offset`.
+pub fn pattern(side: usize, offset: u64) -> u8 {
+    let x = offset
+        .wrapping_add(side as u64 * 77)
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (x >> 56) as u8
+}
+
+#[derive(Clone, Debug)]
+pub struct Packet {
+    pub header: Vec<u8>,
+    pub payload: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct LinkConfig {
+    pub loss: u64,
+    pub duplicate: u64,
+    pub reorder: u64,
+    pub delay_us: u64,
+    pub jitter_us: u64,
+    /// Microseconds that a full packet occupies the link; 0: no limit.
+    pub us_per_packet: u64,
+    /// Packets that may wait for the link.
+    pub queue: u64,
+}
+
+impl LinkConfig {
+    pub const CLEAN: LinkConfig = LinkConfig {
+        loss: 0,
+        duplicate: 0,
+        reorder: 0,
+        delay_us: 5_000,
+        jitter_us: 0,
+        us_per_packet: 0,
+        queue: u64::MAX,
+    };
+}
+
+/// What the program on one side does.
+#[derive(Clone, Copy, Debug)]
+pub struct App {
+    pub to_write: u64,
+    pub write_max: u64,
+    pub write_gap_us: u64,
+    pub send_buffer: u64,
+    pub read_max: u64,
+    pub read_gap_us: u64,
+    pub receive_buffer: u64,
+    pub more: bool,
+    pub gso: u32,
+}
+
+impl App {
+    pub const BULK: App = App {
+        to_write: 0,
+        write_max: 65_536,
+        write_gap_us: 0,
+        send_buffer: 262_144,
+        read_max: 1 << 20,
+        read_gap_us: 0,
+        receive_buffer: 262_144,
+        more: false,
+        gso: 65_536,
+    };
+}
+
+pub struct Side {
+    pub id: usize,
+    pub config: Config,
+    pub app: App,
+    pub connection: Option<Connection>,
+    pub half_open: Option<HalfOpen>,
+    pub time_wait: Option<TimeWait>,
+    pub listening: bool,
+    pub isn: Isn,
+    pub events: Vec<Event>,
+    held: BTreeMap<u64, Vec<u8>>,
+    held_bytes: u64,
+    pub received: u64,
+    pub finished_writing: bool,
+    pub peer_closed: bool,
+    pub closed: Option<Reason>,
+    pub established: bool,
+    next_write: u64,
+    next_read: u64,
+    /// The highest right edge this side has advertised, as an absolute 64-bit position of the peer's stream.
+    offered_edge: Option<SeqNum>,
+    pub our_scale: u8,
+    /// The highest right edge that was delivered to this side.
+    allowed_edge: Option<SeqNum>,
+    pub peer_scale: u8,
+    pub sent_packets: u64,
+    pub retransmissions: u64,
+    pub done_at: Option<u64>,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Event_ {
+    at: u64,
+    order: u64,
+    to: usize,
+    index: usize,
+}
+
+pub struct World {
+    pub now: u64,
+    pub rng: Rng,
+    pub sides: [Side; 2],
+    pub link: [LinkConfig; 2],
+    link_free: [u64; 2],
+    queue: BinaryHeap<Reverse<Event_>>,
+    packets: Vec<Option<Packet>>,
+    order: u64,
+    pub trace: bool,
+    /// Decides the fate of packets instead of chance: (from, packet) -> dropped.
+    #[allow(clippy::type_complexity)]
+    pub filter: Option<Box<dyn FnMut(usize, &SegmentIn) -> bool>>,
+    pub steps: u64,
+}
+
+pub fn at(us: u64) -> Instant {
+    Instant::from_nanos(us * 1000)
+}
+
+impl Side {
+    fn new(id: usize, config: Config, app: App, isn: Isn) -> Side {
+        Side {
+            id,
+            config,
+            app,
+            connection: None,
+            half_open: None,
+            time_wait: None,
+            listening: false,
+            isn,
+            events: Vec::new(),
+            held: BTreeMap::new(),
+            held_bytes: 0,
+            received: 0,
+            finished_writing: false,
+            peer_closed: false,
+            closed: None,
+            established: false,
+            next_write: 0,
+            next_read: 0,
+            offered_edge: None,
+            our_scale: 0,
+            allowed_edge: None,
+            peer_scale: 0,
+            sent_packets: 0,
+            retransmissions: 0,
+            done_at: None,
+        }
+    }
+
+    /// Takes the payload as the engine says, and checks every byte.
+    fn deliver(&mut self, now: u64, segment: &SegmentIn, payload: &[u8]) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        let before = connection.readable();
+        let peer = 1 - self.id;
+        match connection.on_segment(at(now), segment) {
+            Payload::Discard => {
+                assert_eq!(connection.readable(), before, "discarded but readable");
+            }
+            Payload::Append { skip, len } => {
+                assert!(len > 0);
+                let bytes = &payload[skip as usize..(skip + len) as usize];
+                for (i, &byte) in bytes.iter().enumerate() {
+                    assert_eq!(
+                        byte,
+                        pattern(peer, before + i as u64),
+                        "byte {i} of side {peer}"
+                    );
+                }
+                let mut next = before + u64::from(len);
+                let readable = connection.readable();
+                while let Some((&offset, _)) = self.held.first_key_value() {
+                    if offset >= readable {
+                        break;
+                    }
+                    let bytes = self.held.remove(&offset).unwrap();
+                    self.held_bytes -= bytes.len() as u64;
+                    assert!(offset <= next, "a hole in what became readable");
+                    next = next.max(offset + bytes.len() as u64);
+                }
+                assert_eq!(next, readable, "readable is not what the owner has");
+            }
+            Payload::Hold { offset, skip, len } => {
+                assert!(len > 0 && offset > before);
+                assert_eq!(connection.readable(), before);
+                let bytes = &payload[skip as usize..(skip + len) as usize];
+                for (i, &byte) in bytes.iter().enumerate() {
+                    assert_eq!(byte, pattern(peer, offset + i as u64));
+                }
+                let known = self.held.get(&offset).map_or(0, Vec::len);
+                if bytes.len() > known {
+                    self.held_bytes += (bytes.len() - known) as u64;
+                    self.held.insert(offset, bytes.to_vec());
+                }
+            }
+        }
+    }
+
+    fn room(&self) -> u32 {
+        let Some(connection) = &self.connection else {
+            return 0;
+        };
+        let unread = connection.readable() - connection.read();
+        let used = unread + self.held_bytes;
+        self.app.receive_buffer.saturating_sub(used) as u32
+    }
+
+    /// Lets the program read and write; returns when it wants to run again.
+    fn run_app(&mut self, now: u64, rng: &mut Rng) -> Option<u64> {
+        let app = self.app;
+        let connection = self.connection.as_mut()?;
+        if self.closed.is_some() {
+            return None;
+        }
+        let mut next = None;
+        let unread = connection.readable() - connection.read();
+        if unread > 0 {
+            if now >= self.next_read {
+                let len = unread.min(rng.range(1, app.read_max));
+                connection.on_read(at(now), len as u32);
+                self.received += len;
+                self.next_read = now + app.read_gap_us;
+            }
+            if connection.readable() > connection.read() {
+                next = Some(self.next_read.max(now + 1));
+            }
+        }
+        if !self.finished_writing
+            && matches!(connection.state(), State::Established | State::CloseWait)
+        {
+            let left = app.to_write - connection.written();
+            let queued = connection.written() - connection.acked();
+            let room = app.send_buffer.saturating_sub(queued);
+            if left == 0 {
+                self.finished_writing = true;
+                connection.shutdown_write(at(now));
+            } else if room > 0 {
+                if now >= self.next_write {
+                    let len = left.min(room).min(rng.range(1, app.write_max));
+                    connection.on_write(
+                        at(now),
+                        len as u32,
+                        app.more && len < left && rng.chance(500),
+                    );
+                    self.next_write = now + app.write_gap_us;
+                }
+                let again = self.next_write.max(now + 1);
+                next = Some(next.map_or(again, |n: u64| n.min(again)));
+            }
+        }
+        next
+    }
+}
+
+impl World {
+    pub fn new(seed: u64, configs: [Config; 2], apps: [App; 2], link: LinkConfig) -> World {
+        let mut rng = Rng::new(seed);
+        let isn = |rng: &mut Rng| Isn {
+            seq: SeqNum(if rng.chance(300) {
+                u32::MAX - rng.below(100_000) as u32
+            } else {
+                rng.next() as u32
+            }),
+            ts_offset: rng.next() as u32,
+        };
+        let isns = [isn(&mut rng), isn(&mut rng)];
+        let [c0, c1] = configs;
+        World {
+            now: 1_000_000,
+            rng,
+            sides: [
+                Side::new(0, c0, apps[0], isns[0]),
+                Side::new(1, c1, apps[1], isns[1]),
+            ],
+            link: [link, link],
+            link_free: [0, 0],
+            queue: BinaryHeap::new(),
+            packets: Vec::new(),
+            order: 0,
+            trace: std::env::var_os("TRACE").is_some(),
+            filter: None,
+            steps: 0,
+        }
+    }
+
+    pub fn connect(&mut self, side: usize) {
+        let s = &mut self.sides[side];
+        s.connection = Some(Connection::connect(at(self.now), &s.config, s.isn));
+        self.flush(side);
+    }
+
+    pub fn listen(&mut self, side: usize) {
+        self.sides[side].listening = true;
+    }
+
+    fn schedule(&mut self, at: u64, to: usize, packet: Option<Packet>) {
+        self.order += 1;
+        let index = self.packets.len();
+        self.packets.push(packet);
+        self.queue.push(Reverse(Event_ {
+            at,
+            order: self.order,
+            to,
+            index,
+        }));
+    }
+
+    /// Puts one wire packet on the link.
+    fn put(&mut self, from: usize, packet: Packet) {
+        let segment = SegmentIn::parse(&packet.header, packet.payload.len() as u32).unwrap();
+        if self.trace {
+            eprintln!(
+                "{:>10} {} > {:?} seq {} ack {} win {} len {} {:?}",
+                self.now,
+                from,
+                segment.flags,
+                segment.seq.0,
+                segment.ack.0,
+                segment.window,
+                segment.len,
+                segment.options.sack.as_slice(),
+            );
+        }
+        self.sides[from].sent_packets += 1;
+        if let Some(filter) = &mut self.filter {
+            if filter(from, &segment) {
+                return;
+            }
+        }
+        let link = self.link[from];
+        if self.rng.chance(link.loss) {
+            return;
+        }
+        let copies = if self.rng.chance(link.duplicate) {
+            2
+        } else {
+            1
+        };
+        for _ in 0..copies {
+            let mut start = self.now;
+            let busy = self.link_free[from].saturating_sub(self.now);
+            if let Some(waiting) = busy.checked_div(link.us_per_packet) {
+                if waiting >= link.queue {
+                    continue;
+                }
+                start = self.link_free[from].max(self.now) + link.us_per_packet;
+                self.link_free[from] = start;
+            }
+            let mut arrival = start + link.delay_us;
+            if link.jitter_us > 0 {
+                arrival += self.rng.below(link.jitter_us);
+            }
+            if self.rng.chance(link.reorder) {
+                arrival += link.delay_us / 2 + self.rng.below(link.delay_us + 1);
+            }
+            self.schedule(arrival, 1 - from, Some(packet.clone()));
+        }
+    }
+
+    /// Cuts a segment as a NIC does, checks it against what the peer allows, and sends it.
+    pub fn send(&mut self, from: usize, segment: &SegmentOut) {
+        let side = &mut self.sides[from];
+        if segment.retransmission {
+            side.retransmissions += 1;
+        }
+        let mut header = [0u8; 60];
+        let len = segment.write_header(1000, 2000, &mut header);
+        assert_eq!(len, segment.header_len());
+        assert!(len % 4 == 0 && len <= 60);
+        if segment.flags.syn() {
+            if let Some(scale) = segment.options.window_scale {
+                side.our_scale = scale.shift();
+            }
+        }
+        if segment.flags.ack() && !segment.flags.rst() {
+            let scale = if segment.flags.syn() {
+                0
+            } else {
+                side.our_scale
+            };
+            let edge = segment.ack.add(u32::from(segment.window) << scale);
+            if let Some(old) = side.offered_edge {
+                assert!(
+                    !edge.before(old),
+                    "side {from}: the right edge moved left by {}",
+                    old.distance_from(edge)
+                );
+            }
+            side.offered_edge = Some(edge);
+        }
+        let data = segment.data;
+        if let Some(DataRange { offset, len }) = data {
+            let connection = side.connection.as_ref().unwrap();
+            assert!(offset >= connection.acked(), "acknowledged bytes are gone");
+            assert!(offset + u64::from(len) <= connection.written());
+            let edge = side.allowed_edge.unwrap();
+            let end = segment.seq.add(len);
+            assert!(
+                !end.after(edge),
+                "side {from} sends {} beyond the window",
+                end.distance_from(edge)
+            );
+            assert!(u32::from(segment.mss) <= u32::from(side.config.mss));
+            assert!(len <= side.app.gso.max(u32::from(segment.mss)));
+        }
+        let (offset, total) = data.map_or((0, 0), |data| (data.offset, data.len));
+        let mut done = 0;
+        loop {
+            let piece = (total - done).min(u32::from(segment.mss).max(1));
+            let last = done + piece >= total;
+            let mut wire = *segment;
+            wire.seq = segment.seq.add(done);
+            if !last {
+                wire.flags = wire.flags.without(Flags::FIN).without(Flags::PSH);
+            }
+            let len = wire.write_header(1000, 2000, &mut header);
+            let payload = (0..u64::from(piece))
+                .map(|i| pattern(from, offset + u64::from(done) + i))
+                .collect();
+            self.put(
+                from,
+                Packet {
+                    header: header[..len].to_vec(),
+                    payload,
+                },
+            );
+            done += piece;
+            if last {
+                break;
+            }
+        }
+    }
+
+    /// The owner's one exit: transmit, events, next wake-up.
+    pub fn flush(&mut self, side: usize) {
+        for _ in 0..10_000 {
+            let s = &mut self.sides[side];
+            let limits = Limits {
+                receive_room: s.room(),
+                max_len: s.app.gso,
+            };
+            let mss = u32::from(s.config.mss);
+            let Some(connection) = &mut s.connection else {
+                return;
+            };
+            let fit = |_, len: u32| len.min(mss * 20);
+            let Some(segment) = connection.poll_transmit(at(self.now), &limits, fit) else {
+                break;
+            };
+            self.send(side, &segment);
+        }
+        let s = &mut self.sides[side];
+        let connection = s.connection.as_mut().unwrap();
+        assert!(
+            connection
+                .poll_transmit(
+                    at(self.now),
+                    &Limits {
+                        receive_room: 0,
+                        max_len: 0
+                    },
+                    |_, l| l
+                )
+                .is_none()
+                || connection.state() == State::Closed,
+            "poll_transmit does not end"
+        );
+        while let Some(event) = connection.poll_event() {
+            match event {
+                Event::Established => s.established = true,
+                Event::PeerClosed => s.peer_closed = true,
+                Event::TimeWait(record) => {
+                    s.time_wait = Some(record);
+                    s.closed = Some(Reason::Finished);
+                }
+                Event::Closed(reason) => s.closed = Some(reason),
+                Event::Readable | Event::Acked => {}
+            }
+            s.events.push(event);
+        }
+        assert!(connection.acked() <= connection.sent());
+        assert!(connection.sent() <= connection.written());
+        assert!(connection.read() <= connection.readable());
+        if let Some(deadline) = connection.next_deadline() {
+            let wake = (deadline.as_nanos().div_ceil(1000)).max(self.now + 1);
+            self.schedule(wake, side, None);
+        }
+    }
+
+    fn arrive(&mut self, to: usize, packet: Packet) {
+        let segment = SegmentIn::parse(&packet.header, packet.payload.len() as u32).unwrap();
+        let now = self.now;
+        let s = &mut self.sides[to];
+        if segment.flags.syn() {
+            s.peer_scale = segment.options.window_scale.map_or(0, WindowScale::shift);
+        }
+        if segment.flags.ack() {
+            let scale = if segment.flags.syn() { 0 } else { s.peer_scale };
+            let edge = segment.ack.add(u32::from(segment.window) << scale);
+            let known = s.allowed_edge.get_or_insert(edge);
+            if edge.after(*known) {
+                *known = edge;
+            }
+        } else if segment.flags.syn() {
+            s.allowed_edge = Some(s.isn.seq.add(1).add(u32::from(segment.window)));
+        }
+        let mut reply = None;
+        if s.connection.is_some() && s.time_wait.is_none() {
+            if s.closed.is_some() {
+                reply = on_closed(&segment);
+            } else {
+                s.deliver(now, &segment, &packet.payload);
+                self.flush(to);
+            }
+        } else if let Some(record) = &mut s.time_wait {
+            if let TimeWaitVerdict::Reply(segment) = record.on_segment(at(now), &segment) {
+                reply = Some(segment);
+            }
+        } else if let Some(half_open) = &mut s.half_open {
+            match half_open.on_segment(at(now), &segment) {
+                HalfOpenVerdict::Ignore => {}
+                HalfOpenVerdict::Reply(segment) | HalfOpenVerdict::Reset(segment) => {
+                    reply = Some(segment)
+                }
+                HalfOpenVerdict::Remove => s.half_open = None,
+                HalfOpenVerdict::Established => {
+                    s.connection = Some(Connection::accept(at(now), &s.config, half_open));
+                    s.half_open = None;
+                    s.deliver(now, &segment, &packet.payload);
+                    self.flush(to);
+                }
+            }
+        } else if s.listening {
+            match on_listen(&segment) {
+                ListenVerdict::Ignore => {}
+                ListenVerdict::Reset(segment) => reply = Some(segment),
+                ListenVerdict::Syn => {
+                    let mut half_open = HalfOpen::new(at(now), &s.config, &segment, s.isn);
+                    reply = Some(half_open.syn_ack(at(now)));
+                    let wake = half_open.next_deadline().as_nanos() / 1000;
+                    s.half_open = Some(half_open);
+                    self.schedule(wake, to, None);
+                }
+            }
+        } else {
+            reply = on_closed(&segment);
+        }
+        if let Some(segment) = reply {
+            self.send(to, &segment);
+        }
+    }
+
+    fn wake(&mut self, side: usize) {
+        let now = self.now;
+        let s = &mut self.sides[side];
+        if let Some(half_open) = &mut s.half_open {
+            match half_open.on_deadline(at(now)) {
+                HalfOpenDeadline::Early => {}
+                HalfOpenDeadline::Expired => s.half_open = None,
+                HalfOpenDeadline::Retransmit(segment) => {
+                    let wake = half_open.next_deadline().as_nanos() / 1000;
+                    self.schedule(wake, side, None);
+                    self.send(side, &segment);
+                }
+            }
+        }
+        let s = &mut self.sides[side];
+        if let (Some(connection), None) = (&mut s.connection, s.closed) {
+            connection.on_deadline(at(now));
+            self.flush(side);
+        }
+    }
+
+    /// Runs until nothing happens any more, or until `limit` microseconds have passed.
+    pub fn run(&mut self, limit: u64) {
+        let end = self.now + limit;
+        while let Some(Reverse(event)) = self.queue.pop() {
+            if event.at > end {
+                self.queue.push(Reverse(event));
+                self.now = end;
+                return;
+            }
+            self.now = event.at;
+            self.steps += 1;
+            match self.packets[event.index].take() {
+                Some(packet) => self.arrive(event.to, packet),
+                None => self.wake(event.to),
+            }
+            self.run_apps();
+        }
+    }
+
+    fn run_apps(&mut self) {
+        for side in 0..2 {
+            let before = self.sides[side]
+                .connection
+                .as_ref()
+                .map(|c| (c.written(), c.read(), c.state()));
+            let next = self.sides[side].run_app(self.now, &mut self.rng);
+            let after = self.sides[side]
+                .connection
+                .as_ref()
+                .map(|c| (c.written(), c.read(), c.state()));
+            if before != after && self.sides[side].closed.is_none() {
+                self.flush(side);
+            }
+            if let Some(next) = next {
+                self.schedule(next, side, None);
+            }
+            let s = &mut self.sides[side];
+            if s.closed.is_some() && s.done_at.is_none() {
+                s.done_at = Some(self.now);
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the owner decides about a connection before and while it lives.
+
+use crate::engine::time::Duration;
+
+/// How a silent peer is probed (RFC 9293, 3.8.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeepAlive {
+    /// Silence before the first probe (`TCP_KEEPIDLE`).
+    pub idle: Duration,
+    /// Time between probes (`TCP_KEEPINTVL`).
+    pub interval: Duration,
+    /// Unanswered probes before the connection is given up (`TCP_KEEPCNT`).
+    pub probes: u8,
+}
+
+impl Default for KeepAlive {
+    fn default() -> KeepAlive {
+        KeepAlive {
+            idle: Duration::from_secs(7200),
+            interval: Duration::from_secs(75),
+            probes: 9,
+        }
+    }
+}
+
+/// The settings of one connection. The default is Linux's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// Payload octets that the route's MTU leaves without TCP options: advertised, and the cap of what is sent.
+    pub mss: u16,
+    /// Whether window scaling is offered and accepted (`tcp_window_scaling`).
+    pub window_scaling: bool,
+    /// Whether timestamps are offered and accepted (`tcp_timestamps`).
+    pub timestamps: bool,
+    /// Whether selective acknowledgment is offered and accepted (`tcp_sack`).
+    pub sack: bool,
+    /// Octets that can be received at first; the window field of a SYN.
+    pub receive_window: u32,
+    /// The largest receive window that the buffer may ever grow to, in octets: decides the scale that is offered.
+    pub max_receive_window: u32,
+    /// The initial congestion window, in segments (RFC 6928).
+    pub initial_cwnd: u32,
+    /// Retransmissions of a SYN beyond the linear ones (`tcp_syn_retries`).
+    pub syn_retries: u8,
+    /// Retransmissions of a SYN before the time-out starts to double (`tcp_syn_linear_timeouts`).
+    pub syn_linear_timeouts: u8,
+    /// Retransmissions of a SYN-ACK (`tcp_synack_retries`).
+    pub synack_retries: u8,
+    /// Retransmissions after which the route is doubted (`tcp_retries1`).
+    pub retries1: u8,
+    /// Retransmissions after which the connection is given up (`tcp_retries2`), converted to a time as Linux does.
+    pub retries2: u8,
+    /// The same for a connection without an owner's descriptor (`tcp_orphan_retries`); 0 means 8 while the peer lives.
+    pub orphan_retries: u8,
+    /// The lower bound of the variance's part of the RTO (`tcp_rto_min_us`).
+    pub rto_min: Duration,
+    /// The upper bound of the RTO (`tcp_rto_max_ms`).
+    pub rto_max: Duration,
+    /// The time-out before any sample (RFC 6298, 2.1).
+    pub rto_initial: Duration,
+    /// How long FIN-WAIT-2 lasts without an owner's descriptor (`tcp_fin_timeout`).
+    pub fin_timeout: Duration,
+    /// How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`, RFC 5482).
+    pub user_timeout: Option<Duration>,
+    /// Whether small segments leave at once (`TCP_NODELAY`).
+    pub nodelay: bool,
+    /// Whether partial segments are kept back, for 200 ms at most (`TCP_CORK`).
+    pub cork: bool,
+    /// Keepalive probes, if wanted (`SO_KEEPALIVE`).
+    pub keepalive: Option<KeepAlive>,
+    /// The least time between two answers to invalid segments (`tcp_invalid_ratelimit`).
+    pub invalid_ratelimit: Duration,
+    /// Whether cwnd restarts after an idle time (`tcp_slow_start_after_idle`; RFC 5681, 4.1).
+    pub slow_start_after_idle: bool,
+    /// Whether a RST in TIME-WAIT is ignored (`tcp_rfc1337`).
+    pub rfc1337: bool,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            mss: 1460,
+            window_scaling: true,
+            timestamps: true,
+            sack: true,
+            receive_window: 65_535,
+            max_receive_window: 6 << 20,
+            initial_cwnd: 10,
+            syn_retries: 6,
+            syn_linear_timeouts: 4,
+            synack_retries: 5,
+            retries1: 3,
+            retries2: 15,
+            orphan_retries: 0,
+            rto_min: Duration::from_millis(200),
+            rto_max: Duration::from_secs(120),
+            rto_initial: Duration::from_secs(1),
+            fin_timeout: Duration::from_secs(60),
+            user_timeout: None,
+            nodelay: false,
+            cork: false,
+            keepalive: None,
+            invalid_ratelimit: Duration::from_millis(500),
+            slow_start_after_idle: true,
+            rfc1337: false,
+        }
+    }
+}
+
+impl Config {
+    /// Returns how many times an orphan's data is retransmitted (Linux's `tcp_orphan_retries`).
+    pub(crate) fn orphan_tries(&self, alive: bool) -> u8 {
+        if self.orphan_retries == 0 && alive {
+            8
+        } else {
+            self.orphan_retries
+        }
+    }
+
+    /// Returns the time that `tries` retransmissions take when the RTO starts at its minimum and doubles.
+    ///
+    /// A count alone would give a fast path a much shorter life than a slow one, so Linux
+    /// (`tcp_model_timeout`) turns the count into a time: 15 tries are 924.6 s.
+    pub(crate) fn timeout_of_tries(&self, tries: u8) -> Duration {
+        let mut total = Duration::ZERO;
+        for exponent in 0..=u32::from(tries) {
+            total = total.saturating_add(self.rto_min.doubled(exponent, self.rto_max));
+        }
+        total
+    }
+}
+
+#[cfg(test)]
+mod tests;

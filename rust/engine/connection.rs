@@ -1,0 +1,561 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A connection, from `connect` or `accept` to its end.
+
+use crate::engine::config::Config;
+use crate::engine::config::KeepAlive;
+use crate::engine::event::Event;
+use crate::engine::event::Events;
+use crate::engine::event::Reason;
+use crate::engine::half_open::HalfOpen;
+use crate::engine::half_open::HalfOpenDeadline;
+use crate::engine::half_open::HalfOpenVerdict;
+use crate::engine::info::Counters;
+use crate::engine::info::Info;
+use crate::engine::rx::Payload;
+use crate::engine::segment::Flags;
+use crate::engine::segment::SegmentIn;
+use crate::engine::segment::SegmentOut;
+use crate::engine::seq::Isn;
+use crate::engine::state::State;
+use crate::engine::syn_sent;
+use crate::engine::syn_sent::SynSent;
+use crate::engine::synchronized::output::Limits;
+use crate::engine::synchronized::Context;
+use crate::engine::synchronized::Fate;
+use crate::engine::synchronized::Synchronized;
+use crate::engine::time::Instant;
+
+/// A TCP connection without bytes, clock or network.
+///
+/// The owner calls four kinds of methods, always with one `now` per entry:
+///
+/// - input: [`on_segment`](Self::on_segment), [`on_deadline`](Self::on_deadline);
+/// - the user's wishes: [`on_write`](Self::on_write), [`on_read`](Self::on_read), [`shutdown_write`](Self::shutdown_write),
+///   [`close`](Self::close), [`abort`](Self::abort), `set_…`;
+/// - output: after any of those [`poll_transmit`](Self::poll_transmit) until `None`, then
+///   [`poll_event`](Self::poll_event) until `None`, then [`next_deadline`](Self::next_deadline);
+/// - getters, at any time.
+///
+/// The owner keeps written bytes from [`acked`](Self::acked) on, and received ones until they are read. Places in both
+/// streams are offsets: the first byte is 0.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    config: Config,
+    phase: Phase,
+    events: Events,
+    counters: Counters,
+}
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the engine has no heap, and a connection spends its life in the large variant"
+)]
+#[derive(Clone, Debug)]
+enum Phase {
+    SynSent(SynSent, Early),
+    SynReceived(SynReceived, Early),
+    Synchronized(Synchronized),
+    Ended(Ended),
+}
+
+/// What the user asked for before the connection was established.
+#[derive(Clone, Copy, Debug, Default)]
+struct Early {
+    written: u64,
+    more: bool,
+    fin: bool,
+    /// A RST that answers a segment of somebody else.
+    reply: Option<SegmentOut>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct SynReceived {
+    half_open: HalfOpen,
+}
+
+/// The stream offsets of a connection that is over, and the last segment that still has to leave.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    state: State,
+    acked: u64,
+    sent: u64,
+    written: u64,
+    readable: u64,
+    read: u64,
+    last: Option<SegmentOut>,
+}
+
+impl Connection {
+    /// Begins an active open; the SYN comes out of [`Connection::poll_transmit`] (RFC 9293, 3.10.1).
+    pub fn connect(now: Instant, config: &Config, isn: Isn) -> Connection {
+        Connection {
+            config: *config,
+            phase: Phase::SynSent(SynSent::new(now, config, isn), Early::default()),
+            events: Events::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Makes a connection of a half-open record that a segment has completed; give it that segment next.
+    pub fn accept(now: Instant, config: &Config, half_open: &HalfOpen) -> Connection {
+        let _ = now;
+        let received = SynReceived {
+            half_open: *half_open,
+        };
+        Connection {
+            config: *config,
+            phase: Phase::SynReceived(received, Early::default()),
+            events: Events::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes a segment that arrived at `now`, and says what becomes of its payload.
+    pub fn on_segment(&mut self, now: Instant, segment: &SegmentIn) -> Payload {
+        self.counters.on_segment_in(segment);
+        match &mut self.phase {
+            Phase::SynSent(..) => {
+                self.on_segment_syn_sent(now, segment);
+                Payload::Discard
+            }
+            Phase::SynReceived(received, early) => {
+                match received.half_open.on_segment(now, segment) {
+                    HalfOpenVerdict::Ignore => Payload::Discard,
+                    HalfOpenVerdict::Reply(reply) | HalfOpenVerdict::Reset(reply) => {
+                        early.reply = Some(reply);
+                        Payload::Discard
+                    }
+                    HalfOpenVerdict::Remove => {
+                        self.end(now, Fate::Closed(Reason::Refused));
+                        Payload::Discard
+                    }
+                    HalfOpenVerdict::Established => {
+                        self.establish(now);
+                        self.on_segment_synchronized(now, &without_syn(segment))
+                    }
+                }
+            }
+            Phase::Synchronized(_) => self.on_segment_synchronized(now, segment),
+            Phase::Ended(_) => Payload::Discard,
+        }
+    }
+
+    fn on_segment_syn_sent(&mut self, now: Instant, segment: &SegmentIn) {
+        let Phase::SynSent(syn_sent, early) = &mut self.phase else {
+            return;
+        };
+        match syn_sent.on_segment(now, segment) {
+            syn_sent::Verdict::Ignore => {}
+            syn_sent::Verdict::Reset(reset) => early.reply = Some(reset),
+            syn_sent::Verdict::Refused => self.end(now, Fate::Closed(Reason::Refused)),
+            syn_sent::Verdict::Simultaneous => {
+                let isn = syn_sent.isn;
+                let first = syn_sent.first_sent;
+                let mut half_open = HalfOpen::simultaneous(now, &self.config, segment, isn, first);
+                let mut early = *early;
+                early.reply = Some(half_open.syn_ack(now));
+                self.phase = Phase::SynReceived(SynReceived { half_open }, early);
+            }
+            syn_sent::Verdict::Established => {
+                let isn = syn_sent.isn;
+                let first = syn_sent.first_sent;
+                let mut half_open = HalfOpen::simultaneous(now, &self.config, segment, isn, first);
+                half_open.retries = syn_sent.retries;
+                self.phase = Phase::SynReceived(SynReceived { half_open }, *early);
+                self.establish(now);
+                if let Phase::Synchronized(connection) = &mut self.phase {
+                    // RFC 9293, 3.10.7.3: the third segment of the handshake; data that is queued carries it.
+                    connection.delack.demand();
+                }
+            }
+        }
+    }
+
+    fn on_segment_synchronized(&mut self, now: Instant, segment: &SegmentIn) -> Payload {
+        let Phase::Synchronized(connection) = &mut self.phase else {
+            return Payload::Discard;
+        };
+        let mut cx = Context {
+            now,
+            config: &self.config,
+            counters: &mut self.counters,
+            events: &mut self.events,
+        };
+        let (payload, fate) = connection.on_segment(&mut cx, segment);
+        self.end(now, fate);
+        payload
+    }
+
+    /// Our SYN is acknowledged: goes from SYN-RECEIVED to ESTABLISHED, or to where the user's wishes lead from there.
+    fn establish(&mut self, now: Instant) {
+        let Phase::SynReceived(received, early) = &self.phase else {
+            return;
+        };
+        let early = *early;
+        let cx = Context {
+            now,
+            config: &self.config,
+            counters: &mut self.counters,
+            events: &mut self.events,
+        };
+        let mut connection = Synchronized::new(&cx, &received.half_open);
+        let written = u32::try_from(early.written).unwrap_or(u32::MAX);
+        if written > 0 {
+            connection.on_write(&cx, written, early.more);
+        }
+        if early.fin {
+            connection.shutdown_write();
+        }
+        self.phase = Phase::Synchronized(connection);
+        self.events.established = true;
+    }
+
+    /// Carries out what a call decided about the connection's life: the only way out of a phase.
+    fn end(&mut self, now: Instant, fate: Fate) {
+        if fate == Fate::Alive {
+            return;
+        }
+        let mut ended = Ended {
+            state: State::Closed,
+            acked: self.acked(),
+            sent: self.sent(),
+            written: self.written(),
+            readable: self.readable(),
+            read: self.read(),
+            last: None,
+        };
+        let cx = Context {
+            now,
+            config: &self.config,
+            counters: &mut self.counters,
+            events: &mut self.events,
+        };
+        match (fate, &mut self.phase) {
+            (Fate::TimeWait, Phase::Synchronized(connection)) => {
+                let record = connection.time_wait(&cx);
+                ended.last = Some(record.ack(now));
+                ended.state = State::TimeWait;
+                self.events.time_wait = Some(record);
+            }
+            (Fate::Reset(reason), Phase::Synchronized(connection)) => {
+                ended.last = Some(connection.reset_segment(&cx));
+                self.events.closed = Some(reason);
+            }
+            (Fate::Reset(reason), Phase::SynReceived(received, _)) => {
+                let half_open = &received.half_open;
+                ended.last = Some(SegmentOut::bare(
+                    half_open.isn.seq.add(1),
+                    half_open.irs.add(1),
+                    Flags::RST.with(Flags::ACK),
+                ));
+                self.events.closed = Some(reason);
+            }
+            (Fate::Closed(reason) | Fate::Reset(reason), _) => self.events.closed = Some(reason),
+            (Fate::TimeWait | Fate::Alive, _) => return,
+        }
+        self.phase = Phase::Ended(ended);
+    }
+
+    /// Notes that `len` bytes were appended to the send buffer; `more` tells that others follow soon (MSG_MORE).
+    pub fn on_write(&mut self, now: Instant, len: u32, more: bool) {
+        match &mut self.phase {
+            Phase::SynSent(_, early) | Phase::SynReceived(_, early) => {
+                if !early.fin {
+                    early.written = early.written.saturating_add(u64::from(len));
+                    early.more = more;
+                }
+            }
+            Phase::Synchronized(connection) => {
+                let cx = Context {
+                    now,
+                    config: &self.config,
+                    counters: &mut self.counters,
+                    events: &mut self.events,
+                };
+                connection.on_write(&cx, len, more);
+            }
+            Phase::Ended(_) => {}
+        }
+    }
+
+    /// Notes that the reader consumed `len` bytes.
+    pub fn on_read(&mut self, now: Instant, len: u32) {
+        let _ = now;
+        match &mut self.phase {
+            Phase::Synchronized(connection) => connection.rx.on_read(len),
+            Phase::Ended(ended) => {
+                let read = ended.read.saturating_add(u64::from(len));
+                ended.read = read.min(ended.readable);
+            }
+            Phase::SynSent(..) | Phase::SynReceived(..) => {}
+        }
+    }
+
+    /// Closes the sending half: FIN follows what is queued, and the state changes now.
+    ///
+    /// In SYN-SENT the connection is given up, as Linux does; in SYN-RECEIVED the FIN waits for ESTABLISHED (RFC 9293, 3.10.4).
+    pub fn shutdown_write(&mut self, now: Instant) {
+        match &mut self.phase {
+            Phase::SynSent(..) => self.end(now, Fate::Closed(Reason::Aborted)),
+            Phase::SynReceived(_, early) => early.fin = true,
+            Phase::Synchronized(connection) => connection.shutdown_write(),
+            Phase::Ended(_) => {}
+        }
+    }
+
+    /// Notes that the owner's descriptor is gone: nobody reads or writes any more.
+    ///
+    /// Unread data, or data that arrives later, resets the connection; otherwise what is queued is delivered and FIN sent, for a bounded time.
+    pub fn close(&mut self, now: Instant) {
+        match &mut self.phase {
+            Phase::SynSent(..) => self.end(now, Fate::Closed(Reason::Aborted)),
+            Phase::SynReceived(..) => self.end(now, Fate::Reset(Reason::Aborted)),
+            Phase::Synchronized(connection) => {
+                let cx = Context {
+                    now,
+                    config: &self.config,
+                    counters: &mut self.counters,
+                    events: &mut self.events,
+                };
+                let fate = connection.close(&cx);
+                self.end(now, fate);
+            }
+            Phase::Ended(_) => {}
+        }
+    }
+
+    /// Gives the connection up (RFC 9293, 3.10.5): a RST in states that call for one, then CLOSED.
+    pub fn abort(&mut self, now: Instant) {
+        let fate = match self.state() {
+            // As Linux (`tcp_need_reset`): in the other states the peer has closed already and expects nothing.
+            State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait => Fate::Reset(Reason::Aborted),
+            State::SynSent | State::Closing | State::LastAck => Fate::Closed(Reason::Aborted),
+            State::Closed | State::Listen | State::TimeWait => return,
+        };
+        self.end(now, fate);
+    }
+
+    /// Acts on the timers that have expired. May be called early.
+    pub fn on_deadline(&mut self, now: Instant) {
+        let fate = match &mut self.phase {
+            Phase::SynSent(syn_sent, _) => match syn_sent.on_deadline(now, &self.config) {
+                syn_sent::Deadline::Wait => Fate::Alive,
+                syn_sent::Deadline::TimedOut => Fate::Closed(Reason::TimedOut),
+            },
+            Phase::SynReceived(received, early) => match received.half_open.on_deadline(now) {
+                HalfOpenDeadline::Early => Fate::Alive,
+                HalfOpenDeadline::Retransmit(syn_ack) => {
+                    early.reply = Some(syn_ack);
+                    Fate::Alive
+                }
+                HalfOpenDeadline::Expired => Fate::Closed(Reason::TimedOut),
+            },
+            Phase::Synchronized(connection) => {
+                let mut cx = Context {
+                    now,
+                    config: &self.config,
+                    counters: &mut self.counters,
+                    events: &mut self.events,
+                };
+                connection.on_deadline(&mut cx)
+            }
+            Phase::Ended(_) => Fate::Alive,
+        };
+        self.end(now, fate);
+    }
+
+    /// Returns when [`Connection::on_deadline`] wants to be called.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::SynSent(syn_sent, _) => Some(syn_sent.deadline),
+            Phase::SynReceived(received, _) => Some(received.half_open.next_deadline()),
+            Phase::Synchronized(connection) => connection.next_deadline(),
+            Phase::Ended(_) => None,
+        }
+    }
+
+    /// Returns the next segment to send, until there is none.
+    ///
+    /// `fit(offset, len)` says how many of these bytes fit one buffer of the owner: at least one segment, or all.
+    pub fn poll_transmit(
+        &mut self,
+        now: Instant,
+        limits: &Limits,
+        mut fit: impl FnMut(u64, u32) -> u32,
+    ) -> Option<SegmentOut> {
+        let segment = match &mut self.phase {
+            Phase::SynSent(syn_sent, early) => early
+                .reply
+                .take()
+                .or_else(|| syn_sent.poll_transmit(now, &self.config)),
+            Phase::SynReceived(_, early) => early.reply.take(),
+            Phase::Synchronized(connection) => {
+                let mut cx = Context {
+                    now,
+                    config: &self.config,
+                    counters: &mut self.counters,
+                    events: &mut self.events,
+                };
+                connection.poll_transmit(&mut cx, limits, &mut fit)
+            }
+            Phase::Ended(ended) => ended.last.take(),
+        }?;
+        if segment.flags.syn() && segment.retransmission {
+            self.counters.total_retrans = self.counters.total_retrans.saturating_add(1);
+        }
+        self.counters.on_segment_out(&segment);
+        Some(segment)
+    }
+
+    /// Returns the next event, until there is none.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.take()
+    }
+
+    /// Returns the state of RFC 9293.
+    pub fn state(&self) -> State {
+        match &self.phase {
+            Phase::SynSent(..) => State::SynSent,
+            Phase::SynReceived(..) => State::SynReceived,
+            Phase::Synchronized(connection) => connection.state,
+            Phase::Ended(ended) => ended.state,
+        }
+    }
+
+    /// Returns the offset of the first written byte that is not acknowledged; the owner may free those below.
+    pub fn acked(&self) -> u64 {
+        match &self.phase {
+            Phase::SynSent(..) | Phase::SynReceived(..) => 0,
+            Phase::Synchronized(connection) => connection.tx.una.min(connection.tx.written),
+            Phase::Ended(ended) => ended.acked,
+        }
+    }
+
+    /// Returns the offset after the last byte sent.
+    pub fn sent(&self) -> u64 {
+        match &self.phase {
+            Phase::SynSent(..) | Phase::SynReceived(..) => 0,
+            Phase::Synchronized(connection) => connection.tx.nxt.min(connection.tx.written),
+            Phase::Ended(ended) => ended.sent,
+        }
+    }
+
+    /// Returns the offset after the last byte written.
+    pub fn written(&self) -> u64 {
+        match &self.phase {
+            Phase::SynSent(_, early) | Phase::SynReceived(_, early) => early.written,
+            Phase::Synchronized(connection) => connection.tx.written,
+            Phase::Ended(ended) => ended.written,
+        }
+    }
+
+    /// Returns the offset after the last byte received in order.
+    pub fn readable(&self) -> u64 {
+        match &self.phase {
+            Phase::SynSent(..) | Phase::SynReceived(..) => 0,
+            Phase::Synchronized(connection) => connection.rx.nxt,
+            Phase::Ended(ended) => ended.readable,
+        }
+    }
+
+    /// Returns the offset after the last byte that the reader consumed.
+    pub fn read(&self) -> u64 {
+        match &self.phase {
+            Phase::SynSent(..) | Phase::SynReceived(..) => 0,
+            Phase::Synchronized(connection) => connection.rx.read,
+            Phase::Ended(ended) => ended.read,
+        }
+    }
+
+    /// Lets small segments leave at once, or not (`TCP_NODELAY`); turning it on also lets go what waits.
+    pub fn set_nodelay(&mut self, now: Instant, on: bool) {
+        let _ = now;
+        self.config.nodelay = on;
+    }
+
+    /// Keeps partial segments back, or not (`TCP_CORK`).
+    pub fn set_cork(&mut self, now: Instant, on: bool) {
+        let _ = now;
+        self.config.cork = on;
+        if let (false, Phase::Synchronized(connection)) = (on, &mut self.phase) {
+            // Taking the cork out is a wish to send: it overrides MSG_MORE and Nagle once, as in Linux.
+            connection.uncork();
+        }
+    }
+
+    /// Changes or turns off keepalive probes (`SO_KEEPALIVE`, `TCP_KEEPIDLE` and the others).
+    pub fn set_keepalive(&mut self, now: Instant, keepalive: Option<KeepAlive>) {
+        self.config.keepalive = keepalive;
+        if let Phase::Synchronized(connection) = &mut self.phase {
+            let cx = Context {
+                now,
+                config: &self.config,
+                counters: &mut self.counters,
+                events: &mut self.events,
+            };
+            connection.restart_keepalive(&cx);
+        }
+    }
+
+    /// Bounds how long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`), or leaves it to the number of tries.
+    pub fn set_user_timeout(&mut self, limit: Option<crate::engine::time::Duration>) {
+        self.config.user_timeout = limit;
+    }
+
+    /// Changes the payload that the route lets a segment carry without options: the path MTU changed.
+    pub fn set_mss(&mut self, mss: u16) {
+        self.config.mss = mss;
+        if let Phase::Synchronized(connection) = &mut self.phase {
+            let mss = connection.mss(&self.config);
+            connection.cc.on_mss(mss);
+        }
+    }
+
+    /// Turns acknowledgments without delay on or off for a while (`TCP_QUICKACK`).
+    pub fn quick_ack(&mut self, on: bool) {
+        if let Phase::Synchronized(connection) = &mut self.phase {
+            connection.delack.set_quick(on);
+        }
+    }
+
+    /// Returns the values behind `TCP_INFO`.
+    pub fn info(&self, now: Instant) -> Info {
+        match &self.phase {
+            Phase::Synchronized(connection) => connection.info(now, &self.config, self.counters),
+            Phase::SynSent(syn_sent, early) => Info {
+                retransmits: syn_sent.retries,
+                backoff: syn_sent.backoff,
+                rto: syn_sent.rto(&self.config),
+                unacked: 1,
+                notsent_bytes: early.written,
+                advmss: u32::from(self.config.mss),
+                deadline: self.next_deadline(),
+                ..Info::idle(State::SynSent, self.counters)
+            },
+            Phase::SynReceived(..) | Phase::Ended(_) => Info {
+                bytes_acked: self.acked(),
+                bytes_received: self.readable(),
+                deadline: self.next_deadline(),
+                ..Info::idle(self.state(), self.counters)
+            },
+        }
+    }
+}
+
+/// Returns the segment as it looks after its SYN, which the handshake has taken.
+fn without_syn(segment: &SegmentIn) -> SegmentIn {
+    let mut rest = *segment;
+    if rest.flags.syn() {
+        rest.flags = rest.flags.without(Flags::SYN);
+        rest.seq = rest.seq.add(1);
+    }
+    rest
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a connection tells its owner.
+
+use crate::engine::time_wait::TimeWait;
+
+/// Something the owner should act on; a connection hands them out in this order, each at most once per drain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The handshake is complete.
+    Established,
+    /// `readable()` grew.
+    Readable,
+    /// `acked()` grew.
+    Acked,
+    /// The peer's FIN is in order: nothing follows `readable()`.
+    PeerClosed,
+    /// The connection is over for its owner; the record must be kept and given the connection's segments until it ends.
+    TimeWait(TimeWait),
+    /// The connection is over.
+    Closed(Reason),
+}
+
+/// Why a connection is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// Both sides closed and the peer knows, or nobody waits for its FIN any more.
+    Finished,
+    /// A RST answered our SYN (`ECONNREFUSED`).
+    Refused,
+    /// A RST arrived (`ECONNRESET`).
+    Reset,
+    /// A RST arrived after the peer's FIN (`EPIPE`).
+    ResetInCloseWait,
+    /// The peer did not answer (`ETIMEDOUT`).
+    TimedOut,
+    /// The owner gave the connection up, or left while the peer had more to say.
+    Aborted,
+}
+
+/// The events that were not handed out yet: one of each at most.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Events {
+    pub(crate) established: bool,
+    pub(crate) readable: bool,
+    pub(crate) acked: bool,
+    pub(crate) peer_closed: bool,
+    pub(crate) time_wait: Option<TimeWait>,
+    pub(crate) closed: Option<Reason>,
+}
+
+impl Events {
+    /// Takes the next event.
+    pub(crate) fn take(&mut self) -> Option<Event> {
+        if core::mem::take(&mut self.established) {
+            return Some(Event::Established);
+        }
+        if core::mem::take(&mut self.readable) {
+            return Some(Event::Readable);
+        }
+        if core::mem::take(&mut self.acked) {
+            return Some(Event::Acked);
+        }
+        if core::mem::take(&mut self.peer_closed) {
+            return Some(Event::PeerClosed);
+        }
+        if let Some(record) = self.time_wait.take() {
+            return Some(Event::TimeWait(record));
+        }
+        self.closed.take().map(Event::Closed)
+    }
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! SYN-RECEIVED: a small record until our SYN is acknowledged.
+
+use crate::engine::acceptable;
+use crate::engine::acceptable::RateLimit;
+use crate::engine::acceptable::TsRecent;
+use crate::engine::config::Config;
+use crate::engine::options::Options;
+use crate::engine::options::Timestamps;
+use crate::engine::segment::Flags;
+use crate::engine::segment::SegmentIn;
+use crate::engine::segment::SegmentOut;
+use crate::engine::seq::Isn;
+use crate::engine::seq::SeqNum;
+use crate::engine::time::Duration;
+use crate::engine::time::Instant;
+use crate::engine::window::WindowScale;
+use crate::engine::window::DEFAULT_MSS;
+use crate::engine::window::MAX_FIELD;
+
+/// A connection of which both SYNs are known and ours is not acknowledged.
+///
+/// A listener keeps these instead of sockets; a [`crate::engine::Connection`] in simultaneous open holds one inside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HalfOpen {
+    pub(crate) isn: Isn,
+    /// IRS.
+    pub(crate) irs: SeqNum,
+    /// What both SYNs agreed on.
+    pub(crate) agreed: Agreed,
+    /// When our SYN left first, for a round-trip sample.
+    pub(crate) first_sent: Instant,
+    pub(crate) ts_recent: Option<TsRecent>,
+    /// SND.WND: the unscaled field of the peer's SYN.
+    pub(crate) wnd: u16,
+    /// The field of our SYN.
+    pub(crate) offered: u16,
+    /// Our MSS option.
+    advmss: u16,
+    pub(crate) retries: u8,
+    max_retries: u8,
+    /// Both ends sent a SYN: the peer's next one may carry the acknowledgment.
+    simultaneous: bool,
+    sent: bool,
+    deadline: Instant,
+    rto_initial: Duration,
+    rto_max: Duration,
+    invalid_ratelimit: Duration,
+    answers: RateLimit,
+}
+
+const _: () = assert!(core::mem::size_of::<HalfOpen>() <= 128);
+
+/// What the options of both SYNs agreed on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Agreed {
+    /// The peer's MSS option.
+    pub(crate) peer_mss: u16,
+    /// The shift of our window fields and of the peer's; `None` when either end did not offer the option.
+    pub(crate) scales: Option<(WindowScale, WindowScale)>,
+    pub(crate) timestamps: bool,
+    pub(crate) sack: bool,
+}
+
+impl Agreed {
+    /// Combines what `config` offers with what the peer's SYN carries.
+    pub(crate) fn new(config: &Config, syn: &Options) -> Agreed {
+        let scales = syn
+            .window_scale
+            .filter(|_| config.window_scaling)
+            .map(|theirs| (WindowScale::for_window(config.max_receive_window), theirs));
+        Agreed {
+            peer_mss: syn.mss.filter(|&mss| mss > 0).unwrap_or(DEFAULT_MSS),
+            scales,
+            timestamps: config.timestamps && syn.timestamps.is_some(),
+            sack: config.sack && syn.sack_permitted,
+        }
+    }
+}
+
+/// Returns the window field of a SYN, which is never scaled (RFC 7323, 2.2).
+pub(crate) fn syn_window(config: &Config) -> u16 {
+    u16::try_from(config.receive_window.min(MAX_FIELD)).unwrap_or(u16::MAX)
+}
+
+/// What the expiry of a half-open record's deadline asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum HalfOpenDeadline {
+    /// Nothing yet.
+    Early,
+    /// Send this SYN-ACK again.
+    Retransmit(SegmentOut),
+    /// The peer does not answer: forget the record.
+    Expired,
+}
+
+/// What a segment means to a half-open record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum HalfOpenVerdict {
+    /// Drop it.
+    Ignore,
+    /// Drop it and send this.
+    Reply(SegmentOut),
+    /// Drop it and send this RST; the record stays.
+    Reset(SegmentOut),
+    /// The peer took its SYN back: forget the record.
+    Remove,
+    /// Our SYN is acknowledged: make a connection and give it this very segment.
+    Established,
+}
+
+impl HalfOpen {
+    /// Makes the record for a SYN that a listener received; `isn` is ours.
+    pub fn new(now: Instant, config: &Config, syn: &SegmentIn, isn: Isn) -> HalfOpen {
+        let agreed = Agreed::new(config, &syn.options);
+        HalfOpen {
+            isn,
+            irs: syn.seq,
+            agreed,
+            first_sent: now,
+            ts_recent: syn
+                .options
+                .timestamps
+                .filter(|_| agreed.timestamps)
+                .map(|timestamps| TsRecent {
+                    value: timestamps.value,
+                    at: now,
+                }),
+            wnd: syn.window,
+            offered: syn_window(config),
+            advmss: config.mss,
+            retries: 0,
+            max_retries: config.synack_retries,
+            simultaneous: false,
+            sent: false,
+            deadline: now.saturating_add(config.rto_initial),
+            rto_initial: config.rto_initial,
+            rto_max: config.rto_max,
+            invalid_ratelimit: config.invalid_ratelimit,
+            answers: RateLimit::default(),
+        }
+    }
+
+    /// Makes the record of an active open that met the peer's SYN instead of a SYN-ACK (RFC 9293, 3.5, figure 7).
+    pub(crate) fn simultaneous(
+        now: Instant,
+        config: &Config,
+        syn: &SegmentIn,
+        isn: Isn,
+        first_sent: Instant,
+    ) -> HalfOpen {
+        HalfOpen {
+            first_sent,
+            max_retries: config.syn_retries,
+            simultaneous: true,
+            ..HalfOpen::new(now, config, syn, isn)
+        }
+    }
+
+    /// Returns the SYN-ACK.
+    pub fn syn_ack(&mut self, now: Instant) -> SegmentOut {
+        let mut segment =
+            SegmentOut::bare(self.isn.seq, self.irs.add(1), Flags::SYN.with(Flags::ACK));
+        segment.window = self.offered;
+        segment.options = Options {
+            mss: Some(self.advmss),
+            window_scale: self.agreed.scales.map(|(ours, _)| ours),
+            sack_permitted: self.agreed.sack,
+            timestamps: self.timestamps(now),
+            ..Options::default()
+        };
+        segment.retransmission = self.sent;
+        self.sent = true;
+        segment
+    }
+
+    fn timestamps(&self, now: Instant) -> Option<Timestamps> {
+        self.ts_recent.map(|recent| Timestamps {
+            value: now.tick().wrapping_add(self.isn.ts_offset),
+            echo: recent.value,
+        })
+    }
+
+    /// Returns an acknowledgment of what is expected.
+    fn challenge(&mut self, now: Instant) -> HalfOpenVerdict {
+        if !self.answers.allows(now, self.invalid_ratelimit) {
+            return HalfOpenVerdict::Ignore;
+        }
+        let mut segment = SegmentOut::bare(self.isn.seq.add(1), self.irs.add(1), Flags::ACK);
+        let scale = self
+            .agreed
+            .scales
+            .map_or(WindowScale::default(), |(ours, _)| ours);
+        segment.window = scale.field_above(u32::from(self.offered));
+        segment.options.timestamps = self.timestamps(now);
+        HalfOpenVerdict::Reply(segment)
+    }
+
+    /// Returns when [`HalfOpen::on_deadline`] wants to be called.
+    pub fn next_deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Retransmits the SYN-ACK or gives up. May be called early.
+    pub fn on_deadline(&mut self, now: Instant) -> HalfOpenDeadline {
+        if now < self.deadline {
+            return HalfOpenDeadline::Early;
+        }
+        if self.retries >= self.max_retries {
+            return HalfOpenDeadline::Expired;
+        }
+        self.retries = self.retries.saturating_add(1);
+        let rto = self
+            .rto_initial
+            .doubled(u32::from(self.retries), self.rto_max);
+        self.deadline = now.saturating_add(rto);
+        HalfOpenDeadline::Retransmit(self.syn_ack(now))
+    }
+
+    /// Judges a segment of this four-tuple (RFC 9293, 3.10.7.4, in SYN-RECEIVED; Linux's `tcp_check_req`).
+    pub fn on_segment(&mut self, now: Instant, segment: &SegmentIn) -> HalfOpenVerdict {
+        let flags = segment.flags;
+        let timestamps = segment
+            .options
+            .timestamps
+            .filter(|_| self.agreed.timestamps);
+        let paws = acceptable::paws_rejects(self.ts_recent, timestamps, now);
+        if flags.syn() && !flags.rst() && segment.seq == self.irs && !paws {
+            if !flags.ack() {
+                // The SYN again: our answer was lost, or is late.
+                if self.answers.allows(now, self.invalid_ratelimit) {
+                    return HalfOpenVerdict::Reply(self.syn_ack(now));
+                }
+                return HalfOpenVerdict::Ignore;
+            }
+            // RFC 9293, 3.5, figure 7, line 6: in simultaneous open the acknowledgment comes with the repeated SYN.
+            if self.simultaneous && segment.ack == self.isn.seq.add(1) {
+                return HalfOpenVerdict::Established;
+            }
+        }
+        if flags.ack() && !flags.rst() && segment.ack != self.isn.seq.add(1) {
+            // RFC 9293, 3.10.7.4, fifth check.
+            return crate::engine::closed::on_closed(segment)
+                .map_or(HalfOpenVerdict::Ignore, HalfOpenVerdict::Reset);
+        }
+        let start = i64::from(segment.seq.distance_from(self.irs.add(1)));
+        let expected = acceptable::Expected {
+            unacked: 0,
+            window: i64::from(self.offered),
+        };
+        if paws || !acceptable::in_window(&expected, start, segment.seq_len()) {
+            return if flags.rst() {
+                HalfOpenVerdict::Ignore
+            } else {
+                self.challenge(now)
+            };
+        }
+        match acceptable::control(flags, start) {
+            acceptable::Control::Reset => HalfOpenVerdict::Remove,
+            acceptable::Control::Challenge => self.challenge(now),
+            acceptable::Control::Drop => HalfOpenVerdict::Ignore,
+            acceptable::Control::Pass => HalfOpenVerdict::Established,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

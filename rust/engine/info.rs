@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a connection tells about itself: the values behind `TCP_INFO`.
+
+use crate::engine::segment::SegmentIn;
+use crate::engine::segment::SegmentOut;
+use crate::engine::state::State;
+use crate::engine::time::Duration;
+use crate::engine::time::Instant;
+use crate::engine::window::WindowScale;
+
+/// Totals over the life of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Segments received, as they came over the wire.
+    pub segs_in: u32,
+    /// Segments sent, as they go over the wire.
+    pub segs_out: u32,
+    /// Segments received with payload.
+    pub data_segs_in: u32,
+    /// Segments sent with payload.
+    pub data_segs_out: u32,
+    /// Payload octets sent, retransmissions included.
+    pub bytes_sent: u64,
+    /// Payload octets sent again.
+    pub bytes_retrans: u64,
+    /// Segments sent again, SYN included.
+    pub total_retrans: u32,
+    /// Duplicates that the peer reported (RFC 2883).
+    pub dsack_dups: u32,
+}
+
+impl Counters {
+    pub(crate) fn on_segment_in(&mut self, segment: &SegmentIn) {
+        let wire = segment.wire_segments();
+        self.segs_in = self.segs_in.saturating_add(wire);
+        if segment.len > 0 {
+            self.data_segs_in = self.data_segs_in.saturating_add(wire);
+        }
+    }
+
+    pub(crate) fn on_segment_out(&mut self, segment: &SegmentOut) {
+        self.segs_out = self.segs_out.saturating_add(segment.wire_segments());
+    }
+}
+
+/// The mode of the sender, numbered as Linux's `tcpi_ca_state`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CaState {
+    /// Nothing unusual.
+    #[default]
+    Open = 0,
+    /// Duplicate acknowledgments arrived, too few to mean loss.
+    Disorder = 1,
+    /// Fast recovery.
+    Recovery = 3,
+    /// Recovery after a time-out.
+    Loss = 4,
+}
+
+/// A snapshot of a connection. "Segments" are counted in segments of `snd_mss`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Info {
+    /// The state of RFC 9293.
+    pub state: State,
+    /// The mode of the sender.
+    pub ca_state: CaState,
+    /// Expiries of the retransmission timer since SND.UNA moved.
+    pub retransmits: u8,
+    /// Window or keepalive probes since something was heard.
+    pub probes: u8,
+    /// Doublings of the time-out.
+    pub backoff: u8,
+    /// Timestamps are in use.
+    pub timestamps: bool,
+    /// SACK is in use.
+    pub sack: bool,
+    /// The shifts of the peer's window fields and of ours, when scaling is in use.
+    pub window_scales: Option<(WindowScale, WindowScale)>,
+    /// The retransmission time-out in force, back-off included.
+    pub rto: Duration,
+    /// The estimate behind the delay of acknowledgments.
+    pub ato: Duration,
+    /// Payload octets per segment sent.
+    pub snd_mss: u32,
+    /// Payload octets per segment received, as seen.
+    pub rcv_mss: u32,
+    /// The MSS that we advertised.
+    pub advmss: u32,
+    /// Segments sent and not acknowledged.
+    pub unacked: u32,
+    /// Segments of those that the peer holds.
+    pub sacked: u32,
+    /// Segments of those that are lost and not sent again.
+    pub lost: u32,
+    /// Segments of those that were sent again.
+    pub retrans: u32,
+    /// Duplicate acknowledgments that mean loss.
+    pub reordering: u32,
+    /// Smoothed round-trip time, once sampled.
+    pub srtt: Option<Duration>,
+    /// Its deviation.
+    pub rttvar: Duration,
+    /// The shortest round-trip time seen.
+    pub min_rtt: Option<Duration>,
+    /// Congestion window, in segments.
+    pub cwnd: u32,
+    /// Slow-start threshold in segments; `None` before the first loss.
+    pub ssthresh: Option<u32>,
+    /// SND.WND, in octets.
+    pub snd_wnd: u32,
+    /// The window that we offer, in octets.
+    pub rcv_wnd: u32,
+    /// Octets written and not sent.
+    pub notsent_bytes: u64,
+    /// Octets acknowledged by the peer.
+    pub bytes_acked: u64,
+    /// Octets received in order.
+    pub bytes_received: u64,
+    /// Time since data was sent.
+    pub last_data_sent: Duration,
+    /// Time since data was received.
+    pub last_data_received: Duration,
+    /// Time since anything valid was received.
+    pub last_ack_received: Duration,
+    /// When the connection wants to be called next.
+    pub deadline: Option<Instant>,
+    /// Totals.
+    pub counters: Counters,
+}
+
+impl Info {
+    /// Makes the snapshot of a connection that has nothing to tell but its state.
+    pub(crate) fn idle(state: State, counters: Counters) -> Info {
+        Info {
+            state,
+            ca_state: CaState::Open,
+            retransmits: 0,
+            probes: 0,
+            backoff: 0,
+            timestamps: false,
+            sack: false,
+            window_scales: None,
+            rto: Duration::ZERO,
+            ato: Duration::ZERO,
+            snd_mss: 0,
+            rcv_mss: 0,
+            advmss: 0,
+            unacked: 0,
+            sacked: 0,
+            lost: 0,
+            retrans: 0,
+            reordering: crate::engine::loss::DUP_THRESH,
+            srtt: None,
+            rttvar: Duration::ZERO,
+            min_rtt: None,
+            cwnd: 0,
+            ssthresh: None,
+            snd_wnd: 0,
+            rcv_wnd: 0,
+            notsent_bytes: 0,
+            bytes_acked: 0,
+            bytes_received: 0,
+            last_data_sent: Duration::ZERO,
+            last_data_received: Duration::ZERO,
+            last_ack_received: Duration::ZERO,
+            deadline: None,
+            counters,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! TCP itself: what to send, when, and what received segments mean.
+//!
+//! The engine imports only `core`. It holds no bytes, no addresses, no clock and no lock, and allocates nothing: the
+//! owner passes the time and header values in, and gets header values, ranges of its buffers and deadlines out.
+//!
+//! Rules held everywhere: a place in a stream is a `u64` offset, and a sequence number exists only at the edge; arithmetic on what a peer
+//! may choose wraps or saturates; no packet can make the engine panic; SND.UNA ≤ SND.NXT; the right edge of the offered window never moves left.
+//!
+//! Standards: RFC 9293 (TCP), 7323 (window scale, timestamps), 2018, 6675 and 2883 (SACK), 5681, 6582 and 6928 (congestion
+//! control), 6298 (RTO), 3042 (limited transmit, by way of the pipe), 5961 (blind attacks), 6191 and 1337 (TIME-WAIT), 6528 (ISN, made by the owner).
+
+#![forbid(unsafe_code)]
+
+mod acceptable;
+mod ack;
+mod cc;
+mod closed;
+mod config;
+mod connection;
+mod delack;
+mod event;
+mod half_open;
+mod info;
+mod loss;
+mod options;
+mod ranges;
+mod rtt;
+mod rx;
+mod segment;
+mod seq;
+mod state;
+mod syn_sent;
+mod synchronized;
+mod time;
+mod time_wait;
+mod timers;
+mod tx;
+mod window;
+
+pub use self::closed::on_closed;
+pub use self::closed::on_listen;
+pub use self::closed::ListenVerdict;
+pub use self::config::Config;
+pub use self::config::KeepAlive;
+pub use self::connection::Connection;
+pub use self::event::Event;
+pub use self::event::Reason;
+pub use self::half_open::HalfOpen;
+pub use self::half_open::HalfOpenDeadline;
+pub use self::half_open::HalfOpenVerdict;
+pub use self::info::CaState;
+pub use self::info::Counters;
+pub use self::info::Info;
+pub use self::options::Options;
+pub use self::options::SackBlock;
+pub use self::options::SackBlocks;
+pub use self::options::Timestamps;
+pub use self::rx::Payload;
+pub use self::segment::DataRange;
+pub use self::segment::Flags;
+pub use self::segment::Malformed;
+pub use self::segment::SegmentIn;
+pub use self::segment::SegmentOut;
+pub use self::segment::FIXED_HEADER;
+pub use self::seq::Isn;
+pub use self::seq::SeqNum;
+pub use self::state::State;
+pub use self::synchronized::output::Limits;
+pub use self::time::Duration;
+pub use self::time::Instant;
+pub use self::time_wait::TimeWait;
+pub use self::time_wait::TimeWaitVerdict;
+pub use self::time_wait::TIME_WAIT;
+pub use self::window::WindowScale;
+pub use self::window::DEFAULT_MSS;
+pub use self::window::MAX_FIELD;
+pub use self::window::MIN_MSS;

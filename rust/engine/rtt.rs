@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Round-trip time and the retransmission time-out (RFC 6298, with Linux's bounds).
+
+use crate::engine::config::Config;
+use crate::engine::time::Duration;
+use crate::engine::time::Instant;
+
+/// SRTT, RTTVAR and what follows from them.
+///
+/// Linux (`tcp_rtt_estimator`) departs from RFC 6298 in two ways, and so do we, because peers' delayed ACKs and several samples
+/// per window are the rule: the deviation that counts is the largest of the last window, so that it does not fade within one; and the
+/// bound of 200 ms holds for the deviation's part of the RTO, not for the sum (RFC 6298, 2.4 wants 1 s).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Estimator {
+    /// SRTT; `None` before the first sample.
+    srtt: Option<Duration>,
+    /// RTTVAR of RFC 6298, updated at every sample.
+    mdev: Duration,
+    /// The largest `mdev` since `window_end` was set.
+    mdev_max: Duration,
+    /// The deviation that the RTO uses.
+    rttvar: Duration,
+    /// The send offset whose acknowledgment ends the window of `mdev_max`.
+    window_end: u64,
+    min_rtt: Option<Duration>,
+}
+
+impl Estimator {
+    pub(crate) fn new() -> Estimator {
+        Estimator {
+            srtt: None,
+            mdev: Duration::ZERO,
+            mdev_max: Duration::ZERO,
+            rttvar: Duration::ZERO,
+            window_end: 0,
+            min_rtt: None,
+        }
+    }
+
+    /// Takes a sample; `una` and `nxt` are the send offsets after the acknowledgment that gave it.
+    pub(crate) fn on_sample(&mut self, rtt: Duration, una: u64, nxt: u64) {
+        let rtt = rtt.max(Duration::from_micros(1));
+        self.min_rtt = Some(self.min_rtt.map_or(rtt, |min| min.min(rtt)));
+        let Some(srtt) = self.srtt else {
+            // RFC 6298, 2.2.
+            self.srtt = Some(rtt);
+            self.mdev = Duration::from_nanos(rtt.as_nanos() / 2);
+            self.mdev_max = self.mdev;
+            self.rttvar = self.mdev;
+            self.window_end = nxt;
+            return;
+        };
+        // RFC 6298, 2.3: RTTVAR first, with the old SRTT; alpha = 1/8, beta = 1/4.
+        let deviation = if rtt > srtt {
+            rtt.saturating_sub(srtt)
+        } else {
+            srtt.saturating_sub(rtt)
+        };
+        // As Linux: a sample far below SRTT must not raise the RTO, so it weighs an eighth of others.
+        let falls_below = rtt.saturating_add(self.mdev) < srtt;
+        let share = if falls_below { 32 } else { 4 };
+        self.mdev = weigh(self.mdev, deviation, share);
+        self.srtt = Some(weigh(srtt, rtt, 8));
+        self.mdev_max = self.mdev_max.max(self.mdev);
+        self.rttvar = self.rttvar.max(self.mdev_max);
+        if una > self.window_end {
+            if self.mdev_max < self.rttvar {
+                self.rttvar = weigh(self.rttvar, self.mdev_max, 4);
+            }
+            self.window_end = nxt;
+            self.mdev_max = self.mdev;
+        }
+    }
+
+    /// Returns RTO without back-off (RFC 6298, 2.1 and 2.3).
+    pub(crate) fn rto(&self, config: &Config) -> Duration {
+        match self.srtt {
+            None => config.rto_initial,
+            Some(srtt) => srtt
+                .saturating_add(self.rttvar.saturating_mul(4).max(config.rto_min))
+                .min(config.rto_max),
+        }
+    }
+
+    pub(crate) fn srtt(&self) -> Option<Duration> {
+        self.srtt
+    }
+
+    pub(crate) fn rttvar(&self) -> Duration {
+        self.rttvar
+    }
+
+    pub(crate) fn min_rtt(&self) -> Option<Duration> {
+        self.min_rtt
+    }
+}
+
+/// Returns the mean in which `new` has the weight 1/`share`.
+fn weigh(old: Duration, new: Duration, share: u64) -> Duration {
+    let share = share.max(1);
+    let keep = old
+        .as_nanos()
+        .saturating_sub(old.as_nanos().checked_div(share).unwrap_or(0));
+    Duration::from_nanos(keep.saturating_add(new.as_nanos().checked_div(share).unwrap_or(0)))
+}
+
+/// When the ends of a few transmissions left, to be matched with the acknowledgments that cover them.
+///
+/// A retransmission makes what is in flight ambiguous (RFC 6298, 3: Karn) and empties the list.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SendTimes {
+    entries: [Option<(u64, Instant)>; 8],
+}
+
+impl SendTimes {
+    pub(crate) fn new() -> SendTimes {
+        SendTimes { entries: [None; 8] }
+    }
+
+    /// Notes that new data up to `end` left at `now`, if there is room.
+    pub(crate) fn on_sent(&mut self, end: u64, now: Instant) {
+        if let Some(slot) = self.entries.iter_mut().find(|slot| slot.is_none()) {
+            *slot = Some((end, now));
+        }
+    }
+
+    /// Forgets everything in flight.
+    pub(crate) fn on_retransmitted(&mut self) {
+        self.entries = [None; 8];
+    }
+
+    /// Returns whether nothing in flight is timed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.iter().all(Option::is_none)
+    }
+
+    /// Returns the age of the oldest transmission that an acknowledgment up to `una` covers, and forgets those covered.
+    pub(crate) fn on_acked(&mut self, una: u64, now: Instant) -> Option<Duration> {
+        let mut oldest: Option<Instant> = None;
+        for slot in &mut self.entries {
+            if let Some((end, at)) = *slot {
+                if end <= una {
+                    oldest = Some(oldest.map_or(at, |o| o.min(at)));
+                    *slot = None;
+                }
+            }
+        }
+        oldest.map(|at| now.since(at))
+    }
+}
+
+#[cfg(test)]
+mod tests;

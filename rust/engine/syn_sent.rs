@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! SYN-SENT: an active open that has heard nothing.
+
+use crate::engine::config::Config;
+use crate::engine::half_open;
+use crate::engine::options::Options;
+use crate::engine::options::Timestamps;
+use crate::engine::segment::Flags;
+use crate::engine::segment::SegmentIn;
+use crate::engine::segment::SegmentOut;
+use crate::engine::seq::Isn;
+use crate::engine::seq::SeqNum;
+use crate::engine::time::Duration;
+use crate::engine::time::Instant;
+use crate::engine::window::WindowScale;
+
+/// An active open before any answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SynSent {
+    pub(crate) isn: Isn,
+    pub(crate) first_sent: Instant,
+    pub(crate) retries: u8,
+    /// How many times the time-out has doubled.
+    pub(crate) backoff: u8,
+    /// A SYN is to leave with the next flush.
+    due: bool,
+    pub(crate) deadline: Instant,
+}
+
+/// What a segment means in SYN-SENT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Verdict {
+    /// Drop it.
+    Ignore,
+    /// Drop it and send this RST.
+    Reset(SegmentOut),
+    /// Nobody listens.
+    Refused,
+    /// Our SYN is acknowledged and the peer's is here.
+    Established,
+    /// The peer's SYN crossed ours.
+    Simultaneous,
+}
+
+/// What the expiry of the deadline asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Deadline {
+    /// Nothing, or the SYN that the next flush sends.
+    Wait,
+    /// The peer does not answer.
+    TimedOut,
+}
+
+impl SynSent {
+    pub(crate) fn new(now: Instant, config: &Config, isn: Isn) -> SynSent {
+        SynSent {
+            isn,
+            first_sent: now,
+            retries: 0,
+            backoff: 0,
+            due: true,
+            deadline: now.saturating_add(config.rto_initial),
+        }
+    }
+
+    /// Returns the time-out in force.
+    pub(crate) fn rto(&self, config: &Config) -> Duration {
+        config
+            .rto_initial
+            .doubled(u32::from(self.backoff), config.rto_max)
+    }
+
+    /// Returns the SYN if one is due.
+    pub(crate) fn poll_transmit(&mut self, now: Instant, config: &Config) -> Option<SegmentOut> {
+        if !core::mem::take(&mut self.due) {
+            return None;
+        }
+        let mut segment = SegmentOut::bare(self.isn.seq, SeqNum(0), Flags::SYN);
+        segment.window = half_open::syn_window(config);
+        segment.options = Options {
+            mss: Some(config.mss),
+            window_scale: config
+                .window_scaling
+                .then(|| WindowScale::for_window(config.max_receive_window)),
+            sack_permitted: config.sack,
+            timestamps: config.timestamps.then(|| Timestamps {
+                value: now.tick().wrapping_add(self.isn.ts_offset),
+                echo: 0,
+            }),
+            ..Options::default()
+        };
+        segment.retransmission = self.retries > 0;
+        Some(segment)
+    }
+
+    /// Sends the SYN again or gives up.
+    ///
+    /// RFC 6298, 5.5, except that as in Linux the first `syn_linear_timeouts` retransmissions come without back-off.
+    pub(crate) fn on_deadline(&mut self, now: Instant, config: &Config) -> Deadline {
+        if now < self.deadline {
+            return Deadline::Wait;
+        }
+        let most = config
+            .syn_retries
+            .saturating_add(config.syn_linear_timeouts);
+        let waited = now.since(self.first_sent);
+        let impatient = config.user_timeout.is_some_and(|limit| waited >= limit);
+        if self.retries >= most || impatient {
+            return Deadline::TimedOut;
+        }
+        self.retries = self.retries.saturating_add(1);
+        if self.retries > config.syn_linear_timeouts {
+            self.backoff = self.backoff.saturating_add(1);
+        }
+        self.due = true;
+        self.deadline = now.saturating_add(self.rto(config));
+        Deadline::Wait
+    }
+
+    /// Judges a segment (RFC 9293, 3.10.7.3).
+    pub(crate) fn on_segment(&self, now: Instant, segment: &SegmentIn) -> Verdict {
+        let flags = segment.flags;
+        let acks = flags.ack() && segment.ack == self.isn.seq.add(1);
+        if flags.ack() && (!acks || self.echo_is_foreign(now, segment)) {
+            return match crate::engine::closed::on_closed(segment) {
+                Some(reset) => Verdict::Reset(reset),
+                None => Verdict::Ignore,
+            };
+        }
+        if flags.rst() {
+            return if acks {
+                Verdict::Refused
+            } else {
+                Verdict::Ignore
+            };
+        }
+        if !flags.syn() {
+            return Verdict::Ignore;
+        }
+        if acks {
+            Verdict::Established
+        } else {
+            Verdict::Simultaneous
+        }
+    }
+
+    /// Returns whether the echoed timestamp cannot be one that we sent: the answer belongs to an older connection.
+    fn echo_is_foreign(&self, now: Instant, segment: &SegmentIn) -> bool {
+        let Some(timestamps) = segment.options.timestamps else {
+            return false;
+        };
+        if timestamps.echo == 0 {
+            return false;
+        }
+        let echoed = timestamps.echo.wrapping_sub(self.isn.ts_offset);
+        let age = now.tick().wrapping_sub(echoed);
+        let oldest = now.tick().wrapping_sub(self.first_sent.tick());
+        age > oldest
+    }
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! ESTABLISHED to LAST-ACK: the states in which both SYNs are acknowledged.
+
+mod deadline;
+mod info;
+mod input;
+pub(crate) mod output;
+
+use crate::engine::acceptable::RateLimit;
+use crate::engine::cc::Congestion;
+use crate::engine::config::Config;
+use crate::engine::delack::DelayedAck;
+use crate::engine::event::Events;
+use crate::engine::event::Reason;
+use crate::engine::half_open::Agreed;
+use crate::engine::half_open::HalfOpen;
+use crate::engine::info::Counters;
+use crate::engine::loss::Recovery;
+use crate::engine::options::TIMESTAMPS_SPACE;
+use crate::engine::rtt::Estimator;
+use crate::engine::rtt::SendTimes;
+use crate::engine::rx::Rx;
+use crate::engine::state::Input;
+use crate::engine::state::State;
+use crate::engine::time::Duration;
+use crate::engine::time::Instant;
+use crate::engine::time_wait::TimeWait;
+use crate::engine::time_wait::TIME_WAIT;
+use crate::engine::timers::Timer;
+use crate::engine::timers::Timers;
+use crate::engine::tx::Tx;
+use crate::engine::window::WindowScale;
+use crate::engine::window::MIN_MSS;
+
+/// What a connection lends its phase for one call.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Instant,
+    pub(crate) config: &'a Config,
+    pub(crate) counters: &'a mut Counters,
+    pub(crate) events: &'a mut Events,
+}
+
+/// Whether the connection lives on after a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Fate {
+    /// It does.
+    Alive,
+    /// It is over and nothing is sent.
+    Closed(Reason),
+    /// It is over and the peer is told by a RST.
+    Reset(Reason),
+    /// Only TIME-WAIT remains.
+    TimeWait,
+}
+
+/// A connection that both ends know.
+#[derive(Clone, Debug)]
+pub(crate) struct Synchronized {
+    pub(crate) state: State,
+    pub(crate) tx: Tx,
+    pub(crate) rx: Rx,
+    pub(crate) agreed: Agreed,
+    pub(crate) rtt: Estimator,
+    send_times: SendTimes,
+    pub(crate) recovery: Recovery,
+    pub(crate) cc: Congestion,
+    pub(crate) delack: DelayedAck,
+    timers: Timers,
+    ts_offset: u32,
+    /// How many times RTO has doubled (RFC 6298, 5.5).
+    pub(crate) backoff: u8,
+    /// Expiries of the retransmission timer since SND.UNA moved.
+    pub(crate) retransmits: u8,
+    /// When the first of them was.
+    stalled_since: Option<Instant>,
+    /// Window or keepalive probes since something was heard.
+    pub(crate) probes_out: u8,
+    /// When the first window probe of a row was due.
+    probing_since: Option<Instant>,
+    /// A probe leaves with the next flush.
+    probe_due: bool,
+    /// The owner's descriptor is gone.
+    orphan: bool,
+    answers: RateLimit,
+    pub(crate) last_data_sent: Instant,
+    pub(crate) last_heard: Instant,
+}
+
+impl Synchronized {
+    /// Makes the state of a connection whose SYNs were exchanged as `half_open` tells.
+    pub(crate) fn new(cx: &Context<'_>, half_open: &HalfOpen) -> Synchronized {
+        let Context { now, config, .. } = *cx;
+        let agreed = half_open.agreed;
+        let (ours, theirs) = agreed.scales.unwrap_or_default();
+        let none = WindowScale::default();
+        // The windows of the SYNs are never scaled (RFC 7323, 2.2).
+        let offered = none.scale_up(half_open.offered);
+        let tx = Tx::new(
+            half_open.isn.seq,
+            theirs,
+            none.scale_up(half_open.wnd),
+            half_open.irs,
+        );
+        let mut rx = Rx::new(half_open.irs, ours, offered, u32::from(config.mss));
+        rx.ts_recent = half_open.ts_recent;
+        let mut connection = Synchronized {
+            state: State::Established,
+            tx,
+            rx,
+            agreed,
+            rtt: Estimator::new(),
+            send_times: SendTimes::new(),
+            recovery: Recovery::new(agreed.sack),
+            cc: Congestion::new(config, 1, false),
+            delack: DelayedAck::new(),
+            timers: Timers::default(),
+            ts_offset: half_open.isn.ts_offset,
+            backoff: 0,
+            retransmits: 0,
+            stalled_since: None,
+            probes_out: 0,
+            probing_since: None,
+            probe_due: false,
+            orphan: false,
+            answers: RateLimit::default(),
+            last_data_sent: now,
+            last_heard: now,
+        };
+        // As Linux (`tcp_init_transfer`): a SYN lost once may be chance, lost twice it is congestion.
+        let syn_lost = half_open.retries > 1;
+        connection.cc = Congestion::new(config, connection.mss(config), syn_lost);
+        if half_open.retries == 0 {
+            let rtt = now.since(half_open.first_sent);
+            connection.rtt.on_sample(rtt, 0, 0);
+        }
+        if let Some(keepalive) = config.keepalive {
+            let at = now.saturating_add(keepalive.idle);
+            connection.timers.set(Timer::KeepAlive, at);
+        }
+        connection
+    }
+
+    /// Returns the payload octets of a full segment without SACK option: SMSS of RFC 5681.
+    pub(crate) fn mss(&self, config: &Config) -> u32 {
+        let most = config.mss.min(self.agreed.peer_mss).max(MIN_MSS);
+        let space = if self.agreed.timestamps {
+            TIMESTAMPS_SPACE
+        } else {
+            0
+        };
+        let mss = u32::from(most.saturating_sub(space));
+        self.tx.bound_to_window(mss)
+    }
+
+    /// Returns RTO with back-off.
+    pub(crate) fn rto(&self, config: &Config) -> Duration {
+        self.rtt
+            .rto(config)
+            .doubled(u32::from(self.backoff), config.rto_max)
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    pub(crate) fn on_write(&mut self, cx: &Context<'_>, len: u32, more: bool) {
+        if self.state.sends_fin() {
+            return;
+        }
+        let rto = self.rto(cx.config);
+        let idle = crate::engine::cc::idle_since(self.last_data_sent, cx.now, rto);
+        if let Some(idle) = idle.filter(|_| self.tx.in_flight() == 0) {
+            if cx.config.slow_start_after_idle && self.tx.unsent() == 0 {
+                self.cc.on_idle(idle, rto);
+            }
+        }
+        self.tx.written = self.tx.written.saturating_add(u64::from(len));
+        self.tx.more = more;
+        if !more {
+            self.tx.push = self.tx.written;
+        }
+    }
+
+    /// Lets what is held back leave.
+    pub(crate) fn uncork(&mut self) {
+        self.tx.more = false;
+        self.tx.push = self.tx.written;
+        self.tx.override_hold = self.tx.unsent() > 0;
+    }
+
+    pub(crate) fn shutdown_write(&mut self) {
+        self.state = self.state.after(Input::Close);
+    }
+
+    /// The owner's descriptor is gone. Returns what becomes of the connection.
+    pub(crate) fn close(&mut self, cx: &Context<'_>) -> Fate {
+        // RFC 9293, 3.6.1 (MUST-13, SHLD-3) and RFC 2525, 2.17: unread data is lost, and the peer is told.
+        if self.rx.read < self.rx.nxt {
+            return Fate::Reset(Reason::Aborted);
+        }
+        self.orphan = true;
+        self.shutdown_write();
+        self.guard_fin_wait_2(cx);
+        Fate::Alive
+    }
+
+    /// Bounds FIN-WAIT-2 when nobody owns the connection (Linux's `tcp_fin_timeout`).
+    fn guard_fin_wait_2(&mut self, cx: &Context<'_>) {
+        if self.orphan && self.state == State::FinWait2 && !self.timers.is_set(Timer::FinWait2) {
+            let at = cx.now.saturating_add(cx.config.fin_timeout);
+            self.timers.set(Timer::FinWait2, at);
+        }
+    }
+
+    /// Starts or stops the keepalive timer after a change of `config`.
+    pub(crate) fn restart_keepalive(&mut self, cx: &Context<'_>) {
+        self.timers.stop(Timer::KeepAlive);
+        if let Some(keepalive) = cx.config.keepalive {
+            let at = self.last_heard.saturating_add(keepalive.idle);
+            self.timers.set(Timer::KeepAlive, at.max(cx.now));
+        }
+    }
+
+    /// Makes the record that outlives the connection.
+    pub(crate) fn time_wait(&mut self, cx: &Context<'_>) -> TimeWait {
+        let window = self.rx.offer();
+        TimeWait {
+            snd_nxt: self.tx.seq(self.tx.nxt),
+            rcv_nxt: self.rx.nxt_seq(),
+            window,
+            rcv_wnd: self.rx.window(),
+            ts_recent: self.rx.ts_recent,
+            ts_offset: self.ts_offset,
+            invalid_ratelimit: cx.config.invalid_ratelimit,
+            rfc1337: cx.config.rfc1337,
+            deadline: cx.now.saturating_add(TIME_WAIT),
+            answers: RateLimit::default(),
+        }
+    }
+}

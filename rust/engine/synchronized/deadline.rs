@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What happens when a timer expires.
+
+use crate::engine::event::Reason;
+use crate::engine::synchronized::Context;
+use crate::engine::synchronized::Fate;
+use crate::engine::synchronized::Synchronized;
+use crate::engine::timers::Timer;
+
+impl Synchronized {
+    /// Acts on all timers that have expired.
+    pub(crate) fn on_deadline(&mut self, cx: &mut Context<'_>) -> Fate {
+        if self.timers.expired(Timer::DelayedAck, cx.now) {
+            let rto = self.rto(cx.config);
+            self.delack.on_deadline(rto);
+        }
+        if self.timers.expired(Timer::FinWait2, cx.now) {
+            return Fate::Closed(Reason::Finished);
+        }
+        if self.timers.expired(Timer::Retransmit, cx.now) {
+            let fate = self.on_retransmit_timeout(cx);
+            if fate != Fate::Alive {
+                return fate;
+            }
+        }
+        if self.timers.expired(Timer::Persist, cx.now) {
+            let fate = self.on_persist(cx);
+            if fate != Fate::Alive {
+                return fate;
+            }
+        }
+        if self.timers.expired(Timer::KeepAlive, cx.now) {
+            return self.on_keepalive(cx);
+        }
+        Fate::Alive
+    }
+
+    /// RFC 6298, 5.4 to 5.6, and RFC 5681, 3.1: the network is taken to be empty and the sender starts over.
+    fn on_retransmit_timeout(&mut self, cx: &mut Context<'_>) -> Fate {
+        if self.tx.in_flight() == 0 {
+            return Fate::Alive;
+        }
+        if let Some(fate) = self.give_up(cx) {
+            return fate;
+        }
+        let mss = self.mss(cx.config);
+        let flight = u32::try_from(self.tx.in_flight()).unwrap_or(u32::MAX);
+        let first = self.retransmits == 0 && !self.recovery.was_reduced(self.tx.una);
+        self.cc.on_timeout(flight, mss, first);
+        self.recovery.on_timeout(self.tx.una, self.tx.nxt);
+        self.send_times.on_retransmitted();
+        self.stalled_since = self.stalled_since.or(Some(cx.now));
+        self.retransmits = self.retransmits.saturating_add(1);
+        self.backoff = self.backoff.saturating_add(1);
+        self.arm_retransmit(cx);
+        Fate::Alive
+    }
+
+    /// Decides whether retransmission has gone on for too long (RFC 9293, 3.8.3; Linux's `tcp_write_timeout`).
+    fn give_up(&mut self, cx: &Context<'_>) -> Option<Fate> {
+        let since = self.stalled_since?;
+        let waited = cx.now.since(since);
+        let config = cx.config;
+        let mut tries = config.retries2;
+        let mut reset = false;
+        if self.orphan {
+            let alive = self.rto(config) < config.rto_max;
+            tries = config.orphan_tries(alive);
+            reset = alive || waited < config.timeout_of_tries(tries);
+        }
+        let limit = config
+            .user_timeout
+            .unwrap_or_else(|| config.timeout_of_tries(tries));
+        if waited < limit {
+            return None;
+        }
+        Some(if reset {
+            Fate::Reset(Reason::TimedOut)
+        } else {
+            Fate::Closed(Reason::TimedOut)
+        })
+    }
+
+    /// The window has been closed, or a partial segment been held, for long enough (Linux's `tcp_probe_timer`).
+    fn on_persist(&mut self, cx: &mut Context<'_>) -> Fate {
+        let config = cx.config;
+        if self.tx.in_flight() > 0 || !self.tx.has_unsent(self.state.sends_fin()) {
+            return Fate::Alive;
+        }
+        if self.tx.window_end() > self.tx.nxt {
+            self.tx.override_hold = true;
+            return Fate::Alive;
+        }
+        let since = *self.probing_since.get_or_insert(cx.now);
+        let waited = cx.now.since(since);
+        if config.user_timeout.is_some_and(|limit| waited >= limit) {
+            return Fate::Closed(Reason::TimedOut);
+        }
+        let mut tries = config.retries2;
+        if self.orphan {
+            let alive = self.rto(config) < config.rto_max;
+            tries = config.orphan_tries(alive);
+            if !alive && self.backoff >= tries {
+                return Fate::Reset(Reason::TimedOut);
+            }
+        }
+        // RFC 9293, 3.8.6.1: a peer that answers may keep the window closed for ever; answers reset the count.
+        if self.probes_out >= tries {
+            return Fate::Closed(Reason::TimedOut);
+        }
+        self.probe_due = true;
+        self.probes_out = self.probes_out.saturating_add(1);
+        if self.backoff < config.retries2 {
+            self.backoff = self.backoff.saturating_add(1);
+        }
+        let wait = self.rto(config).max(config.rto_min);
+        self.timers.set(Timer::Persist, cx.now.saturating_add(wait));
+        Fate::Alive
+    }
+
+    /// The peer may have been silent for long (RFC 9293, 3.8.4; Linux's `tcp_keepalive_timer`).
+    fn on_keepalive(&mut self, cx: &mut Context<'_>) -> Fate {
+        let Some(keepalive) = cx.config.keepalive else {
+            return Fate::Alive;
+        };
+        let busy = self.tx.in_flight() > 0 || self.tx.has_unsent(self.state.sends_fin());
+        let silent = cx.now.since(self.last_heard);
+        let wait = if busy {
+            keepalive.idle
+        } else if silent < keepalive.idle {
+            keepalive.idle.saturating_sub(silent)
+        } else {
+            let dead = match cx.config.user_timeout {
+                Some(limit) => silent >= limit && self.probes_out > 0,
+                None => self.probes_out >= keepalive.probes,
+            };
+            if dead {
+                return Fate::Reset(Reason::TimedOut);
+            }
+            self.probe_due = true;
+            self.probes_out = self.probes_out.saturating_add(1);
+            keepalive.interval
+        };
+        self.timers
+            .set(Timer::KeepAlive, cx.now.saturating_add(wait));
+        Fate::Alive
+    }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The snapshot of a synchronized connection.
+
+use crate::engine::cc::NO_SSTHRESH;
+use crate::engine::config::Config;
+use crate::engine::info::CaState;
+use crate::engine::info::Counters;
+use crate::engine::info::Info;
+use crate::engine::loss::Phase;
+use crate::engine::synchronized::Synchronized;
+use crate::engine::time::Instant;
+
+impl Synchronized {
+    /// Returns the values behind `TCP_INFO`.
+    pub(crate) fn info(&self, now: Instant, config: &Config, counters: Counters) -> Info {
+        let mss = self.mss(config).max(1);
+        let (una, nxt) = (self.tx.una, self.tx.nxt);
+        let segments = |octets: u64| {
+            let octets = u32::try_from(octets).unwrap_or(u32::MAX);
+            octets.div_ceil(mss)
+        };
+        let whole = |octets: u32| octets.checked_div(mss).unwrap_or(0).max(1);
+        let ca_state = match self.recovery.phase() {
+            Phase::Open if self.recovery.dupacks() > 0 => CaState::Disorder,
+            Phase::Open => CaState::Open,
+            Phase::Recovery => CaState::Recovery,
+            Phase::Loss => CaState::Loss,
+        };
+        let ssthresh = self.cc.ssthresh();
+        Info {
+            ca_state,
+            retransmits: self.retransmits,
+            probes: self.probes_out,
+            backoff: self.backoff,
+            timestamps: self.agreed.timestamps,
+            sack: self.agreed.sack,
+            window_scales: self.agreed.scales.map(|(ours, theirs)| (theirs, ours)),
+            rto: self.rto(config),
+            ato: self.delack.ato(),
+            snd_mss: mss,
+            rcv_mss: self.rx.mss,
+            advmss: u32::from(config.mss),
+            unacked: segments(self.tx.in_flight()),
+            sacked: segments(self.recovery.sacked(una, nxt)),
+            lost: segments(self.recovery.lost(una, nxt)),
+            retrans: segments(self.recovery.retransmitted(una)),
+            srtt: self.rtt.srtt(),
+            rttvar: self.rtt.rttvar(),
+            min_rtt: self.rtt.min_rtt(),
+            cwnd: whole(self.cc.cwnd()),
+            ssthresh: (ssthresh != NO_SSTHRESH).then(|| whole(ssthresh)),
+            snd_wnd: self.tx.wnd,
+            rcv_wnd: self.rx.window(),
+            notsent_bytes: self.tx.unsent(),
+            bytes_acked: una.min(self.tx.written),
+            bytes_received: self.rx.nxt,
+            last_data_sent: now.since(self.last_data_sent),
+            last_data_received: now.since(self.delack.last_data()),
+            last_ack_received: now.since(self.last_heard),
+            deadline: self.next_deadline(),
+            ..Info::idle(self.state, counters)
+        }
+    }
+}

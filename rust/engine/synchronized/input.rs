@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! SEGMENT ARRIVES in the synchronized states (RFC 9293, 3.10.7.4).
+
+use crate::engine::acceptable;
+use crate::engine::acceptable::AckCheck;
+use crate::engine::acceptable::Control;
+use crate::engine::acceptable::Expected;
+use crate::engine::ack::AckInfo;
+use crate::engine::event::Reason;
+use crate::engine::loss::Phase;
+use crate::engine::loss::Verdict;
+use crate::engine::ranges::Run;
+use crate::engine::rx::Payload;
+use crate::engine::segment::SegmentIn;
+use crate::engine::state::Input;
+use crate::engine::state::State;
+use crate::engine::synchronized::Context;
+use crate::engine::synchronized::Fate;
+use crate::engine::synchronized::Synchronized;
+use crate::engine::time::Duration;
+use crate::engine::timers::Timer;
+
+/// A timestamp echoed after this long is not believed as a round-trip time (Linux's `tcp_rtt_tsopt_us`).
+const MAX_ECHO_AGE: u32 = 2_147_483;
+
+impl Synchronized {
+    /// Takes a segment: the checks in the order of RFC 9293, 3.10.7.4.
+    pub(crate) fn on_segment(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &SegmentIn,
+    ) -> (Payload, Fate) {
+        let start = self.rx.distance(segment.seq);
+        if !self.is_acceptable(cx, segment, start) {
+            return (Payload::Discard, Fate::Alive);
+        }
+        match acceptable::control(segment.flags, start) {
+            Control::Reset => {
+                let reason = match self.state {
+                    State::CloseWait => Reason::ResetInCloseWait,
+                    _ => Reason::Reset,
+                };
+                return (Payload::Discard, Fate::Closed(reason));
+            }
+            Control::Challenge => {
+                self.challenge(cx);
+                return (Payload::Discard, Fate::Alive);
+            }
+            Control::Drop => return (Payload::Discard, Fate::Alive),
+            Control::Pass => {}
+        }
+        let distance = self.tx.ack_distance(segment.ack);
+        let check = acceptable::ack(distance, self.tx.in_flight(), self.tx.max_wnd);
+        if check == AckCheck::Challenge {
+            self.challenge(cx);
+            return (Payload::Discard, Fate::Alive);
+        }
+        self.last_heard = cx.now;
+        self.probes_out = 0;
+        if let Some(timestamps) = segment.options.timestamps {
+            if self.agreed.timestamps {
+                self.rx.update_ts(segment.seq, timestamps.value, cx.now);
+            }
+        }
+        if let AckCheck::Advances(advance) = check {
+            self.on_ack(cx, segment, advance);
+            if self.state.sends_fin() && self.tx.una > self.tx.written {
+                self.state = self.state.after(Input::FinAcked);
+                match self.state {
+                    State::TimeWait => return (Payload::Discard, Fate::TimeWait),
+                    State::Closed => return (Payload::Discard, Fate::Closed(Reason::Finished)),
+                    _ => self.guard_fin_wait_2(cx),
+                }
+            }
+        }
+        if segment.len == 0 && !segment.flags.fin() {
+            return (Payload::Discard, Fate::Alive);
+        }
+        self.on_payload(cx, segment, start)
+    }
+
+    /// First check: timestamp and sequence number. What fails is answered unless it is a RST.
+    fn is_acceptable(&mut self, cx: &mut Context<'_>, segment: &SegmentIn, start: i64) -> bool {
+        let timestamps = segment
+            .options
+            .timestamps
+            .filter(|_| self.agreed.timestamps);
+        // RFC 7323, 5.2: a RST is not subject to PAWS.
+        let paws =
+            !segment.flags.rst() && acceptable::paws_rejects(self.rx.ts_recent, timestamps, cx.now);
+        let expected = Expected {
+            unacked: i64::try_from(self.rx.unacked()).unwrap_or(i64::MAX),
+            window: i64::from(self.rx.window()),
+        };
+        if !paws && acceptable::in_window(&expected, start, segment.seq_len()) {
+            return true;
+        }
+        if segment.flags.rst() {
+            return false;
+        }
+        // As Linux (`tcp_oow_rate_limited`): segments with data cannot take part in a loop of acknowledgments.
+        let loops = segment.len == 0 || segment.flags.syn();
+        if loops && !self.answers.allows(cx.now, cx.config.invalid_ratelimit) {
+            return false;
+        }
+        if segment.len > 0 {
+            self.rx.note_duplicate(start, segment.len);
+            self.delack.on_disorder(self.rx.window(), self.rx.mss);
+        }
+        self.delack.demand();
+        false
+    }
+
+    /// RFC 5961: asks the peer to prove itself, not too often.
+    fn challenge(&mut self, cx: &Context<'_>) {
+        if self.answers.allows(cx.now, cx.config.invalid_ratelimit) {
+            self.delack.demand();
+        }
+    }
+
+    /// Fifth check: an acknowledgment that moves SND.UNA by `advance`, perhaps 0.
+    fn on_ack(&mut self, cx: &mut Context<'_>, segment: &SegmentIn, advance: u64) {
+        let flight = self.tx.in_flight();
+        let mss = self.mss(cx.config);
+        let acked_before = self.tx.una.min(self.tx.written);
+        self.tx.una = self.tx.una.saturating_add(advance);
+        if self.tx.una.min(self.tx.written) > acked_before {
+            cx.events.acked = true;
+        }
+        let moved = self
+            .tx
+            .update_window(segment.seq, advance > 0, segment.window);
+        let newly_sacked = self.note_sacks(cx, segment);
+        let duplicate = advance == 0
+            && flight > 0
+            && if self.agreed.sack {
+                // RFC 6675, 2: a duplicate is what brings new SACK information.
+                newly_sacked > 0
+            } else {
+                // RFC 5681, 2.
+                segment.len == 0 && !segment.flags.fin() && !moved
+            };
+        let info = AckInfo {
+            acked: advance,
+            una: self.tx.una,
+            nxt: self.tx.nxt,
+            newly_sacked,
+            duplicate,
+        };
+        if advance > 0 {
+            self.sample_rtt(cx, segment);
+        }
+        let before = self.recovery.phase();
+        let verdict = self.recovery.on_ack(&info, mss);
+        let flight = u32::try_from(flight).unwrap_or(u32::MAX);
+        match verdict {
+            Verdict::FastRetransmit => self.cc.on_fast_retransmit(flight, mss),
+            Verdict::Recovered if before == Phase::Recovery => {
+                let out = self.recovery.pipe(self.tx.una, self.tx.nxt);
+                let out = u32::try_from(out).unwrap_or(u32::MAX);
+                self.cc.on_recovered(out, mss);
+            }
+            Verdict::Recovered | Verdict::Nothing => {}
+        }
+        if advance > 0 && before != Phase::Recovery && verdict != Verdict::FastRetransmit {
+            let acked = u32::try_from(advance).unwrap_or(u32::MAX);
+            self.cc.on_ack(acked, mss);
+        }
+        if advance > 0 {
+            self.retransmits = 0;
+            self.stalled_since = None;
+            if self.tx.in_flight() == 0 {
+                // RFC 6298, 5.2.
+                self.timers.stop(Timer::Retransmit);
+            } else {
+                // RFC 6298, 5.3.
+                self.arm_retransmit(cx);
+            }
+        }
+    }
+
+    /// Gives the SACK blocks to the scoreboard and returns the octets that are news.
+    ///
+    /// RFC 2883, 4: a block below the acknowledgment reports a duplicate; it is counted and otherwise ignored.
+    fn note_sacks(&mut self, cx: &mut Context<'_>, segment: &SegmentIn) -> u64 {
+        if !self.agreed.sack {
+            return 0;
+        }
+        let mut news = 0u64;
+        for block in segment.options.sack.as_slice() {
+            let left = self.tx.ack_distance(block.left);
+            let right = self.tx.ack_distance(block.right);
+            if left < 0 {
+                cx.counters.dsack_dups = cx.counters.dsack_dups.saturating_add(1);
+                continue;
+            }
+            let (Ok(left), Ok(right)) = (u64::try_from(left), u64::try_from(right)) else {
+                continue;
+            };
+            if left >= right || right > self.tx.in_flight() {
+                continue;
+            }
+            let run = Run {
+                start: self.tx.una.saturating_add(left),
+                end: self.tx.una.saturating_add(right),
+            };
+            news = news.saturating_add(self.recovery.on_sack_block(run));
+        }
+        news
+    }
+
+    /// Takes a round-trip sample from an acknowledgment of new data, if it gives one.
+    fn sample_rtt(&mut self, cx: &Context<'_>, segment: &SegmentIn) {
+        let timed = self.send_times.on_acked(self.tx.una, cx.now);
+        let sample = timed.or_else(|| {
+            // RFC 7323, 4.1: with retransmissions in flight only the echoed clock is unambiguous.
+            let timestamps = segment.options.timestamps?;
+            if !self.agreed.timestamps || timestamps.echo == 0 || !self.send_times.is_empty() {
+                return None;
+            }
+            let sent = timestamps.echo.wrapping_sub(self.ts_offset);
+            let age = cx.now.tick().wrapping_sub(sent);
+            (age < MAX_ECHO_AGE).then(|| Duration::from_millis(u64::from(age.max(1))))
+        });
+        if let Some(rtt) = sample {
+            self.rtt.on_sample(rtt, self.tx.una, self.tx.nxt);
+            // RFC 6298, 5: (Karn) only a valid sample ends the back-off.
+            self.backoff = 0;
+        }
+    }
+
+    /// Seventh and eighth check: the payload and FIN.
+    fn on_payload(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &SegmentIn,
+        start: i64,
+    ) -> (Payload, Fate) {
+        let end = start.saturating_add(i64::from(segment.len));
+        if self.orphan && self.state.may_receive() && end > 0 && segment.len > 0 {
+            // RFC 9293, 3.6.1: nobody will read it; the peer is told (Linux's TCPAbortOnData).
+            return (Payload::Discard, Fate::Reset(Reason::Aborted));
+        }
+        self.rx.measure(segment.wire_len, segment.flags.psh());
+        let arrival = self.rx.on_payload(start, segment.len, segment.flags.fin());
+        if arrival.advanced {
+            let rto = self.rto(cx.config);
+            self.delack
+                .on_data(cx.now, self.rx.window(), self.rx.mss, rto);
+            cx.events.readable = true;
+        } else if arrival.disorder && segment.len > 0 {
+            self.delack.on_disorder(self.rx.window(), self.rx.mss);
+        }
+        if arrival.disorder {
+            self.delack.demand();
+        }
+        if arrival.finished {
+            cx.events.peer_closed = true;
+            self.state = self.state.after(Input::FinReceived);
+            if self.state == State::TimeWait {
+                return (arrival.payload, Fate::TimeWait);
+            }
+        }
+        let unacked = self.rx.unacked();
+        if let Some(at) = self.delack.decide(cx.now, unacked, self.rx.mss) {
+            let at = self
+                .timers
+                .get(Timer::DelayedAck)
+                .map_or(at, |set| set.min(at));
+            self.timers.set(Timer::DelayedAck, at);
+        }
+        (arrival.payload, Fate::Alive)
+    }
+}

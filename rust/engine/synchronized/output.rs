@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which segment leaves next.
+
+use crate::engine::config::Config;
+use crate::engine::loss::Phase;
+use crate::engine::options::SackBlocks;
+use crate::engine::options::Timestamps;
+use crate::engine::ranges::Run;
+use crate::engine::segment::DataRange;
+use crate::engine::segment::Flags;
+use crate::engine::segment::SegmentOut;
+use crate::engine::seq::SeqNum;
+use crate::engine::synchronized::Context;
+use crate::engine::synchronized::Synchronized;
+use crate::engine::time::Instant;
+use crate::engine::timers::Timer;
+use crate::engine::tx::Budget;
+use crate::engine::tx::Chunk;
+use crate::engine::tx::NewData;
+
+/// What the owner can take when it asks for a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Payload octets that the receive buffer can still take beyond what is readable and held.
+    pub receive_room: u32,
+    /// The most payload octets of one [`SegmentOut`]; 0 when no data can be sent now, only control segments.
+    pub max_len: u32,
+}
+
+/// The owner's answer to how many of some octets one buffer can carry.
+pub(crate) type Fit<'a> = &'a mut dyn FnMut(u64, u32) -> u32;
+
+impl Synchronized {
+    /// Returns the next segment: repairs, new data, guesses, probes, and an acknowledgment if nothing carried it.
+    pub(crate) fn poll_transmit(
+        &mut self,
+        cx: &mut Context<'_>,
+        limits: &Limits,
+        fit: Fit<'_>,
+    ) -> Option<SegmentOut> {
+        self.rx.set_room(limits.receive_room);
+        if self.rx.wants_update() {
+            self.delack.demand();
+        }
+        let sack = self.sack_blocks();
+        let mss = self.mss_beside(cx.config, &sack);
+        if let Some(run) = self.next_repair(mss) {
+            if let Some(segment) = self.retransmit(cx, run, mss, limits, &mut *fit) {
+                return Some(segment);
+            }
+        }
+        let next = self.next_new(cx.config, mss, limits);
+        if let NewData::Send(chunk) = next {
+            if let Some(segment) = self.send_new(cx, chunk, mss, fit) {
+                return Some(segment);
+            }
+        } else {
+            self.note_round(&next);
+            if let Some(segment) = self.guess(cx, mss, limits, fit) {
+                return Some(segment);
+            }
+        }
+        if core::mem::take(&mut self.probe_due) {
+            // RFC 9293, 3.8.6.1 and 3.8.4; as Linux without an octet: it lies before the window, so the peer answers.
+            let seq = self.tx.seq(self.tx.una).sub(1);
+            return Some(self.segment(cx, seq, Flags::ACK, false));
+        }
+        if self.delack.is_urgent() {
+            let seq = self.tx.seq(self.tx.nxt);
+            return Some(self.segment(cx, seq, Flags::ACK, false));
+        }
+        self.settle(cx, &next);
+        None
+    }
+
+    /// Returns the SACK blocks of the next segment.
+    fn sack_blocks(&self) -> SackBlocks {
+        if !self.agreed.sack {
+            return SackBlocks::new();
+        }
+        let most = if self.agreed.timestamps { 3 } else { 4 };
+        self.rx.sack_blocks(most)
+    }
+
+    /// Returns the payload octets of a segment with these SACK blocks.
+    fn mss_beside(&self, config: &Config, sack: &SackBlocks) -> u32 {
+        let space = match sack.len() {
+            0 => 0,
+            blocks => (blocks as u32).saturating_mul(8).saturating_add(4),
+        };
+        self.mss(config).saturating_sub(space).max(8)
+    }
+
+    /// Returns what cwnd leaves, in octets. One segment may always leave into an empty network.
+    fn cwnd_left(&self, mss: u32) -> u64 {
+        let pipe = self.recovery.pipe(self.tx.una, self.tx.nxt);
+        let left = u64::from(self.cc.cwnd()).saturating_sub(pipe);
+        if pipe == 0 {
+            left.max(u64::from(mss))
+        } else {
+            left
+        }
+    }
+
+    /// Returns the lost octets that cwnd and the peer's window let leave.
+    fn next_repair(&self, mss: u32) -> Option<Run> {
+        if self.recovery.phase() == Phase::Open {
+            return None;
+        }
+        let run = self.recovery.next_lost(self.tx.una, self.tx.nxt)?;
+        let mut left = self.cwnd_left(mss);
+        if self.recovery.is_forced() {
+            left = left.max(u64::from(mss));
+        }
+        if left < run.len().min(u64::from(mss)) {
+            return None;
+        }
+        self.limit_to_window(run, left, mss)
+    }
+
+    /// Cuts a run at `left` octets and at the peer's window.
+    ///
+    /// RFC 9293, 3.8.6 (SHLD-15): when the window was shrunk, the first segment is still sent again, as a probe.
+    fn limit_to_window(&self, run: Run, left: u64, mss: u32) -> Option<Run> {
+        let mut window = self.tx.window_end().saturating_sub(run.start);
+        if window == 0 && run.start == self.tx.una {
+            window = u64::from(mss);
+        }
+        let len = run.len().min(left).min(window);
+        (len > 0).then(|| Run {
+            start: run.start,
+            end: run.start.saturating_add(len),
+        })
+    }
+
+    /// Sends the front of `run` again.
+    fn retransmit(
+        &mut self,
+        cx: &mut Context<'_>,
+        run: Run,
+        mss: u32,
+        limits: &Limits,
+        fit: Fit<'_>,
+    ) -> Option<SegmentOut> {
+        let data_end = run.end.min(self.tx.written);
+        let octets = u32::try_from(data_end.saturating_sub(run.start)).unwrap_or(u32::MAX);
+        let mut len = octets;
+        if octets > 0 {
+            if limits.max_len == 0 {
+                return None;
+            }
+            len = cut(octets, limits.max_len.max(mss), mss);
+            len = cut(len, fit(run.start, len), mss);
+            if len == 0 {
+                return None;
+            }
+        }
+        let fin = run.end > self.tx.written && len == octets;
+        let end = run.start.saturating_add(u64::from(len));
+        let flags = self.tx.flags_for(run.start, end, fin);
+        let end = end.saturating_add(u64::from(fin));
+        self.recovery.on_retransmitted(end);
+        self.send_times.on_retransmitted();
+        if run.start == self.tx.una || !self.timers.is_set(Timer::Retransmit) {
+            self.arm_retransmit(cx);
+        }
+        let mut segment = self.data_segment(cx, run.start, len, flags, mss);
+        segment.retransmission = true;
+        let counters = &mut *cx.counters;
+        counters.bytes_retrans = counters.bytes_retrans.saturating_add(u64::from(len));
+        let wire = segment.wire_segments();
+        counters.total_retrans = counters.total_retrans.saturating_add(wire);
+        Some(segment)
+    }
+
+    /// Sends octets that nothing tells to be lost, when nothing better can be done in recovery.
+    fn guess(
+        &mut self,
+        cx: &mut Context<'_>,
+        mss: u32,
+        limits: &Limits,
+        fit: Fit<'_>,
+    ) -> Option<SegmentOut> {
+        if self.recovery.phase() != Phase::Recovery || limits.max_len == 0 {
+            return None;
+        }
+        let left = self.cwnd_left(mss);
+        if left < u64::from(mss) {
+            return None;
+        }
+        let (una, nxt) = (self.tx.una, self.tx.nxt);
+        let run = match self.recovery.next_guess(una) {
+            Some(run) => run,
+            None => self.recovery.take_rescue(una, nxt, mss)?,
+        };
+        let run = self.limit_to_window(run, u64::from(mss), mss)?;
+        self.retransmit(cx, run, mss, limits, fit)
+    }
+
+    fn next_new(&self, config: &Config, mss: u32, limits: &Limits) -> NewData {
+        self.tx.next_new(&Budget {
+            mss,
+            cwnd: self.cwnd_left(mss),
+            max_len: limits.max_len,
+            fin: self.state.sends_fin(),
+            nodelay: config.nodelay,
+            cork: config.cork,
+        })
+    }
+
+    fn send_new(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunk: Chunk,
+        mss: u32,
+        fit: Fit<'_>,
+    ) -> Option<SegmentOut> {
+        let mut chunk = chunk;
+        if chunk.len > 0 {
+            let len = cut(chunk.len, fit(chunk.offset, chunk.len), mss);
+            if len == 0 {
+                return None;
+            }
+            chunk.fin = chunk.fin && len == chunk.len;
+            chunk.len = len;
+        }
+        let flags = self.tx.on_sent(&chunk, mss);
+        if !self.recovery.is_repairing() {
+            self.send_times.on_sent(self.tx.nxt, cx.now);
+        }
+        if self.timers.is_set(Timer::Persist) {
+            self.stop_persist();
+        }
+        // RFC 6298, 5.1.
+        if !self.timers.is_set(Timer::Retransmit) {
+            self.arm_retransmit(cx);
+        }
+        Some(self.data_segment(cx, chunk.offset, chunk.len, flags, mss))
+    }
+
+    /// Tells congestion control how a round of sending ended.
+    fn note_round(&mut self, next: &NewData) {
+        let flight = u32::try_from(self.tx.in_flight()).unwrap_or(u32::MAX);
+        let limited = *next == NewData::Congested;
+        self.cc.on_sent(self.tx.una, self.tx.nxt, flight, limited);
+    }
+
+    /// Sets the timers that wait for what `next` says is missing.
+    fn settle(&mut self, cx: &Context<'_>, next: &NewData) {
+        let idle = self.tx.in_flight() == 0;
+        match next {
+            // RFC 9293, 3.8.6.1, and the override timer of 3.8.6.2.1: something must happen even if the peer stays silent.
+            NewData::Window | NewData::Held if idle => {
+                let wait = self.rto(cx.config).max(cx.config.rto_min);
+                let at = self.timers.get(Timer::Persist);
+                let at = at.unwrap_or(cx.now.saturating_add(wait));
+                self.timers.set(Timer::Persist, at);
+            }
+            _ if self.timers.is_set(Timer::Persist) => self.stop_persist(),
+            _ => {}
+        }
+    }
+
+    fn stop_persist(&mut self) {
+        self.timers.stop(Timer::Persist);
+        self.probing_since = None;
+        self.backoff = 0;
+    }
+
+    /// Starts the retransmission timer anew (RFC 6298, 5), not beyond the user's time-out.
+    pub(super) fn arm_retransmit(&mut self, cx: &Context<'_>) {
+        let mut at = cx.now.saturating_add(self.rto(cx.config));
+        if let (Some(since), Some(limit)) = (self.stalled_since, cx.config.user_timeout) {
+            at = at.min(since.saturating_add(limit)).max(cx.now);
+        }
+        self.timers.set(Timer::Retransmit, at);
+    }
+
+    fn data_segment(
+        &mut self,
+        cx: &mut Context<'_>,
+        offset: u64,
+        len: u32,
+        flags: Flags,
+        mss: u32,
+    ) -> SegmentOut {
+        let seq = self.tx.seq(offset);
+        let mut segment = self.segment(cx, seq, flags.with(Flags::ACK), len > 0);
+        if len > 0 {
+            segment.data = Some(DataRange { offset, len });
+            self.last_data_sent = cx.now;
+        }
+        segment.mss = u16::try_from(mss).unwrap_or(u16::MAX);
+        let counters = &mut *cx.counters;
+        counters.bytes_sent = counters.bytes_sent.saturating_add(u64::from(len));
+        if len > 0 {
+            let wire = segment.wire_segments();
+            counters.data_segs_out = counters.data_segs_out.saturating_add(wire);
+        }
+        segment
+    }
+
+    /// Makes a segment that acknowledges all there is, and pays the acknowledgment owed.
+    fn segment(&mut self, cx: &Context<'_>, seq: SeqNum, flags: Flags, data: bool) -> SegmentOut {
+        let sack = self.sack_blocks();
+        let mut segment = SegmentOut::bare(seq, self.rx.nxt_seq(), flags);
+        segment.options.sack = sack;
+        segment.options.timestamps = self.timestamps(cx.now);
+        segment.window = self.rx.offer();
+        self.delack.on_sent(cx.now, data);
+        self.timers.stop(Timer::DelayedAck);
+        segment
+    }
+
+    fn timestamps(&self, now: Instant) -> Option<Timestamps> {
+        let recent = self.rx.ts_recent.filter(|_| self.agreed.timestamps)?;
+        Some(Timestamps {
+            value: now.tick().wrapping_add(self.ts_offset),
+            echo: recent.value,
+        })
+    }
+
+    /// Returns the RST that ends the connection (RFC 9293, 3.10.5).
+    pub(crate) fn reset_segment(&mut self, cx: &Context<'_>) -> SegmentOut {
+        // Beyond the peer's window it would not be believed (Linux's `tcp_acceptable_seq`).
+        let nxt = self.tx.nxt.min(self.tx.window_end().max(self.tx.una));
+        let seq = self.tx.seq(nxt);
+        let mut segment = self.segment(cx, seq, Flags::RST.with(Flags::ACK), false);
+        segment.options.sack = SackBlocks::new();
+        segment
+    }
+}
+
+/// Cuts `len` octets at `most`, at a multiple of `mss` if they reach that far.
+fn cut(len: u32, most: u32, mss: u32) -> u32 {
+    if len <= most {
+        return len;
+    }
+    let rest = most.checked_rem(mss.max(1)).unwrap_or(0);
+    if most > rest {
+        most.saturating_sub(rest)
+    } else {
+        most
+    }
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! TIME-WAIT: a small record that keeps old segments out of a new connection.
+
+use crate::engine::acceptable;
+use crate::engine::acceptable::RateLimit;
+use crate::engine::acceptable::TsRecent;
+use crate::engine::options::Timestamps;
+use crate::engine::segment::Flags;
+use crate::engine::segment::SegmentIn;
+use crate::engine::segment::SegmentOut;
+use crate::engine::seq::SeqNum;
+use crate::engine::time::Duration;
+use crate::engine::time::Instant;
+
+/// How long TIME-WAIT lasts: Linux's `TCP_TIMEWAIT_LEN`, against the 4 minutes of RFC 9293, 3.6.1.
+pub const TIME_WAIT: Duration = Duration::from_secs(60);
+
+/// What remains of a connection that both ends have closed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TimeWait {
+    /// SND.NXT, our FIN counted.
+    pub(crate) snd_nxt: SeqNum,
+    /// RCV.NXT, the peer's FIN counted.
+    pub(crate) rcv_nxt: SeqNum,
+    /// The window field of our last acknowledgment.
+    pub(crate) window: u16,
+    /// The octets it meant.
+    pub(crate) rcv_wnd: u32,
+    pub(crate) ts_recent: Option<TsRecent>,
+    pub(crate) ts_offset: u32,
+    pub(crate) invalid_ratelimit: Duration,
+    pub(crate) rfc1337: bool,
+    pub(crate) deadline: Instant,
+    pub(crate) answers: RateLimit,
+}
+
+const _: () = assert!(core::mem::size_of::<TimeWait>() <= 128);
+
+/// What a segment means to a TIME-WAIT record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum TimeWaitVerdict {
+    /// Drop it.
+    Ignore,
+    /// Drop it and send this.
+    Reply(SegmentOut),
+    /// Forget the record.
+    Remove,
+    /// A SYN that cannot be an old duplicate: forget the record and give the segment to the listener.
+    Reopen {
+        /// The ISN of the new connection must not precede this number.
+        isn_after: SeqNum,
+    },
+}
+
+impl TimeWait {
+    /// Returns when the record ends; [`TimeWait::on_segment`] may have moved it.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Returns the peer's timestamp as last seen, with the time of that, for `tcp_tw_reuse`.
+    pub fn last_timestamp(&self) -> Option<(u32, Instant)> {
+        self.ts_recent.map(|recent| (recent.value, recent.at))
+    }
+
+    /// Returns SND.NXT, beyond which a new connection of the same four-tuple may start.
+    pub fn snd_nxt(&self) -> SeqNum {
+        self.snd_nxt
+    }
+
+    /// Returns the last acknowledgment.
+    pub fn ack(&self, now: Instant) -> SegmentOut {
+        let mut segment = SegmentOut::bare(self.snd_nxt, self.rcv_nxt, Flags::ACK);
+        segment.window = self.window;
+        segment.options.timestamps = self.ts_recent.map(|recent| Timestamps {
+            value: now.tick().wrapping_add(self.ts_offset),
+            echo: recent.value,
+        });
+        segment
+    }
+
+    /// Judges a segment (RFC 9293, 3.10.7.4, in TIME-WAIT; Linux's `tcp_timewait_state_process`).
+    pub fn on_segment(&mut self, now: Instant, segment: &SegmentIn) -> TimeWaitVerdict {
+        let flags = segment.flags;
+        let timestamps = segment
+            .options
+            .timestamps
+            .filter(|_| self.ts_recent.is_some());
+        let paws = acceptable::paws_rejects(self.ts_recent, timestamps, now);
+        let in_order = segment.seq == self.rcv_nxt;
+        if !paws && in_order && (segment.seq_len() == 0 || flags.rst()) {
+            if flags.rst() {
+                // RFC 1337: a RST may be as old as any segment; Linux believes it unless `tcp_rfc1337` is set.
+                if !self.rfc1337 {
+                    return TimeWaitVerdict::Remove;
+                }
+            } else {
+                self.restart(now);
+            }
+            if let (Some(recent), Some(timestamps)) = (&mut self.ts_recent, timestamps) {
+                recent.value = timestamps.value;
+                recent.at = now;
+            }
+            return TimeWaitVerdict::Ignore;
+        }
+        // RFC 9293, 3.10.7.4 (MAY-2) and RFC 6191: a SYN beyond the old connection opens a new one.
+        let newer_clock = match (self.ts_recent, timestamps) {
+            (Some(recent), Some(ts)) => (recent.value.wrapping_sub(ts.value) as i32) < 0,
+            _ => false,
+        };
+        if flags.syn()
+            && !flags.rst()
+            && !flags.ack()
+            && !paws
+            && (segment.seq.after(self.rcv_nxt) || newer_clock)
+        {
+            // As Linux: so far beyond what was sent that no window without scaling reaches it.
+            let isn_after = self.snd_nxt.add(65_537);
+            return TimeWaitVerdict::Reopen { isn_after };
+        }
+        if flags.rst() {
+            return TimeWaitVerdict::Ignore;
+        }
+        // RFC 9293, 3.10.7.4, eighth check: a repeated FIN restarts the time; Linux extends that to all that acknowledges.
+        if paws || flags.ack() {
+            self.restart(now);
+        }
+        if !self.answers.allows(now, self.invalid_ratelimit) {
+            return TimeWaitVerdict::Ignore;
+        }
+        TimeWaitVerdict::Reply(self.ack(now))
+    }
+
+    fn restart(&mut self, now: Instant) {
+        self.deadline = now.saturating_add(TIME_WAIT);
+    }
+}
+
+#[cfg(test)]
+mod tests;
