@@ -6,13 +6,6 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-static void linger_zero(int fd)
-{
-	struct linger linger = { .l_onoff = 1 };
-
-	OK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
-}
-
 static void half_close(void)
 {
 	struct pair pair = make_pair();

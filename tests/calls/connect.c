@@ -127,17 +127,6 @@ static void again_after_failure(void)
 	recv_pattern(accept_one(server), 0, 1000);
 }
 
-/* A host that never answers: a dummy device swallows all. */
-static struct sockaddr_in silent_host(void)
-{
-	struct sockaddr_in address = loopback(7);
-
-	own_netns();
-	shell("ip link add silent type dummy && ip addr add 10.9.0.1/24 dev silent && ip link set silent up");
-	address.sin_addr.s_addr = inet_addr("10.9.0.2");
-	return address;
-}
-
 static void under_way(void)
 {
 	struct sockaddr_in address = silent_host();

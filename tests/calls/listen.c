@@ -178,13 +178,12 @@ static void before_accept(void)
 static void reset_before_accept(void)
 {
 	struct sockaddr_in address;
-	struct linger linger = { .l_onoff = 1 };
 	int fd = listener(1, &address);
 	int client = connected_to(&address);
 	int child;
 	char byte;
 
-	OK(setsockopt(client, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+	linger_zero(client);
 	close(client);
 	sleep_ms(100);
 	child = accept_one(fd);

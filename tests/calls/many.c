@@ -209,7 +209,6 @@ static void one_after_the_other(void)
 
 static void with_resets(void)
 {
-	struct linger linger = { .l_onoff = 1 };
 	struct sockaddr_in address;
 	int server, sockets_before;
 
@@ -225,8 +224,7 @@ static void with_resets(void)
 		if (i % 3)
 			child = accept_one(server);
 		first = i % 3 == 2 ? child : fd;
-		OK(setsockopt(first, SOL_SOCKET, SO_LINGER, &linger,
-			      sizeof(linger)));
+		linger_zero(first);
 		close(first);
 		if (child < 0)
 			child = accept_one(server);

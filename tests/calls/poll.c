@@ -12,14 +12,6 @@
 #define OUT	(POLLOUT | POLLWRNORM)
 #define ENDED	(IN | POLLRDHUP)
 
-static void reset(int fd)
-{
-	struct linger linger = { .l_onoff = 1 };
-
-	OK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
-	OK(close(fd));
-}
-
 static void drain(int fd, size_t length)
 {
 	static char bytes[65536];
@@ -127,7 +119,8 @@ static void was_reset(void)
 	struct pair pair = make_pair();
 	char byte;
 
-	reset(pair.peer);
+	linger_zero(pair.peer);
+	close(pair.peer);
 	EQ_BITS(poll_for(pair.fd, 0, 1000), POLLERR | POLLHUP);
 	EQ_BITS(events_now(pair.fd), ENDED | OUT | POLLHUP | POLLERR);
 	FAILS(recv(pair.fd, &byte, 1, 0), ECONNRESET);
@@ -328,7 +321,8 @@ static void epoll_reset(void)
 	struct pair pair = make_pair();
 	int epoll = watch(pair.fd, EPOLLIN | EPOLLET);
 
-	reset(pair.peer);
+	linger_zero(pair.peer);
+	close(pair.peer);
 	EQ_BITS(epoll_for(epoll, 1000), EPOLLIN | EPOLLHUP | EPOLLERR);
 	EQ_BITS(epoll_for(epoll, 100), 0);
 }

@@ -299,6 +299,13 @@ void set_option(int fd, int level, int name, int value)
 	OK(setsockopt(fd, level, name, &value, sizeof(value)));
 }
 
+void linger_zero(int fd)
+{
+	struct linger linger = { .l_onoff = 1 };
+
+	OK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+}
+
 int take_error(int fd)
 {
 	return get_option(fd, SOL_SOCKET, SO_ERROR);
@@ -541,6 +548,17 @@ int new_netns(void)
 	enter_netns(home);
 	close(home);
 	return made;
+}
+
+struct sockaddr_in silent_host(void)
+{
+	struct sockaddr_in address = loopback(7);
+
+	own_netns();
+	shell("ip link add silent type dummy && ip link set silent up");
+	shell("ip addr add 10.9.0.1/24 dev silent");
+	address.sin_addr.s_addr = inet_addr("10.9.0.2");
+	return address;
 }
 
 void enter_netns(int netns)

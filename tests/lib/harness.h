@@ -164,6 +164,8 @@ struct pair make_pair_with(int sndbuf, int rcvbuf);
 
 int get_option(int fd, int level, int name);
 void set_option(int fd, int level, int name, int value);
+/* close() is to reset the connection. */
+void linger_zero(int fd);
 int take_error(int fd);
 int tcp_state(int fd);
 void await_state(int fd, int state);
@@ -209,6 +211,8 @@ void shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void own_netns(void);
 int new_netns(void);
 void enter_netns(int netns);
+/* A namespace of its own with a host that never answers; that one's address. */
+struct sockaddr_in silent_host(void);
 
 /*
  * Two namespaces joined by a veth pair; with netem's words, if not NULL, on

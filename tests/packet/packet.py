@@ -324,8 +324,6 @@ class Peer:
         segment = self.bench.receive(self, moment + span[1] - time.monotonic())
         wanted = f"{flags}" + (f" seq {seq}" if seq is not None else "") + (f" ack {ack}" if ack is not None else "")
         check(segment, f"nothing came within {span[1]:g} s, not {wanted}")
-        if "S" in segment.flags and self.irs is None:
-            self.irs = segment.seq
         got_seq, got_ack = self.relative(segment)
         seen = segment.flags if "P" in flags else segment.flags.replace("P", "")
         check(set(seen) == set(flags), f"{segment.flags} came, not {wanted}")
@@ -418,6 +416,8 @@ class Bench:
                 raise Failed(f"a segment of another connection: {segment}")
             if peer.remote_port is None:
                 peer.remote_port = segment.sport
+            if peer.irs is None and "S" in segment.flags:
+                peer.irs = segment.seq
             self.trace(">", peer.describe(segment))
             return segment
 
