@@ -523,6 +523,22 @@ impl Connection {
         }
     }
 
+    /// Returns the payload octets of a full segment (Linux's `mss_cache`).
+    pub fn send_mss(&self) -> u32 {
+        match &self.phase {
+            Phase::Synchronized(connection) => connection.mss(&self.config),
+            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => self.config.mss.into(),
+        }
+    }
+
+    /// Returns the congestion window, in octets; 0 before there is one.
+    pub fn cwnd(&self) -> u32 {
+        match &self.phase {
+            Phase::Synchronized(connection) => connection.cc.cwnd(),
+            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => 0,
+        }
+    }
+
     /// Returns the values behind `TCP_INFO`.
     pub fn info(&self, now: Instant) -> Info {
         match &self.phase {

@@ -34,3 +34,71 @@ fn clean_transfer() {
     assert_eq!(world.sides[0].retransmissions, 0);
     assert_eq!(world.sides[1].retransmissions, 0);
 }
+
+/// Returns a random but repeatable world for a seed.
+fn arbitrary(seed: u64) -> ([Config; 2], [App; 2], LinkConfig) {
+    let mut rng = Rng::new(seed ^ 0x5EED);
+    let mut config = || Config {
+        mss: [536, 1220, 1460, 1460, 8960][rng.below(5) as usize],
+        window_scaling: rng.chance(750),
+        timestamps: rng.chance(700),
+        sack: rng.chance(600),
+        nodelay: rng.chance(300),
+        receive_window: rng.range(2_000, 100_000) as u32,
+        ..Config::default()
+    };
+    let configs = [config(), config()];
+    let mut app = |config: &Config| App {
+        to_write: [0, 1, 3_000, 60_000, 300_000][rng.below(5) as usize] + rng.below(500),
+        write_max: [10, 1_000, 65_536][rng.below(3) as usize].max(1),
+        write_gap_us: [0, 0, 50, 3_000][rng.below(4) as usize],
+        send_buffer: rng.range(4_000, 300_000),
+        read_max: [1 << 20, 5_000, 1 << 20][rng.below(3) as usize],
+        read_gap_us: [0, 0, 200, 20_000][rng.below(4) as usize],
+        receive_buffer: u64::from(config.receive_window) + rng.below(50_000),
+        more: rng.chance(200),
+        gso: [1_500, 20_000, 65_536][rng.below(3) as usize],
+    };
+    let mut apps = [app(&configs[0]), app(&configs[1])];
+    for app in &mut apps {
+        if app.write_max == 10 {
+            app.to_write = app.to_write.min(20_000);
+        }
+        if app.write_gap_us == 3_000 {
+            app.to_write = app.to_write.min(60_000);
+        }
+    }
+    let link = LinkConfig {
+        loss: [0, 1, 10, 50, 150][rng.below(5) as usize],
+        duplicate: [0, 0, 20][rng.below(3) as usize],
+        reorder: [0, 0, 20, 200][rng.below(4) as usize],
+        delay_us: [50, 1_000, 10_000, 80_000][rng.below(4) as usize],
+        jitter_us: [0, 0, 100, 5_000][rng.below(4) as usize],
+        us_per_packet: [0, 0, 12, 1_000][rng.below(4) as usize],
+        queue: [20, 100, 1_000][rng.below(3) as usize],
+    };
+    (configs, apps, link)
+}
+
+#[test]
+fn arbitrary_links() {
+    let only = std::env::var("SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let seeds = only.map_or(0..400, |seed: u64| seed..seed + 1);
+    for seed in seeds {
+        let (configs, apps, link) = arbitrary(seed);
+        if only.is_some() {
+            eprintln!("{configs:?}\n{apps:?}\n{link:?}");
+        }
+        let world = transfer(seed, configs, apps, link);
+        if std::env::var_os("STATS").is_some() {
+            eprintln!(
+                "seed {seed}: {} steps, {} us, {} packets",
+                world.steps,
+                world.now,
+                world.sides[0].sent_packets + world.sides[1].sent_packets
+            );
+        }
+    }
+}

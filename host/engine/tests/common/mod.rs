@@ -129,6 +129,7 @@ pub struct Side {
     /// The highest right edge that was delivered to this side.
     allowed_edge: Option<SeqNum>,
     pub peer_scale: u8,
+    pub peer_scales: bool,
     pub sent_packets: u64,
     pub retransmissions: u64,
     pub done_at: Option<u64>,
@@ -150,6 +151,7 @@ pub struct World {
     link_free: [u64; 2],
     queue: BinaryHeap<Reverse<Event_>>,
     packets: Vec<Option<Packet>>,
+    wake: [Option<u64>; 2],
     order: u64,
     pub trace: bool,
     /// Decides the fate of packets instead of chance: (from, packet) -> dropped.
@@ -187,6 +189,7 @@ impl Side {
             our_scale: 0,
             allowed_edge: None,
             peer_scale: 0,
+            peer_scales: false,
             sent_packets: 0,
             retransmissions: 0,
             done_at: None,
@@ -256,9 +259,6 @@ impl Side {
     fn run_app(&mut self, now: u64, rng: &mut Rng) -> Option<u64> {
         let app = self.app;
         let connection = self.connection.as_mut()?;
-        if self.closed.is_some() {
-            return None;
-        }
         let mut next = None;
         let unread = connection.readable() - connection.read();
         if unread > 0 {
@@ -323,6 +323,7 @@ impl World {
             link_free: [0, 0],
             queue: BinaryHeap::new(),
             packets: Vec::new(),
+            wake: [None; 2],
             order: 0,
             trace: std::env::var_os("TRACE").is_some(),
             filter: None,
@@ -338,6 +339,14 @@ impl World {
 
     pub fn listen(&mut self, side: usize) {
         self.sides[side].listening = true;
+    }
+
+    /// Asks for a wake-up at `at` unless an earlier one is pending; each wake-up asks again.
+    fn wake_at(&mut self, side: usize, at: u64) {
+        if self.wake[side].is_none_or(|pending| at < pending) {
+            self.wake[side] = Some(at);
+            self.schedule(at, side, None);
+        }
     }
 
     fn schedule(&mut self, at: u64, to: usize, packet: Option<Packet>) {
@@ -420,7 +429,8 @@ impl World {
             }
         }
         if segment.flags.ack() && !segment.flags.rst() {
-            let scale = if segment.flags.syn() {
+            let scaled = side.config.window_scaling && side.peer_scales;
+            let scale = if segment.flags.syn() || !scaled {
                 0
             } else {
                 side.our_scale
@@ -530,7 +540,7 @@ impl World {
         assert!(connection.read() <= connection.readable());
         if let Some(deadline) = connection.next_deadline() {
             let wake = (deadline.as_nanos().div_ceil(1000)).max(self.now + 1);
-            self.schedule(wake, side, None);
+            self.wake_at(side, wake);
         }
     }
 
@@ -539,7 +549,12 @@ impl World {
         let now = self.now;
         let s = &mut self.sides[to];
         if segment.flags.syn() {
-            s.peer_scale = segment.options.window_scale.map_or(0, WindowScale::shift);
+            let scale = segment
+                .options
+                .window_scale
+                .filter(|_| s.config.window_scaling);
+            s.peer_scales = scale.is_some();
+            s.peer_scale = scale.map_or(0, WindowScale::shift);
         }
         if segment.flags.ack() {
             let scale = if segment.flags.syn() { 0 } else { s.peer_scale };
@@ -586,7 +601,7 @@ impl World {
                     reply = Some(half_open.syn_ack(at(now)));
                     let wake = half_open.next_deadline().as_nanos() / 1000;
                     s.half_open = Some(half_open);
-                    self.schedule(wake, to, None);
+                    self.wake_at(to, wake);
                 }
             }
         } else {
@@ -597,16 +612,20 @@ impl World {
         }
     }
 
-    fn wake(&mut self, side: usize) {
+    fn on_wake(&mut self, side: usize) {
+        self.wake[side] = None;
         let now = self.now;
         let s = &mut self.sides[side];
         if let Some(half_open) = &mut s.half_open {
             match half_open.on_deadline(at(now)) {
-                HalfOpenDeadline::Early => {}
+                HalfOpenDeadline::Early => {
+                    let wake = half_open.next_deadline().as_nanos() / 1000;
+                    self.wake_at(side, wake);
+                }
                 HalfOpenDeadline::Expired => s.half_open = None,
                 HalfOpenDeadline::Retransmit(segment) => {
                     let wake = half_open.next_deadline().as_nanos() / 1000;
-                    self.schedule(wake, side, None);
+                    self.wake_at(side, wake);
                     self.send(side, &segment);
                 }
             }
@@ -631,7 +650,8 @@ impl World {
             self.steps += 1;
             match self.packets[event.index].take() {
                 Some(packet) => self.arrive(event.to, packet),
-                None => self.wake(event.to),
+                None if self.wake[event.to] == Some(event.at) => self.on_wake(event.to),
+                None => continue,
             }
             self.run_apps();
         }
@@ -652,7 +672,7 @@ impl World {
                 self.flush(side);
             }
             if let Some(next) = next {
-                self.schedule(next, side, None);
+                self.wake_at(side, next);
             }
             let s = &mut self.sides[side];
             if s.closed.is_some() && s.done_at.is_none() {
