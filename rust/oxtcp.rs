@@ -1,10 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A TCP of its own for Linux, as the protocol family `AF_OXTCP`.
+//!
+//! Three rooms: [`engine`] is TCP and knows nothing of the kernel, [`net`] wraps the kernel's
+//! networking and knows nothing of TCP's rules, [`family`] joins them.
 
 use kernel::prelude::*;
 
+pub mod engine;
+pub mod family;
 pub mod net;
+
+use family::{
+    Namespaces,
+    Tcp, //
+};
+use net::{
+    net_namespace::PernetRegistration,
+    port::ReleaseQueue,
+    proto::Registration,
+    rhashtable::{
+        live_nodes,
+        rcu_barrier, //
+    }, //
+};
 
 module! {
     type: Oxtcp,
@@ -15,11 +34,38 @@ module! {
     alias: ["net-pf-18"],
 }
 
-/// What load sets up, in the order in which unload takes it down.
-struct Oxtcp {}
+/// What load sets up. Unload takes it down in the order of the fields: first nobody can make a socket
+/// any more (none is left, each holds the module), then the namespaces are left, then the ports they
+/// held are given back.
+struct Oxtcp {
+    _family: Registration<Tcp>,
+    _namespaces: PernetRegistration<Namespaces>,
+    _ports: ReleaseQueue,
+    _nodes: LeakCheck,
+}
 
 impl kernel::Module for Oxtcp {
-    fn init(_module: &'static ThisModule) -> Result<Self> {
-        Ok(Self {})
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        let ports = ReleaseQueue::new()?;
+        let namespaces = PernetRegistration::new()?;
+        Ok(Self {
+            _family: Registration::new(module)?,
+            _namespaces: namespaces,
+            _ports: ports,
+            _nodes: LeakCheck,
+        })
+    }
+}
+
+/// Says at the end of unload what was left behind.
+struct LeakCheck;
+
+impl Drop for LeakCheck {
+    fn drop(&mut self) {
+        rcu_barrier();
+        match live_nodes() {
+            0 => {}
+            leaked => pr_err!("{leaked} connections leaked\n"),
+        }
     }
 }

@@ -10,6 +10,18 @@
 mod bindings;
 
 pub mod errno;
+pub mod ip;
+pub mod msg;
+pub mod net_namespace;
+pub mod netfilter;
+pub mod poll;
+pub mod port;
+pub mod proto;
 pub mod rhashtable;
 pub mod rope;
+pub mod skbuff;
+pub mod sock;
 pub mod spinlock;
+pub mod tcp;
+pub mod time;
+pub mod wait;

@@ -70,6 +70,12 @@ pub fn rcu_barrier() {
     unsafe { bindings::rcu_barrier() };
 }
 
+/// Waits until all RCU readers that run now, and softirqs such as timers, have ended. Sleeps.
+pub fn synchronize_rcu() {
+    // SAFETY: An FFI call with no additional requirements.
+    unsafe { bindings::synchronize_rcu() };
+}
+
 /// What a [`Table`] holds.
 ///
 /// A value is dropped in the softirq that frees its node: its destructor must not sleep.

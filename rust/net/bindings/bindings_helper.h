@@ -6,6 +6,7 @@
  * Sorted alphabetically.
  */
 
+#include <asm/ioctls.h>
 #include <linux/bpf-cgroup.h>
 #include <linux/errqueue.h>
 #include <linux/icmp.h>

@@ -3,6 +3,7 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 int oxtcp_helper_cond_resched(void)
 {
@@ -33,4 +34,24 @@ void oxtcp_helper_wake_up_interruptible_poll(struct wait_queue_head *wq,
 					     __poll_t mask)
 {
 	wake_up_interruptible_poll(wq, mask);
+}
+
+void oxtcp_helper_sched_annotate_sleep(void)
+{
+	sched_annotate_sleep();
+}
+
+void oxtcp_helper_local_bh_disable(void)
+{
+	local_bh_disable();
+}
+
+void oxtcp_helper_local_bh_enable(void)
+{
+	local_bh_enable();
+}
+
+struct workqueue_struct *oxtcp_helper_alloc_workqueue_unbound(const char *name)
+{
+	return alloc_workqueue("%s", WQ_UNBOUND, 0, name);
 }

@@ -319,3 +319,39 @@ void oxtcp_helper_xfrm_sk_free_policy(struct sock *sk)
 {
 	xfrm_sk_free_policy(sk);
 }
+
+unsigned int oxtcp_helper_skb_pkt_type(const struct sk_buff *skb)
+{
+	return skb->pkt_type;
+}
+
+struct rb_node *oxtcp_helper_skb_rb_node(struct sk_buff *skb)
+{
+	return &skb->rbnode;
+}
+
+struct sk_buff *oxtcp_helper_rb_to_skb(struct rb_node *node)
+{
+	return rb_to_skb(node);
+}
+
+struct sk_buff *oxtcp_helper_skb_queue_next_or_null(struct sk_buff_head *list,
+						    struct sk_buff *skb)
+{
+	return skb_queue_is_last(list, skb) ? NULL : skb_queue_next(list, skb);
+}
+
+int oxtcp_helper_skb_queue_empty_lockless(const struct sk_buff_head *list)
+{
+	return skb_queue_empty_lockless(list);
+}
+
+void oxtcp_helper_skb_mark_not_on_list(struct sk_buff *skb)
+{
+	skb_mark_not_on_list(skb);
+}
+
+void oxtcp_helper_skb_clear_dev(struct sk_buff *skb)
+{
+	skb->dev = NULL;
+}

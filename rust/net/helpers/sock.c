@@ -352,3 +352,54 @@ bool oxtcp_helper_sk_acceptq_is_full(const struct sock *sk)
 {
 	return sk_acceptq_is_full(sk);
 }
+
+bool oxtcp_helper___sk_stream_is_writeable(const struct sock *sk, int wake)
+{
+	return __sk_stream_is_writeable(sk, wake);
+}
+
+int oxtcp_helper_sk_rmem_alloc_get(const struct sock *sk)
+{
+	return sk_rmem_alloc_get(sk);
+}
+
+void oxtcp_helper_sk_set_async_nospace(struct sock *sk)
+{
+	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
+}
+
+void oxtcp_helper_socket_set_nospace(struct socket *sock)
+{
+	set_bit(SOCK_NOSPACE, &sock->flags);
+}
+
+bool oxtcp_helper_socket_test_nospace(const struct socket *sock)
+{
+	return test_bit(SOCK_NOSPACE, &sock->flags);
+}
+
+void oxtcp_helper_socket_clear_nospace(struct socket *sock)
+{
+	clear_bit(SOCK_NOSPACE, &sock->flags);
+}
+
+int oxtcp_helper_copy_from_sockptr(void *dst, sockptr_t src, size_t size)
+{
+	return copy_from_sockptr(dst, src, size);
+}
+
+struct timer_list *oxtcp_helper_sk_timer(struct sock *sk)
+{
+	return &sk->sk_timer;
+}
+
+struct sock *oxtcp_helper_sk_from_timer(struct timer_list *timer)
+{
+	return container_of(timer, struct sock, sk_timer);
+}
+
+void oxtcp_helper_sk_timer_setup(struct sock *sk,
+				 void (*callback)(struct timer_list *timer))
+{
+	timer_setup(&sk->sk_timer, callback, 0);
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a listener keeps for connections that nobody has accepted yet.
+//!
+//! Connections arrive in softirqs, which do not take the listener's socket lock: a queue of its own
+//! lock stands between.
+
+use super::{
+    ports::PortUse,
+    socket::TcpSock, //
+};
+use crate::net::spinlock::{
+    new_spinlock_bh,
+    SpinLockBh, //
+};
+use core::sync::atomic::{
+    AtomicU32,
+    Ordering, //
+};
+use kernel::{
+    alloc::KVVec,
+    prelude::*,
+    sync::aref::ARef, //
+};
+
+/// The queues of one listener. Empty and closed for every other socket.
+#[pin_data]
+pub(super) struct AcceptQueue {
+    #[pin]
+    inner: SpinLockBh<Inner>,
+    /// Connections that wait for the third ACK.
+    half_open: AtomicU32,
+}
+
+struct Inner {
+    /// A ring: `len` connections from `first` on.
+    ring: KVVec<Option<ARef<TcpSock>>>,
+    first: usize,
+    len: usize,
+    /// Places promised to connections that are being made.
+    reserved: usize,
+    /// The listener's port while it listens, for the connections to hold it too.
+    port: Option<PortUse>,
+}
+
+/// A place in the queue, promised to a connection that is being made. Given back when dropped.
+pub(super) struct Place<'a> {
+    queue: &'a AcceptQueue,
+    /// The hold on the port for the connection.
+    pub(super) port: Option<PortUse>,
+}
+
+impl AcceptQueue {
+    /// A closed queue.
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            inner <- new_spinlock_bh!(
+                Inner {
+                    ring: KVVec::new(),
+                    first: 0,
+                    len: 0,
+                    reserved: 0,
+                    port: None,
+                },
+                "oxtcp_accept_queue"
+            ),
+            half_open: AtomicU32::new(0),
+        })
+    }
+
+    /// Opens the queue for at most `backlog + 1` connections (as Linux counts), or makes room for more
+    /// in an open one. May sleep.
+    pub(super) fn open(&self, backlog: u32, port: Option<PortUse>) -> Result {
+        let mut ring = KVVec::with_capacity(backlog as usize + 1, GFP_KERNEL)?;
+        while ring.len() < ring.capacity() {
+            ring.push(None, GFP_KERNEL)?;
+        }
+        let mut inner = self.inner.lock();
+        let Inner {
+            ring: old,
+            first,
+            len,
+            ..
+        } = &mut *inner;
+        if ring.len() > old.len() {
+            for (i, slot) in ring.iter_mut().take(*len).enumerate() {
+                let at = (*first + i) % old.len().max(1);
+                *slot = old.get_mut(at).and_then(Option::take);
+            }
+            core::mem::swap(old, &mut ring);
+            *first = 0;
+        }
+        if port.is_some() {
+            inner.port = port;
+        }
+        drop(inner);
+        // The old ring is freed here, outside the lock.
+        drop(ring);
+        Ok(())
+    }
+
+    /// Closes the queue and hands out what is in it, one by one, until `None`.
+    pub(super) fn close(&self) -> Option<ARef<TcpSock>> {
+        let mut inner = self.inner.lock();
+        let port = inner.port.take();
+        let next = inner.pop();
+        if next.is_none() {
+            let ring = core::mem::replace(&mut inner.ring, KVVec::new());
+            drop(inner);
+            drop(ring);
+        } else {
+            drop(inner);
+        }
+        drop(port);
+        next
+    }
+
+    /// Connections that wait for `accept`.
+    pub(super) fn len(&self) -> u32 {
+        self.inner.lock().len as u32
+    }
+
+    /// Whether one more connection would be too many, `backlog` being the listener's.
+    pub(super) fn is_full(&self, backlog: u32) -> bool {
+        let inner = self.inner.lock();
+        inner.len + inner.reserved > backlog as usize
+    }
+
+    /// Promises a place, if there is one and the queue is open.
+    pub(super) fn reserve(&self, backlog: u32) -> Option<Place<'_>> {
+        let mut inner = self.inner.lock();
+        if inner.len + inner.reserved > backlog as usize
+            || inner.len + inner.reserved >= inner.ring.len()
+        {
+            return None;
+        }
+        let port = inner.port.as_ref()?.for_child();
+        inner.reserved += 1;
+        drop(inner);
+        Some(Place {
+            queue: self,
+            port: Some(port),
+        })
+    }
+
+    /// Takes the first connection, and tells how many are left.
+    pub(super) fn pop(&self) -> Option<(ARef<TcpSock>, u32)> {
+        let mut inner = self.inner.lock();
+        let sock = inner.pop()?;
+        let left = inner.len as u32;
+        Some((sock, left))
+    }
+
+    /// Counts a connection that begins to wait for its third ACK.
+    pub(super) fn half_open_new(&self) {
+        self.half_open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one that no longer does.
+    pub(super) fn half_open_gone(&self) {
+        self.half_open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Connections that wait for their third ACK.
+    pub(super) fn half_open(&self) -> u32 {
+        self.half_open.load(Ordering::Relaxed)
+    }
+}
+
+impl Inner {
+    fn pop(&mut self) -> Option<ARef<TcpSock>> {
+        if self.len == 0 {
+            return None;
+        }
+        let size = self.ring.len();
+        let sock = self.ring.get_mut(self.first)?.take();
+        self.first = (self.first + 1) % size;
+        self.len -= 1;
+        sock
+    }
+}
+
+impl Place<'_> {
+    /// Puts the connection in. Gives it back where the listener was closed meanwhile.
+    pub(super) fn fill(self, sock: ARef<TcpSock>) -> core::result::Result<u32, ARef<TcpSock>> {
+        let mut inner = self.queue.inner.lock();
+        if inner.port.is_none() {
+            drop(inner);
+            return Err(sock);
+        }
+        let size = inner.ring.len().max(1);
+        let at = (inner.first + inner.len) % size;
+        match inner.ring.get_mut(at) {
+            Some(slot) => *slot = Some(sock),
+            None => {
+                drop(inner);
+                return Err(sock);
+            }
+        }
+        inner.len += 1;
+        let waiting = inner.len as u32;
+        drop(inner);
+        Ok(waiting)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.queue.inner.lock();
+        inner.reserved = inner.reserved.saturating_sub(1);
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `shutdown(2)`, `close(2)`, and giving a connection up.
+
+use super::{
+    flush::{
+        destroy,
+        flush,
+        leave, //
+    },
+    listen,
+    socket::{
+        Role,
+        Tcp,
+        TcpSock, //
+    }, //
+};
+use crate::{
+    engine,
+    net::{
+        errno::ECONNRESET,
+        port::flush_released,
+        sock::{
+            Locked,
+            Shutdown,
+            SockState, //
+        },
+        wait::Wake, //
+    }, //
+};
+use core::net::{
+    Ipv4Addr,
+    SocketAddrV4, //
+};
+
+/// `shutdown(2)`: a FIN behind what is queued.
+pub(super) fn shutdown(sk: &mut Locked<'_, Tcp>, how: Shutdown) {
+    if !how.contains(Shutdown::SEND) {
+        return;
+    }
+    let now = super::now();
+    if let Some(conn) = sk.state().connection() {
+        conn.shutdown_write(now);
+        flush(sk, now);
+    }
+}
+
+/// Resets the connection, if there is one.
+pub(super) fn abort(sk: &mut Locked<'_, Tcp>) {
+    let now = super::now();
+    if let Some(conn) = sk.state().connection() {
+        conn.abort(now);
+        flush(sk, now);
+    }
+    if sk.sock().is_dead() && is_closed(sk) {
+        destroy(sk);
+    }
+}
+
+/// Whether no connection is left that would need the socket.
+fn is_closed(sk: &mut Locked<'_, Tcp>) -> bool {
+    match &sk.state().role {
+        Role::Idle => true,
+        Role::Listener => false,
+        Role::Connection(conn) => conn.state() == engine::State::Closed,
+    }
+}
+
+/// `close(2)`: the last descriptor is gone.
+pub(super) fn close(sk: &TcpSock, linger: isize) {
+    // The socket's life may end below.
+    let _keep = sk.get();
+    let mut lock = sk.lock();
+    lock.add_shutdown(Shutdown::BOTH);
+    let had_connection = matches!(lock.state().role, Role::Connection(_));
+    let now = super::now();
+    match &mut lock.state().role {
+        Role::Idle => {}
+        Role::Listener => listen::stop(&mut lock),
+        Role::Connection(conn) => {
+            let unread = conn.readable() > conn.read();
+            // RFC 2525 section 2.17: data that nobody will read is not to be acknowledged as if
+            // somebody had.
+            if unread || sk.resets_on_close() {
+                conn.abort(now);
+            } else {
+                conn.close(now);
+            }
+            flush(&mut lock, now);
+            lock.purge_receive_queue();
+        }
+    }
+    if linger > 0 {
+        let mut timeout = linger;
+        let _ = lock.wait_until(&mut timeout, Wake::All, |lock| !is_closing(lock));
+    }
+    lock.orphan();
+    drop(lock);
+    sk.with_bh_lock(|lock| {
+        if is_closed(lock) {
+            destroy(lock);
+        }
+    });
+    if !had_connection {
+        // The port of a socket that only was bound, or listened, is free for AF_INET on return.
+        flush_released();
+    }
+}
+
+/// Whether our FIN still waits for its ACK.
+fn is_closing(sk: &mut Locked<'_, Tcp>) -> bool {
+    [SockState::FinWait1, SockState::Closing, SockState::LastAck]
+        .iter()
+        .any(|state| *state as u8 == sk.sock().kernel_state())
+}
+
+/// Gives a connection or a listener up; the socket is as new, but for what the user bound.
+pub(super) fn disconnect(sk: &mut Locked<'_, Tcp>) {
+    match &sk.state().role {
+        Role::Idle => {}
+        Role::Listener => listen::stop(sk),
+        Role::Connection(conn) => {
+            // As `tcp_disconnect`: an error is left where the peer had to be told, or was being
+            // called.
+            let reset = !matches!(
+                conn.state(),
+                engine::State::Closed
+                    | engine::State::Closing
+                    | engine::State::LastAck
+                    | engine::State::TimeWait
+            );
+            abort(sk);
+            if reset {
+                sk.set_error(ECONNRESET);
+            }
+        }
+    }
+    leave(sk);
+    let (address_bound, _) = sk.bound_by_user();
+    sk.state().role = Role::Idle;
+    sk.sock().shared().set_unread(0);
+    sk.purge_receive_queue();
+    sk.set_kernel_state(SockState::Close);
+    sk.set_peer(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+    if !address_bound {
+        sk.set_local_address(Ipv4Addr::UNSPECIFIED);
+    }
+    sk.clear_shutdown();
+    sk.reset_route();
+    sk.sock().report_error();
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The engine's configuration, made of the namespace's settings and the socket's options at the
+//! moment it is needed.
+
+use super::{
+    options::Options,
+    socket::TcpSock, //
+};
+use crate::{
+    engine::{
+        Config,
+        Duration,
+        KeepAlive, //
+    },
+    net::{
+        ip::Path,
+        net_namespace::TcpSettings, //
+    }, //
+};
+
+/// Bytes of the IPv4 and the TCP header without options.
+const HEADERS: u32 = 40;
+/// The least MSS that a route can bring us to.
+const MSS_MIN: u32 = 48;
+
+/// How much payload fits into `space` bytes of buffer memory. Linux learns the share from what it
+/// receives and begins with a half, which is what stands here.
+pub(super) fn window_of(space: u32) -> u32 {
+    space / 2
+}
+
+/// The MSS that a route allows, without TCP options.
+pub(super) fn mss_of(path: &Path) -> u16 {
+    path.mtu
+        .saturating_sub(HEADERS)
+        .min(path.advertised_mss)
+        .clamp(MSS_MIN, u16::MAX.into()) as u16
+}
+
+/// The configuration for a connection of `sk`, over `path`.
+pub(super) fn config(sk: &TcpSock, options: &Options, path: &Path, buffer_fixed: bool) -> Config {
+    let settings = sk.net().tcp_settings();
+    let (buffer, _) = sk.receive_memory();
+    let mss = mss_of(path);
+    Config {
+        mss: if options.max_segment != 0 {
+            mss.min(options.max_segment)
+        } else {
+            mss
+        },
+        window_scaling: settings.window_scaling,
+        timestamps: settings.timestamps != 0,
+        sack: settings.sack,
+        receive_window: window_of(buffer),
+        // As `tcp_select_initial_window`: the scale must do for the largest buffer that may come.
+        max_receive_window: if buffer_fixed {
+            buffer
+        } else {
+            buffer.max(settings.rmem.max)
+        },
+        syn_retries: options.syn_retries.unwrap_or(settings.syn_retries),
+        syn_linear_timeouts: settings.syn_linear_timeouts,
+        synack_retries: options.syn_retries.unwrap_or(settings.synack_retries),
+        retries1: settings.retries1,
+        retries2: settings.retries2,
+        orphan_retries: settings.orphan_retries,
+        rto_min: Duration::from_nanos(settings.rto_min_ns),
+        rto_max: Duration::from_nanos(settings.rto_max_ns),
+        fin_timeout: Duration::from_nanos(settings.fin_timeout_ns),
+        user_timeout: options.user_timeout,
+        nodelay: options.nodelay,
+        keepalive: sk.keeps_alive().then(|| keepalive(options, &settings)),
+        invalid_ratelimit: Duration::from_nanos(settings.invalid_ratelimit_ns),
+        slow_start_after_idle: settings.slow_start_after_idle,
+        rfc1337: settings.rfc1337,
+        ..Config::default()
+    }
+}
+
+/// How a silent peer is probed.
+pub(super) fn keepalive(options: &Options, settings: &TcpSettings) -> KeepAlive {
+    KeepAlive {
+        idle: options
+            .keep_idle
+            .unwrap_or(Duration::from_nanos(settings.keepalive_time_ns)),
+        interval: options
+            .keep_interval
+            .unwrap_or(Duration::from_nanos(settings.keepalive_intvl_ns)),
+        probes: options.keep_count.unwrap_or(settings.keepalive_probes),
+    }
+}

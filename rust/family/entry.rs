@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a segment can be for: the entries of the table of connections.
+//!
+//! A connection is in the table by its addresses and ports. Before the third ACK and in TIME-WAIT it
+//! is a small record; between, it is a socket. A change from one to another replaces the entry in one
+//! step, so that a segment always finds exactly one.
+
+use super::{
+    namespace::Namespace,
+    ports::PortUse,
+    socket::TcpSock, //
+};
+use crate::{
+    engine,
+    net::{
+        ip::Endpoints,
+        rhashtable::{
+            self,
+            Node,
+            NodeRef, //
+        },
+        spinlock::{
+            new_spinlock_bh,
+            SpinLockBh, //
+        }, //
+    }, //
+};
+use core::net::{
+    Ipv4Addr,
+    SocketAddrV4, //
+};
+use kernel::{
+    alloc::Flags,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        Arc, //
+    }, //
+};
+
+/// What an entry is found by. IPv4 addresses stand here in the form that IPv6 maps them to.
+#[derive(Clone, Copy, PartialEq, Eq, IntoBytes, zerocopy_derive::Immutable)]
+#[repr(C)]
+pub(crate) struct Key {
+    local: [u8; 16],
+    remote: [u8; 16],
+    ports: u32,
+}
+
+impl Key {
+    fn new(local: SocketAddrV4, remote: SocketAddrV4) -> Self {
+        Self {
+            local: local.ip().to_ipv6_mapped().octets(),
+            remote: remote.ip().to_ipv6_mapped().octets(),
+            ports: u32::from(local.port()) << 16 | u32::from(remote.port()),
+        }
+    }
+
+    /// The connection between `local` and `remote`.
+    pub(super) fn connection(local: SocketAddrV4, remote: SocketAddrV4) -> Self {
+        Self::new(local, remote)
+    }
+
+    /// The connection that a received segment belongs to.
+    pub(super) fn of_segment(ends: &Endpoints) -> Self {
+        Self::new(ends.destination, ends.source)
+    }
+
+    /// The listener at `local`.
+    pub(super) fn listener(local: SocketAddrV4) -> Self {
+        Self::new(local, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0))
+    }
+}
+
+/// A connection that is not established yet.
+pub(super) struct HalfOpen {
+    pub(super) half: engine::HalfOpen,
+    pub(super) listener: ARef<TcpSock>,
+    /// Source is we.
+    pub(super) ends: Endpoints,
+}
+
+impl Drop for HalfOpen {
+    fn drop(&mut self) {
+        self.listener.shared().queue.half_open_gone();
+    }
+}
+
+/// A connection in TIME-WAIT.
+pub(super) struct Waiting {
+    pub(super) record: engine::TimeWait,
+    /// Source is we.
+    pub(super) ends: Endpoints,
+    /// The port stays busy.
+    _port: Option<PortUse>,
+}
+
+impl Waiting {
+    pub(super) fn new(record: engine::TimeWait, ends: Endpoints, port: Option<PortUse>) -> Self {
+        Self {
+            record,
+            ends,
+            _port: port,
+        }
+    }
+}
+
+/// A connection without a socket.
+pub(super) enum Record {
+    /// It is gone, or became a socket.
+    None,
+    HalfOpen(HalfOpen),
+    TimeWait(Waiting),
+}
+
+/// An entry of the table.
+#[pin_data]
+pub(crate) struct Entry {
+    /// The namespace that the table belongs to.
+    pub(super) namespace: Arc<Namespace>,
+    /// A connection or a listener with a socket.
+    pub(super) socket: Option<ARef<TcpSock>>,
+    #[pin]
+    pub(super) record: SpinLockBh<Record>,
+}
+
+impl Entry {
+    /// An entry for a socket.
+    pub(super) fn socket(
+        ns: &Arc<Namespace>,
+        key: Key,
+        socket: ARef<TcpSock>,
+        flags: Flags,
+    ) -> Result<NodeRef<Self>> {
+        Self::node(ns, key, Some(socket), Record::None, flags)
+    }
+
+    /// An entry for a record.
+    pub(super) fn record(
+        ns: &Arc<Namespace>,
+        key: Key,
+        record: Record,
+        flags: Flags,
+    ) -> Result<NodeRef<Self>> {
+        Self::node(ns, key, None, record, flags)
+    }
+
+    fn node(
+        ns: &Arc<Namespace>,
+        key: Key,
+        socket: Option<ARef<TcpSock>>,
+        record: Record,
+        flags: Flags,
+    ) -> Result<NodeRef<Self>> {
+        let namespace = ns.clone();
+        Node::try_new(
+            key,
+            pin_init!(Self {
+                namespace,
+                socket,
+                record <- new_spinlock_bh!(record, "oxtcp_record"),
+            }),
+            flags,
+        )
+    }
+}
+
+impl rhashtable::Entry for Entry {
+    type Key = Key;
+
+    fn on_timer(node: NodeRef<Self>) {
+        super::listen::on_record_timer(&node);
+    }
+}
+
+/// Takes a record out of the table for good, and what it holds out of the record.
+pub(super) fn retire(node: &NodeRef<Entry>) -> Record {
+    let record = core::mem::replace(&mut *node.value().record.lock(), Record::None);
+    node.value().namespace.table.remove(node);
+    node.retire();
+    record
+}

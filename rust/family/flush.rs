@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The end of every entry: send what the engine has to send, tell whom its events concern, publish
+//! the state, arm the timer. Nothing else in the family does any of these.
+
+use super::{
+    config::window_of,
+    entry::{
+        Entry,
+        Key,
+        Record,
+        Waiting, //
+    },
+    socket::{
+        Role,
+        State,
+        Tcp, //
+    }, //
+};
+use crate::{
+    engine::{
+        self,
+        Instant,
+        Event,
+        Limits,
+        Reason,
+        SegmentOut, //
+    },
+    net::{
+        errno::{
+            ECONNREFUSED,
+            ECONNRESET, //
+        },
+        ip::{
+            Endpoints,
+            Payload,
+            Wire,
+            COPY_MAX,
+            MAX_FRAGMENTS, //
+        },
+        rope::Rope,
+        skbuff::SkbTree,
+        sock::{
+            Locked,
+            Shutdown,
+            SockState, //
+        }, //
+    }, //
+};
+use kernel::prelude::*;
+
+/// Longest TCP header in bytes.
+const HEADER_MAX: usize = 60;
+
+/// The socket's timer fired: what is due?
+pub(super) fn timer(sk: &mut Locked<'_, Tcp>) {
+    let now = super::now();
+    let state = sk.state();
+    state.timer = None;
+    if let Some(conn) = state.connection() {
+        conn.on_deadline(now);
+    }
+    flush(sk, now);
+}
+
+/// Carries out all that the engine has decided.
+pub(super) fn flush(sk: &mut Locked<'_, Tcp>, now: Instant) {
+    transmit(sk, now);
+    publish(sk);
+    while let Some(event) = sk.state().connection().and_then(|conn| conn.poll_event()) {
+        handle(sk, now, event);
+    }
+    arm(sk, now);
+}
+
+/// What of the range `len` bytes from `offset` on can go into one packet.
+fn fit(rope: &Rope, offset: u64, len: u32) -> u32 {
+    // A small packet whose bytes lie in too many pieces is copied.
+    rope.fit(offset, len, MAX_FRAGMENTS)
+        .max(len.min(COPY_MAX))
+}
+
+fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
+    let (space, used) = sk.sock().receive_memory();
+    let gso_max = sk.gso_max();
+    let (wire, State { role, rope, .. }) = sk.parts();
+    let Role::Connection(conn) = role else {
+        return;
+    };
+    let limits = Limits {
+        receive_room: window_of(space.saturating_sub(used)),
+        max_len: gso_max.unwrap_or_else(|| conn.send_mss()),
+    };
+    while let Some(segment) =
+        conn.poll_transmit(now, &limits, |offset, len| fit(rope, offset, len))
+    {
+        send(&wire, &segment, rope);
+    }
+}
+
+/// Sends one segment. Whether it arrives is the engine's to find out: a segment that the host itself
+/// loses, for want of memory or by a rule, is as lost as any.
+fn send(wire: &Wire<'_, Tcp>, segment: &SegmentOut, rope: &Rope) {
+    let mut header = [0; HEADER_MAX];
+    let ends = wire.endpoints();
+    let len = segment.write_header(ends.source.port(), ends.destination.port(), &mut header);
+    let payload = segment.data.map(|data| Payload {
+        rope,
+        offset: data.offset,
+        len: data.len,
+        mss: segment.mss,
+    });
+    let _ = wire.transmit(header.get(..len).unwrap_or_default(), payload.as_ref());
+}
+
+/// The state that the rest of the kernel sees for one of the engine's.
+fn kernel_state(state: engine::State) -> SockState {
+    match state {
+        engine::State::Closed | engine::State::TimeWait => SockState::Close,
+        engine::State::Listen => SockState::Listen,
+        engine::State::SynSent => SockState::SynSent,
+        engine::State::SynReceived => SockState::SynRecv,
+        engine::State::Established => SockState::Established,
+        engine::State::FinWait1 => SockState::FinWait1,
+        engine::State::FinWait2 => SockState::FinWait2,
+        engine::State::CloseWait => SockState::CloseWait,
+        engine::State::Closing => SockState::Closing,
+        engine::State::LastAck => SockState::LastAck,
+    }
+}
+
+/// Publishes what is seen without the lock.
+fn publish(sk: &mut Locked<'_, Tcp>) {
+    if let Some(conn) = sk.state().connection() {
+        let state = kernel_state(conn.state());
+        let unread = conn.readable().saturating_sub(conn.read());
+        sk.sock().shared().set_unread(unread);
+        sk.set_kernel_state(state);
+    }
+}
+
+fn arm(sk: &mut Locked<'_, Tcp>, now: Instant) {
+    let state = sk.state();
+    let armed = state.timer;
+    let deadline = state.connection().and_then(|conn| conn.next_deadline());
+    let Some(deadline) = deadline else {
+        return;
+    };
+    // A timer that fires too early finds nothing due and is armed anew, which is cheaper than to
+    // move it with every ACK.
+    if armed.is_none_or(|armed| deadline < armed) {
+        state.timer = Some(deadline);
+        sk.arm_timer(deadline.since(now).as_nanos());
+    }
+}
+
+fn handle(sk: &mut Locked<'_, Tcp>, now: Instant, event: Event) {
+    let sock = sk.sock();
+    match event {
+        Event::Established => {
+            sock.state_changed();
+            sock.wake_async_out();
+        }
+        Event::Readable => {
+            if !sock.is_dead() {
+                sock.data_ready();
+            }
+        }
+        Event::Acked => acked(sk),
+        Event::PeerClosed => {
+            sk.add_shutdown(Shutdown::RECEIVE);
+            sk.set_done();
+            if !sock.is_dead() {
+                sock.state_changed();
+                sock.wake_async_hup();
+            }
+        }
+        Event::TimeWait(record) => {
+            wait(sk, now, record);
+            closed(sk, Reason::Finished);
+        }
+        Event::Closed(reason) => closed(sk, reason),
+    }
+}
+
+/// Bytes were acknowledged: their memory is free again.
+fn acked(sk: &mut Locked<'_, Tcp>) {
+    let State { role, rope, .. } = sk.state();
+    let Role::Connection(conn) = role else {
+        return;
+    };
+    let before = rope.bytes();
+    rope.release_below(conn.acked());
+    let released = before.saturating_sub(rope.bytes()) as u32;
+    sk.uncharge_send(released);
+    sk.confirm_route();
+    grow_send_buffer(sk);
+    sk.sock().write_space();
+}
+
+/// Lets the send buffer follow the congestion window, unless the user fixed it, as
+/// `tcp_sndbuf_expand`: room for twice what can be in flight.
+fn grow_send_buffer(sk: &mut Locked<'_, Tcp>) {
+    /// What a segment costs beside its payload, as Linux counts it.
+    const OVERHEAD: u32 = 1024;
+    if sk.buffers_fixed().0 {
+        return;
+    }
+    let Some((mss, cwnd)) = sk
+        .state()
+        .connection()
+        .map(|conn| (conn.send_mss().max(1), conn.cwnd()))
+    else {
+        return;
+    };
+    let wanted = (mss.saturating_add(OVERHEAD))
+        .saturating_mul((cwnd / mss).max(10).saturating_add(1))
+        .saturating_mul(2);
+    if wanted > sk.sock().send_memory().0 {
+        let most = sk.sock().net().tcp_settings().wmem.max;
+        if wanted.min(most) > sk.sock().send_memory().0 {
+            sk.set_send_buffer(wanted.min(most));
+        }
+    }
+}
+
+/// Leaves the record of TIME-WAIT in the place of the socket. Without memory for it the connection
+/// just ends, as in Linux.
+fn wait(sk: &mut Locked<'_, Tcp>, now: Instant, record: engine::TimeWait) {
+    let ends = Endpoints {
+        source: sk.sock().local(),
+        destination: sk.sock().peer(),
+    };
+    let state = sk.state();
+    let Some(node) = state.node.take() else {
+        return;
+    };
+    let deadline = record.deadline();
+    let key = Key::connection(ends.source, ends.destination);
+    let port = state.port.as_ref().map(|port| port.for_child());
+    let namespace = state.namespace.clone();
+    let waiting = Record::TimeWait(Waiting::new(record, ends, port));
+    let new = Entry::record(&namespace, key, waiting, GFP_ATOMIC | __GFP_NOWARN);
+    match new {
+        Ok(new) if namespace.table.replace(&node, new.clone()).is_ok() => {
+            new.arm(deadline.since(now).as_nanos());
+        }
+        _ => {
+            namespace.table.remove(&node);
+        }
+    }
+}
+
+/// The connection is over.
+fn closed(sk: &mut Locked<'_, Tcp>, reason: Reason) {
+    let error = match reason {
+        Reason::Finished | Reason::Aborted => None,
+        Reason::Refused => Some(ECONNREFUSED),
+        Reason::Reset => Some(ECONNRESET),
+        Reason::ResetInCloseWait => Some(EPIPE),
+        Reason::TimedOut => Some(ETIMEDOUT),
+    };
+    if let Some(error) = error {
+        sk.set_error(error);
+    }
+    leave(sk);
+    sk.set_kernel_state(SockState::Close);
+    sk.add_shutdown(Shutdown::BOTH);
+    if sk.sock().is_dead() {
+        destroy(sk);
+    } else {
+        sk.sock().state_changed();
+        if error.is_some() {
+            sk.sock().report_error();
+        }
+    }
+}
+
+/// Takes the socket out of the table, stops its timer and frees its send buffer and its port, but for
+/// one that the user bound.
+pub(super) fn leave(sk: &mut Locked<'_, Tcp>) {
+    let bound = sk.bound_by_user().1;
+    let state = sk.state();
+    if let Some(node) = state.node.take() {
+        state.namespace.table.remove(&node);
+    }
+    state.timer = None;
+    state.held.clear();
+    let rope = core::mem::replace(&mut state.rope, Rope::new(0));
+    if !bound {
+        state.port = None;
+        sk.clear_port_number();
+    }
+    sk.uncharge_send(rope.bytes() as u32);
+    sk.stop_timer();
+}
+
+/// Gives back all that a closed socket without a file still has.
+pub(super) fn destroy(sk: &mut Locked<'_, Tcp>) {
+    if core::mem::replace(&mut sk.state().destroyed, true) {
+        return;
+    }
+    leave(sk);
+    let state = sk.state();
+    state.role = Role::Idle;
+    state.held = SkbTree::new();
+    state.port = None;
+    sk.destroy();
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Segments from the network.
+
+use super::{
+    entry::{
+        Entry,
+        Key, //
+    },
+    flush::flush,
+    listen,
+    namespace::Namespace,
+    socket::{
+        Tcp,
+        TcpSock, //
+    }, //
+};
+use crate::{
+    engine::{
+        Instant,
+        Payload,
+        SegmentIn, //
+    },
+    net::{
+        ip::{
+            Endpoints,
+            Segment, //
+        },
+        net_namespace::Net,
+        netfilter::{
+            LocalIn,
+            Verdict, //
+        },
+        rhashtable::Node,
+        skbuff::{
+            DropReason,
+            Skb, //
+        },
+        sock::Locked, //
+    }, //
+};
+use core::net::{
+    Ipv4Addr,
+    SocketAddrV4, //
+};
+use kernel::sync::rcu;
+
+impl LocalIn for Namespace {
+    fn local_in(&self, net: &Net, skb: Skb) -> Verdict {
+        let Some(ends) = skb.tcp4_endpoints() else {
+            return Verdict::Accept(skb);
+        };
+        if !self.ports.is_used(ends.destination.port()) {
+            return Verdict::Accept(skb);
+        }
+        let rcu = rcu::read_lock();
+        let entry = match self.table.lookup(&Key::of_segment(&ends), &rcu) {
+            Some(entry) => entry,
+            None => match self.listener(ends.destination, &rcu) {
+                Some(entry) => entry,
+                // The kernel finds no socket either and answers as the standard says.
+                None => return Verdict::Accept(skb),
+            },
+        };
+        if let Some(segment) = skb.into_segment(net, super::now().as_nanos()) {
+            dispatch(self, net, entry, segment, &ends);
+        }
+        Verdict::Stolen
+    }
+}
+
+impl Namespace {
+    /// The listener for a destination: one that is bound to the address before one that is not.
+    pub(super) fn listener<'g>(
+        &self,
+        to: SocketAddrV4,
+        rcu: &'g rcu::Guard,
+    ) -> Option<&'g Node<Entry>> {
+        self.table.lookup(&Key::listener(to), rcu).or_else(|| {
+            let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, to.port());
+            self.table.lookup(&Key::listener(any), rcu)
+        })
+    }
+}
+
+/// Gives a segment to what it is for.
+fn dispatch(ns: &Namespace, net: &Net, entry: &Node<Entry>, segment: Segment, ends: &Endpoints) {
+    match &entry.value().socket {
+        None => {
+            if let Some(entry) = entry.get() {
+                listen::record_segment(ns, net, &entry, segment, ends);
+            }
+        }
+        Some(sk) if sk.is_listening() => {
+            if let Some(segment) = segment.pass_filters(sk) {
+                listen::segment(net, &entry.value().namespace, sk, segment, ends, None);
+            }
+        }
+        Some(sk) => {
+            if let Some(segment) = segment.pass_filters(sk) {
+                deliver(sk, segment);
+            }
+        }
+    }
+}
+
+/// Gives a segment to a connection, or to the task that owns it for later.
+fn deliver(sk: &TcpSock, segment: Segment) {
+    let mut lock = sk.lock_bh();
+    if let Some(locked) = lock.owned() {
+        receive(locked, segment.into_skb());
+    } else if let Err(skb) = lock.add_backlog(segment.into_skb()) {
+        drop(lock);
+        skb.drop_because(DropReason::Backlog);
+    }
+}
+
+/// What the header says, for the engine.
+pub(super) fn parse(segment: &Segment) -> Option<SegmentIn> {
+    SegmentIn::parse(segment.header(), segment.payload_len()).ok()
+}
+
+/// Takes a segment in, under the lock of its connection.
+pub(super) fn receive(sk: &mut Locked<'_, Tcp>, skb: Skb) {
+    let Some(segment) = Segment::from_skb(skb) else {
+        return;
+    };
+    let Some(parsed) = parse(&segment) else {
+        segment.into_skb().drop_because(DropReason::TooSmall);
+        return;
+    };
+    let header_len = segment.header().len() as u32;
+    let now = Instant::from_nanos(segment.arrival_ns());
+    let mut skb = segment.into_skb();
+
+    // Memory first: once the engine has taken data in, it is acknowledged and must be kept.
+    if parsed.len != 0 {
+        skb = match skb.charge(sk) {
+            Ok(skb) => skb,
+            Err((skb, reason)) => {
+                skb.drop_because(reason);
+                return;
+            }
+        };
+    }
+    let Some(conn) = sk.state().connection() else {
+        // Closed while the segment was under way to it.
+        return;
+    };
+    let begin = conn.readable();
+    match conn.on_segment(now, &parsed) {
+        Payload::Discard => skb.consume(),
+        Payload::Append { skip, len } => {
+            let readable = conn.readable();
+            skb.set_range(begin, header_len.saturating_add(skip), len);
+            sk.queue_received(skb);
+            release_held(sk, readable);
+        }
+        Payload::Hold { offset, skip, len } => {
+            skb.set_range(offset, header_len.saturating_add(skip), len);
+            sk.state().held.insert(skb);
+        }
+    }
+    flush(sk, super::now());
+}
+
+/// Moves what has come into order to the receive queue.
+fn release_held(sk: &mut Locked<'_, Tcp>, readable: u64) {
+    let Some(last) = readable.checked_sub(1) else {
+        return;
+    };
+    while let Some(skb) = sk.state().held.pop_until(last) {
+        sk.queue_received(skb);
+    }
+}

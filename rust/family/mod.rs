@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The protocol family: what joins the engine to the kernel.
+//!
+//! Every entry (a system call, a packet, a timer) takes the lock of a socket, which gives it the
+//! socket's state; reads the clock once; makes one call of the engine; and ends in [`flush`], which
+//! alone sends, wakes and arms the timer.
+//!
+//! Lock order: listener → child → leaves. The leaves are the lock of a record that has no socket
+//! ([`entry::Entry`]), of an accept queue ([`accept_queue`]), of a socket's options and of the ports
+//! ([`ports`]); they do not nest, except that the accept queue's is held when a port is taken for a
+//! child. The table of connections has its own locks, below all.
+
+#![forbid(unsafe_code)]
+
+mod accept;
+mod accept_queue;
+mod close;
+mod config;
+mod connect;
+mod entry;
+mod flush;
+mod input;
+mod listen;
+mod namespace;
+mod options;
+mod poll;
+mod ports;
+mod recv;
+mod send;
+mod socket;
+
+pub(crate) use namespace::Namespaces;
+pub(crate) use socket::Tcp;
+
+use crate::{
+    engine::Instant,
+    net::time::now_ns, //
+};
+
+/// The time now, as the engine counts it.
+fn now() -> Instant {
+    Instant::from_nanos(now_ns())
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the family keeps for each network namespace.
+
+use super::{
+    entry::{
+        retire,
+        Entry, //
+    },
+    ports::Ports, //
+};
+use crate::net::{
+    ip::ControlSock,
+    net_namespace::{
+        self,
+        Net,
+        Pernet, //
+    },
+    port::flush_released,
+    rhashtable::{
+        rcu_barrier,
+        synchronize_rcu,
+        Table, //
+    }, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// The connections and ports of one namespace.
+pub(crate) struct Namespace {
+    /// Connections and listeners.
+    pub(super) table: Pin<KBox<Table<Entry>>>,
+    /// Ports in use.
+    pub(super) ports: Arc<Ports>,
+    /// Sends what belongs to no socket.
+    pub(super) control: ControlSock,
+}
+
+/// The registration of the family with network namespaces.
+pub(crate) struct Namespaces;
+
+impl Pernet for Namespaces {
+    type Data = Namespace;
+
+    fn init(net: &Net) -> Result<Arc<Namespace>> {
+        Ok(Arc::new(
+            Namespace {
+                table: Table::try_new()?,
+                ports: Ports::new()?,
+                control: ControlSock::new(net)?,
+            },
+            GFP_KERNEL,
+        )?)
+    }
+
+    fn exit(_net: &Net, namespace: Arc<Namespace>) {
+        // No socket is left (each holds the namespace), only records in TIME-WAIT.
+        if !namespace.table.is_empty() {
+            namespace.table.for_each(|node| {
+                if let Some(node) = node.get() {
+                    drop(retire(&node));
+                }
+            });
+        }
+        // Timers that were running have ended after the first, and with the second all entries are
+        // gone: nobody but us holds the namespace.
+        synchronize_rcu();
+        rcu_barrier();
+        drop(namespace);
+        flush_released();
+    }
+}
+
+/// The state of `net`; fails while the module comes or goes.
+pub(super) fn of(net: &Net) -> Result<Arc<Namespace>> {
+    net_namespace::get_owned::<Namespaces>(net).ok_or(ENODEV)
+}

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Options at the level of TCP, and the ioctls.
+
+use super::{
+    config,
+    flush::flush,
+    socket::{
+        Tcp,
+        TcpSock, //
+    }, //
+};
+use crate::{
+    engine::{
+        self,
+        Duration,
+        Info, //
+    },
+    net::{
+        errno::ENOPROTOOPT,
+        msg::{
+            OptionIn,
+            OptionOut, //
+        },
+        sock::{
+            Locked,
+            SockState, //
+        },
+        tcp::{
+            self,
+            TcpInfo, //
+        }, //
+    }, //
+};
+use kernel::prelude::*;
+
+/// What the options of a socket say. Connections inherit those of their listener.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Options {
+    /// `TCP_NODELAY`
+    pub(super) nodelay: bool,
+    /// `TCP_CORK`
+    pub(super) cork: bool,
+    /// `TCP_MAXSEG`, 0 if not set.
+    pub(super) max_segment: u16,
+    /// `TCP_KEEPIDLE`
+    pub(super) keep_idle: Option<Duration>,
+    /// `TCP_KEEPINTVL`
+    pub(super) keep_interval: Option<Duration>,
+    /// `TCP_KEEPCNT`
+    pub(super) keep_count: Option<u8>,
+    /// `TCP_SYNCNT`
+    pub(super) syn_retries: Option<u8>,
+    /// `TCP_USER_TIMEOUT`
+    pub(super) user_timeout: Option<Duration>,
+}
+
+/// The largest value of an option in seconds.
+const SECONDS_MAX: i32 = 32767;
+/// The least MSS that may be set.
+const MAXSEG_MIN: i32 = 88;
+/// The largest MSS that may be set.
+const MAXSEG_MAX: i32 = 32767;
+
+fn in_range(value: i32, least: i32, most: i32) -> Result<i32> {
+    if (least..=most).contains(&value) {
+        Ok(value)
+    } else {
+        Err(EINVAL)
+    }
+}
+
+fn seconds(value: i32) -> Result<Duration> {
+    Ok(Duration::from_secs(in_range(value, 1, SECONDS_MAX)? as u64))
+}
+
+/// `setsockopt(2)`
+pub(super) fn set(sk: &TcpSock, name: i32, value: OptionIn) -> Result {
+    if !is_known(name) {
+        // A short value is looked at first.
+        value.int()?;
+        return Err(ENOPROTOOPT);
+    }
+    let value = value.int()?;
+    let mut lock = sk.lock();
+    let mut options = sk.shared().options();
+    match name {
+        tcp::NODELAY => options.nodelay = value != 0,
+        tcp::MAXSEG => {
+            if value != 0 {
+                in_range(value, MAXSEG_MIN, MAXSEG_MAX)?;
+            }
+            options.max_segment = value as u16;
+        }
+        tcp::CORK => options.cork = value != 0,
+        tcp::KEEPIDLE => options.keep_idle = Some(seconds(value)?),
+        tcp::KEEPINTVL => options.keep_interval = Some(seconds(value)?),
+        tcp::KEEPCNT => options.keep_count = Some(in_range(value, 1, 127)? as u8),
+        tcp::SYNCNT => options.syn_retries = Some(in_range(value, 1, 127)? as u8),
+        tcp::USER_TIMEOUT => {
+            let value = in_range(value, 0, i32::MAX)?;
+            options.user_timeout = (value != 0).then(|| Duration::from_millis(value as u64));
+        }
+        _ => return Err(ENOPROTOOPT),
+    }
+    *sk.shared().options.lock() = options;
+    apply(&mut lock, name, &options);
+    Ok(())
+}
+
+fn is_known(name: i32) -> bool {
+    matches!(
+        name,
+        tcp::NODELAY
+            | tcp::MAXSEG
+            | tcp::CORK
+            | tcp::KEEPIDLE
+            | tcp::KEEPINTVL
+            | tcp::KEEPCNT
+            | tcp::SYNCNT
+            | tcp::USER_TIMEOUT
+    )
+}
+
+/// Makes a changed option act on a connection that is there already.
+fn apply(lock: &mut Locked<'_, Tcp>, name: i32, options: &Options) {
+    let now = super::now();
+    let settings = lock.sock().net().tcp_settings();
+    let keeps_alive = lock.sock().keeps_alive();
+    let Some(conn) = lock.state().connection() else {
+        return;
+    };
+    match name {
+        tcp::NODELAY => conn.set_nodelay(now, options.nodelay),
+        tcp::CORK => conn.set_cork(now, options.cork),
+        tcp::KEEPIDLE | tcp::KEEPINTVL | tcp::KEEPCNT if keeps_alive => {
+            conn.set_keepalive(now, Some(config::keepalive(options, &settings)));
+        }
+        tcp::USER_TIMEOUT => conn.set_user_timeout(options.user_timeout),
+        _ => return,
+    }
+    flush(lock, now);
+}
+
+/// `SO_KEEPALIVE` becomes `on`.
+pub(super) fn keepalive(lock: &mut Locked<'_, Tcp>, on: bool) {
+    let now = super::now();
+    let settings = lock.sock().net().tcp_settings();
+    let options = lock.sock().shared().options();
+    if let Some(conn) = lock.state().connection() {
+        conn.set_keepalive(now, on.then(|| config::keepalive(&options, &settings)));
+        flush(lock, now);
+    }
+}
+
+/// `getsockopt(2)`
+pub(super) fn get(sk: &TcpSock, name: i32, out: OptionOut) -> Result {
+    let mut lock = sk.lock();
+    let options = sk.shared().options();
+    let settings = sk.net().tcp_settings();
+    let keep = config::keepalive(&options, &settings);
+    let value: i32 = match name {
+        tcp::NODELAY => options.nodelay.into(),
+        tcp::MAXSEG => max_segment(&mut lock, &options).into(),
+        tcp::CORK => options.cork.into(),
+        tcp::KEEPIDLE => (keep.idle.as_millis() / 1000) as i32,
+        tcp::KEEPINTVL => (keep.interval.as_millis() / 1000) as i32,
+        tcp::KEEPCNT => keep.probes.into(),
+        tcp::SYNCNT => options.syn_retries.unwrap_or(settings.syn_retries).into(),
+        tcp::USER_TIMEOUT => options.user_timeout.map_or(0, |t| t.as_millis() as i32),
+        tcp::INFO => {
+            let info = info(&mut lock);
+            drop(lock);
+            return out.put(&info);
+        }
+        _ => return Err(ENOPROTOOPT),
+    };
+    drop(lock);
+    out.put(&value)
+}
+
+/// The MSS in use; before there is one, what was set, or the smallest that every host takes
+/// (RFC 9293 section 3.7.1).
+fn max_segment(lock: &mut Locked<'_, Tcp>, options: &Options) -> u16 {
+    const DEFAULT: u16 = 536;
+    match lock.state().connection() {
+        Some(conn) if conn.state() != engine::State::Closed => conn.send_mss() as u16,
+        _ if options.max_segment != 0 => options.max_segment,
+        _ => DEFAULT,
+    }
+}
+
+/// `TCP_INFO`
+fn info(lock: &mut Locked<'_, Tcp>) -> TcpInfo {
+    let sk = lock.sock();
+    let now = super::now();
+    let mut out = TcpInfo {
+        state: sk.kernel_state(),
+        ..TcpInfo::default()
+    };
+    if sk.is_listening() {
+        // As Linux: the queue's length and its limit stand here.
+        out.unacked = sk.shared().queue.len();
+        out.sacked = sk.max_ack_backlog();
+        return out;
+    }
+    let path = lock.path().ok();
+    if let Some(conn) = lock.state().connection() {
+        fill_info(&mut out, &conn.info(now));
+        out.pmtu = path.map_or(0, |path| path.mtu);
+    }
+    out
+}
+
+fn micros(time: Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
+}
+
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+}
+
+fn fill_info(out: &mut TcpInfo, info: &Info) {
+    /// What Linux shows for a threshold that was never set.
+    const SSTHRESH_INFINITE: u32 = 0x7fff_ffff;
+    out.ca_state = info.ca_state as u8;
+    out.retransmits = info.retransmits;
+    out.probes = info.probes;
+    out.backoff = info.backoff;
+    if info.timestamps {
+        out.options |= tcp::OPT_TIMESTAMPS;
+    }
+    if info.sack {
+        out.options |= tcp::OPT_SACK;
+    }
+    if let Some((peer, own)) = info.window_scales {
+        out.options |= tcp::OPT_WSCALE;
+        out.scales = peer.shift() | own.shift() << 4;
+    }
+    out.rto = micros(info.rto);
+    out.ato = micros(info.ato);
+    out.snd_mss = info.snd_mss;
+    out.rcv_mss = info.rcv_mss;
+    out.advmss = info.advmss;
+    out.unacked = info.unacked;
+    out.sacked = info.sacked;
+    out.lost = info.lost;
+    out.retrans = info.retrans;
+    out.reordering = info.reordering;
+    out.last_data_sent = millis(info.last_data_sent);
+    out.last_data_recv = millis(info.last_data_received);
+    out.last_ack_recv = millis(info.last_ack_received);
+    out.rtt = info.srtt.map_or(0, micros);
+    out.rttvar = micros(info.rttvar);
+    out.min_rtt = info.min_rtt.map_or(u32::MAX, micros);
+    out.snd_ssthresh = info.ssthresh.unwrap_or(SSTHRESH_INFINITE);
+    out.snd_cwnd = info.cwnd;
+    out.snd_wnd = info.snd_wnd;
+    out.rcv_wnd = info.rcv_wnd;
+    out.notsent_bytes = u32::try_from(info.notsent_bytes).unwrap_or(u32::MAX);
+    out.bytes_acked = info.bytes_acked;
+    out.bytes_received = info.bytes_received;
+    out.bytes_sent = info.counters.bytes_sent;
+    out.bytes_retrans = info.counters.bytes_retrans;
+    out.total_retrans = info.counters.total_retrans;
+    out.segs_in = info.counters.segs_in;
+    out.segs_out = info.counters.segs_out;
+    out.data_segs_in = info.counters.data_segs_in;
+    out.data_segs_out = info.counters.data_segs_out;
+    out.dsack_dups = info.counters.dsack_dups;
+}
+
+/// `ioctl(2)`: lengths of the queues.
+pub(super) fn ioctl(sk: &TcpSock, request: u32) -> Result<i32> {
+    let mut lock = sk.lock();
+    if sk.is_listening() {
+        return Err(EINVAL);
+    }
+    let connecting = sk.kernel_state() == SockState::SynSent as u8
+        || sk.kernel_state() == SockState::SynRecv as u8;
+    let (unread, unacked, unsent) = match lock.state().connection() {
+        Some(conn) if !connecting => (
+            conn.readable().saturating_sub(conn.read()),
+            conn.written().saturating_sub(conn.acked()),
+            conn.written().saturating_sub(conn.sent()),
+        ),
+        _ => (0, 0, 0),
+    };
+    let value = match request {
+        tcp::SIOCINQ => unread,
+        tcp::SIOCOUTQ => unacked,
+        tcp::SIOCOUTQNSD => unsent,
+        tcp::SIOCATMARK => 0,
+        _ => return Err(ENOIOCTLCMD),
+    };
+    Ok(i32::try_from(value).unwrap_or(i32::MAX))
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `recvmsg(2)` and its spellings.
+
+use super::{
+    flush::flush,
+    socket::{
+        Tcp,
+        TcpSock, //
+    }, //
+};
+use crate::net::{
+    errno::ENOTCONN,
+    msg::{
+        Msg,
+        MSG_OOB,
+        MSG_PEEK,
+        MSG_TRUNC,
+        MSG_WAITALL, //
+    },
+    sock::{
+        Locked,
+        Shutdown,
+        SockState, //
+    },
+    wait::{
+        interrupted,
+        signal_pending, //
+    }, //
+};
+use kernel::prelude::*;
+
+/// Copies what is in order to the caller, and waits for it where the call says so.
+pub(super) fn recvmsg(sk: &TcpSock, msg: &mut Msg<'_>, len: usize) -> Result<usize> {
+    let mut lock = sk.lock();
+    if sk.is_listening() {
+        return Err(ENOTCONN);
+    }
+    if msg.has(MSG_OOB) {
+        // No urgent data.
+        return Err(EINVAL);
+    }
+    let mut timeout = sk.receive_timeout(msg.nonblocking());
+    let target = sk.receive_low_water(msg.has(MSG_WAITALL), len);
+    let mut copied = 0;
+    loop {
+        let before = copied;
+        let fault = read(&mut lock, msg, len, &mut copied);
+        if fault && copied == 0 {
+            return Err(EFAULT);
+        }
+        if fault || copied == len && (len != 0 || has_data(&mut lock)) {
+            break;
+        }
+        if copied >= target && copied == before {
+            break;
+        }
+        // The order of `tcp_recvmsg_locked`.
+        let closed = sk.kernel_state() == SockState::Close as u8;
+        let ended = sk.shutdown().contains(Shutdown::RECEIVE);
+        if copied > 0 {
+            if copied >= target
+                || sk.error() != 0
+                || closed
+                || ended
+                || timeout == 0
+                || signal_pending()
+            {
+                break;
+            }
+        } else {
+            if sk.is_done() {
+                break;
+            }
+            sk.take_error()?;
+            if ended {
+                break;
+            }
+            if closed {
+                return Err(ENOTCONN);
+            }
+            if timeout == 0 {
+                return Err(EAGAIN);
+            }
+            if signal_pending() {
+                return Err(interrupted(timeout));
+            }
+        }
+        lock.wait_data(&mut timeout)?;
+    }
+    Ok(copied)
+}
+
+fn has_data(lock: &mut Locked<'_, Tcp>) -> bool {
+    lock.state()
+        .connection()
+        .is_some_and(|conn| conn.readable() > conn.read())
+}
+
+/// Reads what is there, after what `copied` says was read before; true where the caller's memory
+/// cannot be written.
+fn read(lock: &mut Locked<'_, Tcp>, msg: &mut Msg<'_>, len: usize, copied: &mut usize) -> bool {
+    let peek = msg.has(MSG_PEEK);
+    let Some(conn) = lock.state().connection() else {
+        return false;
+    };
+    let from = if peek {
+        conn.read().saturating_add(*copied as u64)
+    } else {
+        conn.read()
+    };
+    let there = conn.readable().saturating_sub(from);
+    let want = (len - *copied).min(usize::try_from(there).unwrap_or(usize::MAX));
+    if want == 0 {
+        return false;
+    }
+    let to = (!msg.has(MSG_TRUNC)).then_some(msg);
+    let out = lock.read_queue(to, from, want, peek);
+    *copied += out.copied;
+    if !peek && out.copied > 0 {
+        let now = super::now();
+        if let Some(conn) = lock.state().connection() {
+            conn.on_read(now, u32::try_from(out.copied).unwrap_or(u32::MAX));
+        }
+        flush(lock, now);
+    }
+    out.fault
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `sendmsg(2)` and its spellings.
+
+use super::{
+    flush::flush,
+    socket::{
+        State,
+        Tcp,
+        TcpSock, //
+    }, //
+};
+use crate::net::{
+    msg::{
+        Msg,
+        MSG_MORE, //
+    },
+    sock::{
+        Locked,
+        Shutdown,
+        SockState, //
+    }, //
+};
+use kernel::prelude::*;
+
+/// Bytes that are taken from the caller before they begin to be sent.
+const CHUNK: u32 = 64 * 1024;
+
+/// Queues the message's bytes and sends what may go.
+pub(super) fn sendmsg(sk: &TcpSock, msg: &mut Msg<'_>, _len: usize) -> Result<usize> {
+    let mut timeout = sk.send_timeout(msg.nonblocking());
+    let mut lock = sk.lock();
+    let mut copied = 0;
+    let result = send_all(&mut lock, msg, &mut timeout, &mut copied);
+    if copied > 0 {
+        push(&mut lock, 0, msg.has(MSG_MORE));
+        return Ok(copied);
+    }
+    result
+        .map(|()| copied)
+        .map_err(|e| msg.stream_error(sk, e))
+}
+
+/// Whether data can be sent in the socket's state.
+fn is_sending(sk: &TcpSock) -> bool {
+    let state = sk.kernel_state();
+    state == SockState::Established as u8 || state == SockState::CloseWait as u8
+}
+
+fn send_all(
+    lock: &mut Locked<'_, Tcp>,
+    msg: &mut Msg<'_>,
+    timeout: &mut isize,
+    copied: &mut usize,
+) -> Result {
+    let sk = lock.sock();
+    if !is_sending(sk) {
+        lock.wait_connected(timeout)?;
+    }
+    msg.check_control(sk)?;
+    let mut pending = 0;
+    loop {
+        if sk.error() != 0 || sk.shutdown().contains(Shutdown::SEND) {
+            return Err(EPIPE);
+        }
+        if msg.left() == 0 {
+            break;
+        }
+        let (space, used) = sk.send_memory();
+        let room = space.saturating_sub(used).min(CHUNK);
+        let filled = if room == 0 {
+            Err(EAGAIN)
+        } else {
+            let (wire, State { rope, .. }) = lock.parts();
+            wire.fill(rope, msg, room)
+        };
+        match filled {
+            Ok(n) => {
+                *copied += n as usize;
+                pending += n;
+                if pending >= CHUNK {
+                    push(lock, core::mem::take(&mut pending), true);
+                }
+            }
+            Err(e) if e == EAGAIN => {
+                push(lock, core::mem::take(&mut pending), true);
+                lock.wait_send_room(timeout)?;
+            }
+            Err(e) => {
+                push(lock, pending, true);
+                return Err(e);
+            }
+        }
+    }
+    push(lock, pending, true);
+    Ok(())
+}
+
+/// Tells the engine of `len` new bytes. With `more`, the rest of the call brings others.
+fn push(lock: &mut Locked<'_, Tcp>, len: u32, more: bool) {
+    let now = super::now();
+    if let Some(conn) = lock.state().connection() {
+        conn.on_write(now, len, more);
+        flush(lock, now);
+    }
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a socket of the family keeps.
+
+use super::{
+    accept,
+    accept_queue::AcceptQueue,
+    close,
+    connect,
+    entry::Entry,
+    flush,
+    input,
+    listen,
+    namespace::{
+        self,
+        Namespace, //
+    },
+    options::{
+        self,
+        Options, //
+    },
+    poll,
+    ports::PortUse,
+    recv,
+    send, //
+};
+use crate::{
+    engine::{
+        Connection,
+        Instant, //
+    },
+    net::{
+        msg::{
+            Msg,
+            OptionIn,
+            OptionOut, //
+        },
+        net_namespace::Net,
+        proto::{
+            Accepted,
+            Protocol,
+            Tables, //
+        },
+        rhashtable::NodeRef,
+        rope::Rope,
+        skbuff::{
+            Skb,
+            SkbTree, //
+        },
+        sock::{
+            Locked,
+            Shutdown,
+            Sock, //
+        },
+        spinlock::{
+            new_spinlock_bh,
+            SpinLockBh, //
+        }, //
+    }, //
+};
+use core::{
+    net::SocketAddrV4,
+    sync::atomic::{
+        AtomicU64,
+        Ordering, //
+    }, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// The protocol: TCP, by the engine.
+pub(crate) struct Tcp;
+
+/// A socket of the family.
+pub(super) type TcpSock = Sock<Tcp>;
+
+static TABLES: Tables = Tables::new();
+
+/// What can be reached without the socket lock.
+#[pin_data]
+pub(crate) struct Shared {
+    /// A listener's connections.
+    #[pin]
+    pub(super) queue: AcceptQueue,
+    /// The options, for the connections of a listener.
+    #[pin]
+    pub(super) options: SpinLockBh<Options>,
+    /// Bytes that can be read, for pollers.
+    unread: AtomicU64,
+}
+
+impl Shared {
+    fn new(options: Options) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            queue <- AcceptQueue::new(),
+            options <- new_spinlock_bh!(options, "oxtcp_options"),
+            unread: AtomicU64::new(0),
+        }? Error)
+    }
+
+    /// What a connection of a listener begins with.
+    pub(super) fn child(options: Options) -> impl PinInit<Self, Error> {
+        Self::new(options)
+    }
+
+    /// The options now.
+    pub(super) fn options(&self) -> Options {
+        *self.options.lock()
+    }
+
+    /// Bytes that can be read.
+    pub(super) fn unread(&self) -> u64 {
+        self.unread.load(Ordering::Relaxed)
+    }
+
+    /// Publishes how many bytes can be read.
+    pub(super) fn set_unread(&self, bytes: u64) {
+        self.unread.store(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What the socket is.
+pub(super) enum Role {
+    /// Neither connected nor listening.
+    Idle,
+    /// Accepts connections.
+    Listener,
+    /// Has a connection, which may be closed by now.
+    Connection(Connection),
+}
+
+/// What is reached under the socket lock.
+pub(crate) struct State {
+    pub(super) namespace: Arc<Namespace>,
+    pub(super) role: Role,
+    /// The send buffer: the stream from `acked()` to `written()`.
+    pub(super) rope: Rope,
+    /// Received data that is not in order yet.
+    pub(super) held: SkbTree,
+    /// Our place in the table of connections.
+    pub(super) node: Option<NodeRef<Entry>>,
+    pub(super) port: Option<PortUse>,
+    /// When the socket's timer will fire.
+    pub(super) timer: Option<Instant>,
+    /// The kernel's part was given back.
+    pub(super) destroyed: bool,
+}
+
+impl State {
+    pub(super) fn new(namespace: Arc<Namespace>) -> Self {
+        Self {
+            namespace,
+            role: Role::Idle,
+            rope: Rope::new(0),
+            held: SkbTree::new(),
+            node: None,
+            port: None,
+            timer: None,
+            destroyed: false,
+        }
+    }
+
+    /// The connection, if there is one.
+    pub(super) fn connection(&mut self) -> Option<&mut Connection> {
+        match &mut self.role {
+            Role::Connection(conn) => Some(conn),
+            Role::Idle | Role::Listener => None,
+        }
+    }
+}
+
+impl Protocol for Tcp {
+    type Shared = Shared;
+    type State = State;
+
+    // Linux's number of AF_ASH, which never was.
+    const FAMILY: u32 = 18;
+    const NAME: &'static CStr = c"OXTCP";
+    // IPPROTO_TCP in the low byte, which is what IP, routing and IPsec see; as a whole nobody's, so
+    // that nothing in the kernel takes the socket for its own TCP's.
+    const PROTOCOL: u16 = 0x0206;
+
+    fn tables() -> &'static Tables {
+        &TABLES
+    }
+
+    fn shared() -> impl PinInit<Shared, Error> {
+        Shared::new(Options::default())
+    }
+
+    fn state(net: &Net) -> Result<State> {
+        Ok(State::new(namespace::of(net)?))
+    }
+
+    fn opened(sk: &mut Locked<'_, Self>) {
+        // As `tcp_init_sock`: TCP's own buffer sizes, not those of sockets in general.
+        let settings = sk.sock().net().tcp_settings();
+        sk.set_send_buffer(settings.wmem.default);
+        sk.set_receive_buffer(settings.rmem.default);
+    }
+
+    fn connect(sk: &mut Locked<'_, Self>, peer: SocketAddrV4) -> Result {
+        connect::connect(sk, peer)
+    }
+
+    fn disconnect(sk: &mut Locked<'_, Self>) -> Result {
+        close::disconnect(sk);
+        Ok(())
+    }
+
+    fn get_port(sk: &mut Locked<'_, Self>, port: u16) -> Result {
+        connect::get_port(sk, port)
+    }
+
+    fn put_port(sk: &mut Locked<'_, Self>) {
+        sk.set_port(0);
+        sk.state().port = None;
+    }
+
+    fn listen(sk: &mut Locked<'_, Self>, backlog: u32) -> Result {
+        listen::listen(sk, backlog)
+    }
+
+    fn accept(sk: &Sock<Self>, nonblock: bool) -> Result<Accepted<Self>> {
+        accept::accept(sk, nonblock)
+    }
+
+    fn close(sk: &Sock<Self>, linger: isize) {
+        close::close(sk, linger);
+    }
+
+    fn shutdown(sk: &mut Locked<'_, Self>, how: Shutdown) {
+        close::shutdown(sk, how);
+    }
+
+    fn sendmsg(sk: &Sock<Self>, msg: &mut Msg<'_>, len: usize) -> Result<usize> {
+        send::sendmsg(sk, msg, len)
+    }
+
+    fn recvmsg(sk: &Sock<Self>, msg: &mut Msg<'_>, len: usize) -> Result<usize> {
+        recv::recvmsg(sk, msg, len)
+    }
+
+    fn poll(sk: &Sock<Self>) -> u32 {
+        poll::poll(sk)
+    }
+
+    fn ioctl(sk: &Sock<Self>, request: u32) -> Result<i32> {
+        options::ioctl(sk, request)
+    }
+
+    fn setsockopt(sk: &Sock<Self>, name: i32, value: OptionIn) -> Result {
+        options::set(sk, name, value)
+    }
+
+    fn getsockopt(sk: &Sock<Self>, name: i32, value: OptionOut) -> Result {
+        options::get(sk, name, value)
+    }
+
+    fn keepalive(sk: &mut Locked<'_, Self>, on: bool) {
+        options::keepalive(sk, on);
+    }
+
+    fn receive(sk: &mut Locked<'_, Self>, skb: Skb) {
+        input::receive(sk, skb);
+    }
+
+    fn timer(sk: &mut Locked<'_, Self>) {
+        flush::timer(sk);
+    }
+}

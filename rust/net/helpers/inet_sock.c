@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+
+#include <net/inet_common.h>
+#include <net/inet_sock.h>
+#include <net/ip.h>
+#include <net/route.h>
+#include <net/sock.h>
+
+__be32 oxtcp_helper_inet_daddr(const struct sock *sk)
+{
+	return inet_sk(sk)->inet_daddr;
+}
+
+void oxtcp_helper_inet_set_daddr(struct sock *sk, __be32 addr)
+{
+	inet_sk(sk)->inet_daddr = addr;
+}
+
+__be16 oxtcp_helper_inet_dport(const struct sock *sk)
+{
+	return inet_sk(sk)->inet_dport;
+}
+
+void oxtcp_helper_inet_set_dport(struct sock *sk, __be16 port)
+{
+	inet_sk(sk)->inet_dport = port;
+}
+
+__be32 oxtcp_helper_inet_rcv_saddr(const struct sock *sk)
+{
+	return inet_sk(sk)->inet_rcv_saddr;
+}
+
+void oxtcp_helper_inet_set_rcv_saddr(struct sock *sk, __be32 addr)
+{
+	inet_sk(sk)->inet_rcv_saddr = addr;
+}
+
+u16 oxtcp_helper_inet_num(const struct sock *sk)
+{
+	return inet_sk(sk)->inet_num;
+}
+
+void oxtcp_helper_inet_set_num(struct sock *sk, u16 port)
+{
+	inet_sk(sk)->inet_num = port;
+}
+
+void oxtcp_helper_inet_set_bit_mc_loop(struct sock *sk)
+{
+	inet_set_bit(MC_LOOP, sk);
+}
+
+void oxtcp_helper_inet_set_bit_mc_all(struct sock *sk)
+{
+	inet_set_bit(MC_ALL, sk);
+}
+
+void oxtcp_helper_inet_set_bit_freebind(struct sock *sk)
+{
+	inet_set_bit(FREEBIND, sk);
+}
+
+void oxtcp_helper_inet_id_set(struct sock *sk, u16 id)
+{
+	atomic_set(&inet_sk(sk)->inet_id, id);
+}
+
+u8 oxtcp_helper_ip_no_pmtu_disc(const struct net *net)
+{
+	return READ_ONCE(net->ipv4.sysctl_ip_no_pmtu_disc);
+}
+
+void oxtcp_helper_inet_ctl_sock_destroy(struct sock *sk)
+{
+	inet_ctl_sock_destroy(sk);
+}
+
+struct rtable *oxtcp_helper_ip_route_output_ports(struct net *net,
+						  struct flowi4 *fl4,
+						  const struct sock *sk,
+						  __be32 daddr, __be32 saddr,
+						  __be16 dport, __be16 sport,
+						  __u8 proto, __u8 tos, int oif)
+{
+	return ip_route_output_ports(net, fl4, sk, daddr, saddr, dport, sport,
+				     proto, tos, oif);
+}

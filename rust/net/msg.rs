@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Messages and option values: what crosses the border to user space.
+//!
+//! C headers: [`include/linux/socket.h`](srctree/include/linux/socket.h),
+//! [`include/linux/sockptr.h`](srctree/include/linux/sockptr.h)
+
+use super::bindings;
+use kernel::ffi::{
+    c_int,
+    c_void, //
+};
+use kernel::{
+    iov::IovIterSource,
+    prelude::*,
+    transmute::AsBytes,
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    }, //
+};
+
+/// The message of one call.
+///
+/// # Invariants
+///
+/// `msg` is valid, and this call's alone, for `'a`.
+pub struct Msg<'a> {
+    msg: &'a mut bindings::msghdr,
+    flags: u32,
+}
+
+impl<'a> Msg<'a> {
+    /// Borrows a message to send.
+    ///
+    /// # Safety
+    ///
+    /// `msg` must be valid and this call's alone for `'a`; its iterator must be a source.
+    pub(super) unsafe fn from_raw(msg: *mut bindings::msghdr) -> Self {
+        // SAFETY: By the requirement.
+        let msg = unsafe { &mut *msg };
+        let flags = msg.msg_flags;
+        Self { msg, flags }
+    }
+
+    /// Borrows a message to fill.
+    ///
+    /// # Safety
+    ///
+    /// `msg` must be valid and this call's alone for `'a`; its iterator must be a destination.
+    pub(super) unsafe fn for_receive(msg: *mut bindings::msghdr, flags: c_int) -> Self {
+        Self {
+            // SAFETY: By the requirement.
+            msg: unsafe { &mut *msg },
+            flags: flags as u32,
+        }
+    }
+
+    /// Whether one of `MSG_*` is set for the call.
+    pub fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// Whether the call must not wait.
+    pub fn nonblocking(&self) -> bool {
+        self.has(MSG_DONTWAIT)
+    }
+
+    /// The bytes that are still to be sent.
+    pub fn left(&self) -> usize {
+        // SAFETY: The iterator is valid.
+        unsafe { bindings::iov_iter_count(&self.msg.msg_iter) }
+    }
+
+    /// The source of the bytes to send.
+    pub fn source(&mut self) -> &mut IovIterSource<'_> {
+        // SAFETY: By the type invariant; messages to send have a source.
+        unsafe { IovIterSource::from_raw(&mut self.msg.msg_iter) }
+    }
+
+    /// The message's iterator, for the kernel's functions that fill it.
+    pub(super) fn iter(&mut self) -> *mut bindings::iov_iter {
+        &mut self.msg.msg_iter
+    }
+
+    /// What a failed send returns: `EPIPE` becomes the pending error if there is one, else comes
+    /// with SIGPIPE unless the call forbids that.
+    pub fn stream_error<P: super::proto::Protocol>(
+        &self,
+        sk: &super::sock::Sock<P>,
+        error: Error,
+    ) -> Error {
+        // SAFETY: The socket is live.
+        Error::from_errno(unsafe {
+            bindings::sk_stream_error(sk.as_raw(), self.flags as c_int, error.to_errno())
+        })
+    }
+
+    /// Parses the control messages of a send, as far as sockets know them.
+    pub fn check_control<P: super::proto::Protocol>(&mut self, sk: &super::sock::Sock<P>) -> Result {
+        if self.msg.msg_controllen == 0 {
+            return Ok(());
+        }
+        let mut cookie: bindings::sockcm_cookie = pin_init::zeroed();
+        // SAFETY: The socket is live, the message valid.
+        kernel::error::to_result(unsafe {
+            bindings::sock_cmsg_send(sk.as_raw(), self.msg, &mut cookie)
+        })
+    }
+}
+
+/// `MSG_OOB`
+pub const MSG_OOB: u32 = bindings::MSG_OOB;
+/// `MSG_PEEK`
+pub const MSG_PEEK: u32 = bindings::MSG_PEEK;
+/// `MSG_DONTWAIT`
+pub const MSG_DONTWAIT: u32 = bindings::MSG_DONTWAIT;
+/// `MSG_TRUNC`
+pub const MSG_TRUNC: u32 = bindings::MSG_TRUNC;
+/// `MSG_WAITALL`
+pub const MSG_WAITALL: u32 = bindings::MSG_WAITALL;
+/// `MSG_MORE`
+pub const MSG_MORE: u32 = bindings::MSG_MORE;
+
+/// The value that `setsockopt` brings.
+pub struct OptionIn {
+    value: bindings::sockptr_t,
+    len: u32,
+}
+
+impl OptionIn {
+    /// # Safety
+    ///
+    /// `value` must be what the option code got, `len` its length.
+    pub(super) unsafe fn new(value: bindings::sockptr_t, len: u32) -> Self {
+        Self { value, len }
+    }
+
+    /// The value as an integer; `EINVAL` where it is shorter.
+    pub fn int(self) -> Result<i32> {
+        let mut value: c_int = 0;
+        if (self.len as usize) < size_of::<c_int>() {
+            return Err(EINVAL);
+        }
+        // SAFETY: `value` has room for the bytes; the source is checked by the callee if it is user
+        // space's, and the kernel's own otherwise.
+        let r = unsafe {
+            bindings::copy_from_sockptr(
+                (&raw mut value).cast::<c_void>(),
+                self.value,
+                size_of::<c_int>(),
+            )
+        };
+        if r != 0 {
+            return Err(EFAULT);
+        }
+        Ok(value)
+    }
+}
+
+/// Where `getsockopt` wants the value.
+pub struct OptionOut {
+    value: *mut c_void,
+    len: *mut c_int,
+}
+
+impl OptionOut {
+    /// # Safety
+    ///
+    /// Both must be pointers of user space's, as the caller of `getsockopt` gave them.
+    pub(super) unsafe fn new(value: *mut c_void, len: *mut c_int) -> Self {
+        Self { value, len }
+    }
+
+    /// Writes as much of `value` as the caller has room for, and how much that is.
+    pub fn put<T: AsBytes>(self, value: &T) -> Result {
+        let len_size = size_of::<c_int>();
+        let room: c_int = UserSlice::new(UserPtr::from_ptr(self.len.cast()), len_size)
+            .reader()
+            .read()?;
+        if room < 0 {
+            return Err(EINVAL);
+        }
+        // SAFETY: `AsBytes`: all bytes of the value are initialised.
+        let bytes = unsafe {
+            core::slice::from_raw_parts((value as *const T).cast::<u8>(), size_of::<T>())
+        };
+        let len = bytes.len().min(room as usize);
+        let bytes = bytes.get(..len).ok_or(EINVAL)?;
+        UserSlice::new(UserPtr::from_ptr(self.len.cast()), len_size)
+            .writer()
+            .write(&(len as c_int))?;
+        UserSlice::new(UserPtr::from_ptr(self.value), len)
+            .writer()
+            .write_slice(bytes)
+    }
+}

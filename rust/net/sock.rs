@@ -1,0 +1,853 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sockets.
+//!
+//! A [`Sock`] is one object of the protocol: the kernel's `struct inet_sock` and room for its IPv6
+//! part, then what the protocol keeps in two parts: `Shared`, which anybody who has a reference may
+//! read, and `State`, which only the owner of the socket lock reaches, through [`Locked`].
+//!
+//! C headers: [`include/net/sock.h`](srctree/include/net/sock.h),
+//! [`include/net/inet_sock.h`](srctree/include/net/inet_sock.h)
+
+use super::{
+    bindings,
+    net_namespace::Net,
+    proto::Protocol, //
+};
+use core::{
+    cell::UnsafeCell,
+    mem::MaybeUninit,
+    net::{
+        Ipv4Addr,
+        SocketAddrV4, //
+    },
+    ops::{
+        Deref,
+        DerefMut, //
+    },
+    ptr,
+    sync::atomic::{
+        AtomicBool,
+        Ordering, //
+    },
+};
+use kernel::{
+    error::{
+        to_result,
+        Error, //
+    },
+    prelude::*,
+    sync::aref::{
+        ARef,
+        AlwaysRefCounted, //
+    },
+    types::{
+        NotThreadSafe,
+        Opaque, //
+    },
+};
+
+/// States of a socket as the rest of the kernel knows them (`sk_state`).
+///
+/// `TIME_WAIT` and `NEW_SYN_RECV` are left out on purpose: code that finds a socket through a
+/// packet takes an object in one of these for a smaller structure.
+///
+/// C header: [`include/net/tcp_states.h`](srctree/include/net/tcp_states.h)
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum SockState {
+    /// Connection established.
+    Established = 1,
+    /// SYN sent.
+    SynSent = 2,
+    /// SYN received, by simultaneous open or before the third ACK is taken in.
+    SynRecv = 3,
+    /// We closed, our FIN is not yet acknowledged.
+    FinWait1 = 4,
+    /// Our FIN is acknowledged, the peer's has not come.
+    FinWait2 = 5,
+    /// No connection.
+    Close = 7,
+    /// The peer closed, we did not.
+    CloseWait = 8,
+    /// Both closed, our FIN is not yet acknowledged, the peer closed first.
+    LastAck = 9,
+    /// Accepts connections.
+    Listen = 10,
+    /// Both closed at the same time.
+    Closing = 11,
+}
+
+/// The two directions of `shutdown(2)`, as in `sk_shutdown`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Shutdown(u8);
+
+impl Shutdown {
+    /// Nothing more is received.
+    pub const RECEIVE: Self = Self(1);
+    /// Nothing more is sent.
+    pub const SEND: Self = Self(2);
+    /// Both directions.
+    pub const BOTH: Self = Self(3);
+
+    /// The directions that the low two bits of `bits` name.
+    pub fn from_bits(bits: u8) -> Self {
+        Self(bits & 3)
+    }
+
+    /// Whether all directions of `other` are among these.
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// The memory of one socket.
+#[repr(C)]
+pub(super) struct Object<P: Protocol> {
+    /// First: the kernel casts between `struct sock` and `struct inet_sock`.
+    pub(super) inet: bindings::inet_sock,
+    /// What `inet.pinet6` will point at for an IPv6 socket.
+    pub(super) inet6: bindings::ipv6_pinfo,
+    /// Work that found the socket owned by a process and waits for its release.
+    deferred: AtomicBool,
+    shared: MaybeUninit<P::Shared>,
+    state: UnsafeCell<MaybeUninit<P::State>>,
+}
+
+/// A socket of protocol `P`.
+///
+/// # Invariants
+///
+/// The object is a live socket that was allocated with `P`'s `struct proto`; `shared` and `state`
+/// are initialised; `state` is only accessed by the owner of the socket lock.
+#[repr(transparent)]
+pub struct Sock<P: Protocol>(Opaque<Object<P>>);
+
+// SAFETY: All that is reachable without the socket lock is `P::Shared`, which is `Sync`, and fields
+// of `struct sock` that the kernel itself reads without a lock.
+unsafe impl<P: Protocol> Sync for Sock<P> {}
+
+// SAFETY: Sockets are not bound to the task that made them, and `P::Shared` and `P::State` are
+// `Send`.
+unsafe impl<P: Protocol> Send for Sock<P> {}
+
+// SAFETY: `sk_refcnt` keeps a socket alive, and all sockets have it.
+unsafe impl<P: Protocol> AlwaysRefCounted for Sock<P> {
+    fn inc_ref(&self) {
+        // SAFETY: The socket is live by the type invariant.
+        unsafe { bindings::sock_hold(self.as_raw()) };
+    }
+
+    unsafe fn dec_ref(obj: ptr::NonNull<Self>) {
+        // SAFETY: The caller gives up a reference that it owns.
+        unsafe { bindings::sock_put(obj.cast().as_ptr()) };
+    }
+}
+
+impl<P: Protocol> Sock<P> {
+    /// Borrows the socket at `sk`.
+    ///
+    /// # Safety
+    ///
+    /// `sk` must be a socket of `P` that satisfies the type invariant and stays referenced for `'a`.
+    pub(super) unsafe fn from_raw<'a>(sk: *mut bindings::sock) -> &'a Self {
+        // SAFETY: `struct sock` is the first member of the first member of `Object`; the caller
+        // promises the rest.
+        unsafe { &*sk.cast() }
+    }
+
+    /// The kernel's socket.
+    pub(super) fn as_raw(&self) -> *mut bindings::sock {
+        self.0.get().cast()
+    }
+
+    /// The kernel's Internet socket.
+    pub(super) fn as_inet(&self) -> *mut bindings::inet_sock {
+        self.0.get().cast()
+    }
+
+    /// Takes a reference.
+    pub fn get(&self) -> ARef<Self> {
+        self.into()
+    }
+
+    /// What is reachable without the lock.
+    pub fn shared(&self) -> &P::Shared {
+        // SAFETY: Initialised and never mutably borrowed, by the type invariant.
+        unsafe { (*self.0.get()).shared.assume_init_ref() }
+    }
+
+    fn deferred(&self) -> &AtomicBool {
+        // SAFETY: The object is live; the field is only used through shared references.
+        unsafe { &(*self.0.get()).deferred }
+    }
+
+    /// The namespace of the socket.
+    pub fn net(&self) -> &Net {
+        // SAFETY: A socket of user space holds its namespace; this pointer does not change in the
+        // socket's life.
+        unsafe { Net::from_raw(bindings::sock_net(self.as_raw())) }
+    }
+
+    /// Takes the socket lock for the calling task. May sleep.
+    pub fn lock(&self) -> UserLock<'_, P> {
+        // SAFETY: The socket is live, and the caller is in process context (it may sleep).
+        unsafe { bindings::lock_sock(self.as_raw()) };
+        UserLock(Locked::new(self))
+    }
+
+    /// Takes the lock as softirqs take it, or reports that a task owns it.
+    ///
+    /// Must be called with bottom halves disabled.
+    pub fn lock_bh(&self) -> BhLock<'_, P> {
+        // SAFETY: The socket is live.
+        unsafe { bindings::bh_lock_sock_nested(self.as_raw()) };
+        BhLock(Locked::new(self))
+    }
+
+    /// Runs `f` as a softirq would, from a task: under the spinlock, bottom halves disabled.
+    ///
+    /// For a socket that no task can own any more (or not yet); `None` where one does.
+    pub fn with_bh_lock<R>(&self, f: impl FnOnce(&mut Locked<'_, P>) -> R) -> Option<R> {
+        // SAFETY: Undone below.
+        unsafe { bindings::local_bh_disable() };
+        let result = self.lock_bh().owned().map(f);
+        // SAFETY: Undoes the above.
+        unsafe { bindings::local_bh_enable() };
+        result
+    }
+
+    /// The state that the rest of the kernel sees.
+    pub fn kernel_state(&self) -> u8 {
+        // SAFETY: The socket is live; the kernel reads this field without a lock as well.
+        unsafe { ptr::addr_of!((*self.as_raw()).__sk_common.skc_state).read_volatile() }
+    }
+
+    /// Whether the socket listens.
+    pub fn is_listening(&self) -> bool {
+        self.kernel_state() == SockState::Listen as u8
+    }
+
+    /// The directions that are shut.
+    pub fn shutdown(&self) -> Shutdown {
+        // SAFETY: The socket is live; the kernel reads this field without a lock as well.
+        Shutdown(unsafe { ptr::addr_of!((*self.as_raw()).sk_shutdown).read_volatile() })
+    }
+
+    /// Whether no file refers to the socket any more.
+    pub fn is_dead(&self) -> bool {
+        // SAFETY: The socket is live.
+        unsafe { bindings::sock_flag(self.as_raw(), bindings::sock_flags_SOCK_DEAD) }
+    }
+
+    /// Whether the peer's FIN was taken in.
+    pub fn is_done(&self) -> bool {
+        // SAFETY: The socket is live.
+        unsafe { bindings::sock_flag(self.as_raw(), bindings::sock_flags_SOCK_DONE) }
+    }
+
+    /// Whether `SO_KEEPALIVE` is set.
+    pub fn keeps_alive(&self) -> bool {
+        // SAFETY: The socket is live.
+        unsafe { bindings::sock_flag(self.as_raw(), bindings::sock_flags_SOCK_KEEPOPEN) }
+    }
+
+    /// `SO_LINGER` with a time of zero: a close resets the connection.
+    pub fn resets_on_close(&self) -> bool {
+        // SAFETY: The socket is live.
+        unsafe {
+            bindings::sock_flag(self.as_raw(), bindings::sock_flags_SOCK_LINGER)
+                && (*self.as_raw()).sk_lingertime == 0
+        }
+    }
+
+    /// Whether `SO_REUSEADDR` is set.
+    pub fn reuses_address(&self) -> bool {
+        // SAFETY: The socket is live. A bit-field of the common part, written by setsockopt.
+        unsafe { (*self.as_raw()).__sk_common.skc_reuse() != 0 }
+    }
+
+    /// The pending error, 0 if none.
+    pub fn error(&self) -> i32 {
+        // SAFETY: The socket is live; the kernel reads this field without a lock as well.
+        unsafe { ptr::addr_of!((*self.as_raw()).sk_err).read_volatile() }
+    }
+
+    /// Takes the pending error.
+    pub fn take_error(&self) -> Result {
+        // SAFETY: The socket is live.
+        to_result(unsafe { bindings::sock_error(self.as_raw()) })
+    }
+
+    /// Whether the error queue holds something.
+    pub fn has_queued_error(&self) -> bool {
+        // SAFETY: The socket is live.
+        unsafe { bindings::skb_queue_empty_lockless(&(*self.as_raw()).sk_error_queue) == 0 }
+    }
+
+    /// The local address and port. Port and address are 0 where they are not chosen yet.
+    pub fn local(&self) -> SocketAddrV4 {
+        // SAFETY: The socket is live.
+        let inet = unsafe { &*self.as_inet() };
+        SocketAddrV4::new(
+            Ipv4Addr::from(u32::from_be(inet.inet_saddr)),
+            u16::from_be(inet.inet_sport),
+        )
+    }
+
+    /// The address that packets to the socket must be sent to, unspecified where any will do.
+    pub fn receive_address(&self) -> Ipv4Addr {
+        // SAFETY: The socket is live; the union holds IPv4 addresses for an AF_INET socket.
+        Ipv4Addr::from(u32::from_be(unsafe {
+            bindings::inet_rcv_saddr(self.as_raw())
+        }))
+    }
+
+    /// The peer's address and port, 0 where there is none.
+    pub fn peer(&self) -> SocketAddrV4 {
+        // SAFETY: The socket is live.
+        let (addr, port) = unsafe {
+            (
+                bindings::inet_daddr(self.as_raw()),
+                bindings::inet_dport(self.as_raw()),
+            )
+        };
+        SocketAddrV4::new(Ipv4Addr::from(u32::from_be(addr)), u16::from_be(port))
+    }
+
+    /// The bound port in host order, 0 if none.
+    pub fn port(&self) -> u16 {
+        // SAFETY: The socket is live.
+        unsafe { bindings::inet_num(self.as_raw()) }
+    }
+
+    /// The index of the device that the socket is bound to, 0 if none.
+    pub fn bound_device(&self) -> i32 {
+        // SAFETY: The socket is live; the kernel reads this field without a lock as well.
+        unsafe { ptr::addr_of!((*self.as_raw()).__sk_common.skc_bound_dev_if).read_volatile() }
+    }
+
+    /// The largest number of connections that may wait for `accept`.
+    pub fn max_ack_backlog(&self) -> u32 {
+        // SAFETY: The socket is live; the kernel reads this field without a lock as well.
+        unsafe { ptr::addr_of!((*self.as_raw()).sk_max_ack_backlog).read_volatile() }
+    }
+
+    /// Sets what [`Sock::max_ack_backlog`] returns.
+    pub fn set_max_ack_backlog(&self, backlog: u32) {
+        // SAFETY: The socket is live; the kernel writes this field without a lock as well.
+        unsafe {
+            ptr::addr_of_mut!((*self.as_raw()).sk_max_ack_backlog).write_volatile(backlog)
+        };
+    }
+
+    /// Tells the rest of the kernel how many connections wait for `accept`.
+    pub fn set_ack_backlog(&self, waiting: u32) {
+        // SAFETY: The socket is live; the kernel writes this field without a lock as well.
+        unsafe { ptr::addr_of_mut!((*self.as_raw()).sk_ack_backlog).write_volatile(waiting) };
+    }
+
+    /// Tells whoever waits that data can be read.
+    pub fn data_ready(&self) {
+        // SAFETY: The socket is live and `sk_data_ready` is always set.
+        unsafe {
+            if let Some(f) = ptr::addr_of!((*self.as_raw()).sk_data_ready).read_volatile() {
+                f(self.as_raw());
+            }
+        }
+    }
+
+    /// Tells whoever waits that the state changed.
+    pub fn state_changed(&self) {
+        // SAFETY: The socket is live and `sk_state_change` is always set.
+        unsafe {
+            if let Some(f) = (*self.as_raw()).sk_state_change {
+                f(self.as_raw());
+            }
+        }
+    }
+
+    /// Sends SIGIO for a connection that was established.
+    pub fn wake_async_out(&self) {
+        // SAFETY: The socket is live.
+        unsafe {
+            bindings::sk_wake_async(
+                self.as_raw(),
+                bindings::SOCK_WAKE_IO as i32,
+                bindings::POLL_OUT as i32,
+            )
+        };
+    }
+
+    /// Sends SIGIO for the peer's FIN.
+    pub fn wake_async_hup(&self) {
+        let band = if self.shutdown() == Shutdown::BOTH || self.kernel_state() == SockState::Close as u8 {
+            bindings::POLL_HUP
+        } else {
+            bindings::POLL_IN
+        };
+        // SAFETY: The socket is live.
+        unsafe {
+            bindings::sk_wake_async(
+                self.as_raw(),
+                bindings::SOCK_WAKE_WAITD as i32,
+                band as i32,
+            )
+        };
+    }
+
+    /// Tells whoever waits that an error is pending.
+    pub fn report_error(&self) {
+        // SAFETY: The socket is live.
+        unsafe { bindings::sk_error_report(self.as_raw()) };
+    }
+
+    /// Tells whoever waits for room in the send buffer, if there is some now.
+    pub fn write_space(&self) {
+        // SAFETY: The socket is live.
+        unsafe { write_space(self.as_raw()) };
+    }
+
+    /// The number of bytes that `SO_RCVLOWAT` asks for before a reader wakes, at most `len`.
+    pub fn receive_low_water(&self, wait_all: bool, len: usize) -> usize {
+        // SAFETY: The socket is live.
+        let n = unsafe {
+            bindings::sock_rcvlowat(
+                self.as_raw(),
+                wait_all as i32,
+                len.min(i32::MAX as usize) as i32,
+            )
+        };
+        n.max(1) as usize
+    }
+
+    /// How long a reader waits, in jiffies; 0 for a call that must not.
+    pub fn receive_timeout(&self, nonblock: bool) -> isize {
+        // SAFETY: The socket is live.
+        unsafe { bindings::sock_rcvtimeo(self.as_raw(), nonblock) }
+    }
+
+    /// How long a writer waits, in jiffies; 0 for a call that must not.
+    pub fn send_timeout(&self, nonblock: bool) -> isize {
+        // SAFETY: The socket is live.
+        unsafe { bindings::sock_sndtimeo(self.as_raw(), nonblock) }
+    }
+
+    /// Whether there is room in the send buffer, with `wake` as a poller asks (a third must be
+    /// free).
+    pub fn is_writeable(&self) -> bool {
+        // SAFETY: The socket is live.
+        unsafe { bindings::__sk_stream_is_writeable(self.as_raw(), 1) }
+    }
+
+    /// Asks for a wake-up when there is room in the send buffer again, as a poller does.
+    pub fn want_write_space(&self) {
+        let _rcu = kernel::sync::rcu::read_lock();
+        // SAFETY: The socket is live; `sk_socket` belongs to an inode that RCU frees.
+        unsafe {
+            let sk = self.as_raw();
+            bindings::sk_set_async_nospace(sk);
+            let socket = ptr::addr_of!((*sk).sk_socket).read_volatile();
+            if !socket.is_null() {
+                bindings::socket_set_nospace(socket);
+            }
+            // Pairs with the order of the writer's side: room first, then the look at the flag.
+            kernel::sync::barrier::smp_mb();
+        }
+    }
+
+    /// Whether the send buffer is full.
+    pub fn is_send_buffer_full(&self) -> bool {
+        // SAFETY: The socket is live.
+        unsafe { !bindings::sk_stream_memory_free(self.as_raw()) }
+    }
+
+    /// Size of the receive buffer and bytes of memory in it, both as the kernel counts.
+    pub fn receive_memory(&self) -> (u32, u32) {
+        // SAFETY: The socket is live; both fields are read without a lock by the kernel as well.
+        unsafe {
+            let sk = self.as_raw();
+            (
+                ptr::addr_of!((*sk).sk_rcvbuf).read_volatile().max(0) as u32,
+                bindings::sk_rmem_alloc_get(sk).max(0) as u32,
+            )
+        }
+    }
+
+    /// Size of the send buffer and bytes in it.
+    pub fn send_memory(&self) -> (u32, u32) {
+        // SAFETY: The socket is live; both fields are read without a lock by the kernel as well.
+        unsafe {
+            let sk = self.as_raw();
+            (
+                ptr::addr_of!((*sk).sk_sndbuf).read_volatile().max(0) as u32,
+                ptr::addr_of!((*sk).sk_wmem_queued).read_volatile().max(0) as u32,
+            )
+        }
+    }
+
+    /// Drops the lock of a task and forgets the file: the socket lives on by itself.
+    pub(super) fn defer(&self) {
+        self.deferred().store(true, Ordering::Release);
+    }
+}
+
+/// Wakes writers of `sk` that asked for it, where there is room, as `sk_stream_write_space` does.
+///
+/// # Safety
+///
+/// `sk` must be a live socket.
+pub(super) unsafe extern "C" fn write_space(sk: *mut bindings::sock) {
+    let _rcu = kernel::sync::rcu::read_lock();
+    // SAFETY: `sk` is live. `sk_socket` and `sk_wq` belong to an inode that is freed after an RCU
+    // grace period, so both can be followed under RCU once they are read.
+    unsafe {
+        let socket = ptr::addr_of!((*sk).sk_socket).read_volatile();
+        if socket.is_null()
+            || !bindings::socket_test_nospace(socket)
+            || !bindings::__sk_stream_is_writeable(sk, 1)
+        {
+            return;
+        }
+        bindings::socket_clear_nospace(socket);
+        let wq = bindings::sk_wq_dereference(sk);
+        if bindings::skwq_has_sleeper(wq) {
+            bindings::wake_up_interruptible_poll(
+                &mut (*wq).wait,
+                bindings::EPOLLOUT | bindings::EPOLLWRNORM | bindings::EPOLLWRBAND,
+            );
+        }
+        if !wq.is_null() && !(*wq).fasync_list.is_null() && (*sk).sk_shutdown & 2 == 0 {
+            bindings::sock_wake_async(
+                wq,
+                bindings::SOCK_WAKE_SPACE as i32,
+                bindings::POLL_OUT as i32,
+            );
+        }
+    }
+}
+
+/// Proof that the caller has the socket lock, and the way to the state under it.
+pub struct Locked<'a, P: Protocol> {
+    sk: &'a Sock<P>,
+    _not_send: NotThreadSafe,
+}
+
+impl<'a, P: Protocol> Locked<'a, P> {
+    /// INVARIANT: Callers have the lock of `sk` for as long as the result lives.
+    pub(super) fn new(sk: &'a Sock<P>) -> Self {
+        Self {
+            sk,
+            _not_send: NotThreadSafe,
+        }
+    }
+
+    /// The socket.
+    pub fn sock(&self) -> &'a Sock<P> {
+        self.sk
+    }
+
+    /// The state under the lock.
+    pub fn state(&mut self) -> &mut P::State {
+        // SAFETY: The lock is held, so nobody else has a reference; `&mut self` keeps this from
+        // giving out a second one. Initialised by the type invariant of `Sock`.
+        unsafe { (*(*self.sk.0.get()).state.get()).assume_init_mut() }
+    }
+
+    fn raw(&self) -> *mut bindings::sock {
+        self.sk.as_raw()
+    }
+
+    /// Publishes a change of state.
+    pub fn set_kernel_state(&mut self, state: SockState) {
+        if self.sk.kernel_state() != state as u8 {
+            // SAFETY: The lock is held.
+            unsafe { bindings::inet_sk_set_state(self.raw(), state as i32) };
+        }
+    }
+
+    /// Shuts directions down.
+    pub fn add_shutdown(&mut self, how: Shutdown) {
+        let value = self.sk.shutdown().0 | how.0;
+        // SAFETY: The lock is held.
+        unsafe { ptr::addr_of_mut!((*self.raw()).sk_shutdown).write_volatile(value) };
+    }
+
+    /// Opens both directions again, for a socket that may connect once more.
+    pub fn clear_shutdown(&mut self) {
+        // SAFETY: The lock is held.
+        unsafe {
+            ptr::addr_of_mut!((*self.raw()).sk_shutdown).write_volatile(0);
+            bindings::sock_reset_flag(self.raw(), bindings::sock_flags_SOCK_DONE);
+        }
+    }
+
+    /// Notes that the peer's FIN was taken in.
+    pub fn set_done(&mut self) {
+        // SAFETY: The lock is held.
+        unsafe { bindings::sock_set_flag(self.raw(), bindings::sock_flags_SOCK_DONE) };
+    }
+
+    /// Leaves an error for the next call.
+    pub fn set_error(&mut self, error: Error) {
+        // SAFETY: The lock is held.
+        unsafe {
+            ptr::addr_of_mut!((*self.raw()).sk_err).write_volatile(-error.to_errno());
+            // Pairs with the barrier of poll, between its reads of the state and of the error.
+            kernel::sync::barrier::smp_wmb();
+        }
+    }
+
+    /// Cuts the socket from its file.
+    pub fn orphan(&mut self) {
+        // SAFETY: The lock is held.
+        unsafe { bindings::sock_orphan(self.raw()) };
+    }
+
+    /// Sets the local address, both for packets out and in.
+    pub fn set_local_address(&mut self, addr: Ipv4Addr) {
+        let addr = u32::from(addr).to_be();
+        // SAFETY: The lock is held.
+        unsafe {
+            (*self.sk.as_inet()).inet_saddr = addr;
+            bindings::inet_set_rcv_saddr(self.raw(), addr);
+        }
+    }
+
+    /// Sets the local port.
+    pub fn set_port(&mut self, port: u16) {
+        // SAFETY: The lock is held.
+        unsafe {
+            bindings::inet_set_num(self.raw(), port);
+            (*self.sk.as_inet()).inet_sport = port.to_be();
+        }
+    }
+
+    /// Gives the port up, but leaves its number for `getsockname`.
+    pub fn clear_port_number(&mut self) {
+        // SAFETY: The lock is held.
+        unsafe { bindings::inet_set_num(self.raw(), 0) };
+    }
+
+    /// Chooses where the numbers of the connection's packets begin, and the hash of its flow.
+    pub fn seed_packet_ids(&mut self) {
+        // SAFETY: The lock is held.
+        unsafe {
+            bindings::inet_id_set(self.raw(), bindings::get_random_u16());
+            bindings::sk_set_txhash(self.raw());
+        }
+    }
+
+    /// Sets the peer.
+    pub fn set_peer(&mut self, peer: SocketAddrV4) {
+        // SAFETY: The lock is held.
+        unsafe {
+            bindings::inet_set_daddr(self.raw(), u32::from(*peer.ip()).to_be());
+            bindings::inet_set_dport(self.raw(), peer.port().to_be());
+        }
+    }
+
+    /// Whether `bind` chose the address, or the port.
+    pub fn bound_by_user(&self) -> (bool, bool) {
+        // SAFETY: The lock is held.
+        let locks = u32::from(unsafe { (*self.raw()).sk_userlocks });
+        (
+            locks & bindings::SOCK_BINDADDR_LOCK != 0,
+            locks & bindings::SOCK_BINDPORT_LOCK != 0,
+        )
+    }
+
+    /// Whether `SO_SNDBUF`, or `SO_RCVBUF`, fixed the size of a buffer.
+    pub fn buffers_fixed(&self) -> (bool, bool) {
+        // SAFETY: The lock is held.
+        let locks = u32::from(unsafe { (*self.raw()).sk_userlocks });
+        (
+            locks & bindings::SOCK_SNDBUF_LOCK != 0,
+            locks & bindings::SOCK_RCVBUF_LOCK != 0,
+        )
+    }
+
+    /// Sets the size of the send buffer.
+    pub fn set_send_buffer(&mut self, bytes: u32) {
+        // SAFETY: The lock is held.
+        unsafe {
+            ptr::addr_of_mut!((*self.raw()).sk_sndbuf).write_volatile(bytes.min(i32::MAX as u32) as i32)
+        };
+    }
+
+    /// Sets the size of the receive buffer.
+    pub fn set_receive_buffer(&mut self, bytes: u32) {
+        // SAFETY: The lock is held.
+        unsafe {
+            ptr::addr_of_mut!((*self.raw()).sk_rcvbuf).write_volatile(bytes.min(i32::MAX as u32) as i32)
+        };
+    }
+
+    /// Arms the socket's timer to fire after `delay_ns` nanoseconds, at the earliest.
+    pub fn arm_timer(&mut self, delay_ns: u64) {
+        let expires = super::time::jiffies_after(delay_ns);
+        // SAFETY: The lock is held and `sk_timer` was set up when the socket was made.
+        unsafe { bindings::sk_reset_timer(self.raw(), bindings::sk_timer(self.raw()), expires) };
+    }
+
+    /// Stops the socket's timer.
+    pub fn stop_timer(&mut self) {
+        // SAFETY: The lock is held and `sk_timer` was set up when the socket was made.
+        unsafe { bindings::sk_stop_timer(self.raw(), bindings::sk_timer(self.raw())) };
+    }
+
+    /// Accounts for `bytes` that left the send buffer.
+    pub fn uncharge_send(&mut self, bytes: u32) {
+        // SAFETY: The lock is held, and the bytes were charged.
+        unsafe {
+            bindings::sk_wmem_queued_add(self.raw(), -(bytes as i32));
+            bindings::sk_mem_uncharge(self.raw(), bytes as i32);
+        }
+    }
+
+    /// Tells the routing layer that the peer is alive.
+    pub fn confirm_route(&mut self) {
+        // SAFETY: The lock is held.
+        unsafe { bindings::sk_dst_confirm(self.raw()) };
+    }
+
+    /// Frees what the kernel's part of a closed socket holds, and the reference that the socket's
+    /// life was.
+    ///
+    /// The caller must not use the connection any more; it still has a reference of its own.
+    pub fn destroy(&mut self) {
+        self.stop_timer();
+        // SAFETY: The lock is held, the socket is closed and dead, and this is called once in its
+        // life (the caller's duty is checked by `SOCK_DEAD` being set, and the closed state).
+        unsafe {
+            bindings::sk_stream_kill_queues(self.raw());
+            bindings::xfrm_sk_free_policy(self.raw());
+            bindings::sk_sockets_allocated_dec(self.raw());
+            bindings::sock_put(self.raw());
+        }
+    }
+}
+
+/// The socket lock, owned by a task.
+pub struct UserLock<'a, P: Protocol>(Locked<'a, P>);
+
+impl<'a, P: Protocol> Deref for UserLock<'a, P> {
+    type Target = Locked<'a, P>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<P: Protocol> DerefMut for UserLock<'_, P> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl<P: Protocol> Drop for UserLock<'_, P> {
+    fn drop(&mut self) {
+        // SAFETY: This task owns the lock.
+        unsafe { bindings::release_sock(self.0.raw()) };
+    }
+}
+
+/// The socket's spinlock, held by a softirq, with or without a task that owns the socket.
+pub struct BhLock<'a, P: Protocol>(Locked<'a, P>);
+
+impl<'a, P: Protocol> BhLock<'a, P> {
+    /// Takes over a spinlock that is held.
+    pub(super) fn from_held(locked: Locked<'a, P>) -> Self {
+        Self(locked)
+    }
+
+    /// The socket.
+    pub fn sock(&self) -> &'a Sock<P> {
+        self.0.sk
+    }
+
+    /// Exclusive access, if no task owns the socket.
+    pub fn owned(&mut self) -> Option<&mut Locked<'a, P>> {
+        // SAFETY: The spinlock is held.
+        if unsafe { bindings::sock_owned_by_user(self.0.raw()) } {
+            None
+        } else {
+            Some(&mut self.0)
+        }
+    }
+
+    /// Asks the task that owns the socket to look at its deadlines when it releases it.
+    pub fn defer(&mut self) {
+        self.0.sk.defer();
+    }
+
+    /// Leaves a packet for the task that owns the socket. Gives it back where the backlog is full.
+    pub fn add_backlog(
+        &mut self,
+        skb: super::skbuff::Skb,
+    ) -> core::result::Result<(), super::skbuff::Skb> {
+        let (rcvbuf, _) = self.0.sk.receive_memory();
+        let (sndbuf, _) = self.0.sk.send_memory();
+        // The kernel's own limit: room for the buffers and for the ACKs of what is in flight.
+        let limit = rcvbuf
+            .saturating_mul(2)
+            .saturating_add(sndbuf / 2)
+            .saturating_add(64 * 1024);
+        skb.add_to_backlog(self.0.raw(), limit)
+    }
+}
+
+impl<P: Protocol> Drop for BhLock<'_, P> {
+    fn drop(&mut self) {
+        // SAFETY: The spinlock is held.
+        unsafe { bindings::bh_unlock_sock(self.0.raw()) };
+    }
+}
+
+/// Initialises what the protocol keeps, in a socket that nobody else can lock yet.
+///
+/// # Safety
+///
+/// `sk` must be a socket of `P`; its `shared` and `state` must be uninitialised, and nobody else
+/// may access them meanwhile.
+pub(super) unsafe fn init_parts<P: Protocol>(
+    sk: *mut bindings::sock,
+    shared: impl PinInit<P::Shared, Error>,
+    state: P::State,
+) -> Result {
+    let object: *mut Object<P> = sk.cast();
+    // SAFETY: By the requirements; the object is never moved, so `shared` is pinned, and `shared`'s
+    // slot is not dropped where the initialiser fails.
+    unsafe {
+        ptr::addr_of_mut!((*object).deferred).write(AtomicBool::new(false));
+        shared.__pinned_init(ptr::addr_of_mut!((*object).shared).cast())?;
+        (*ptr::addr_of!((*object).state)).get().write(MaybeUninit::new(state));
+    }
+    Ok(())
+}
+
+/// Drops what the protocol keeps.
+///
+/// # Safety
+///
+/// `sk` must be a socket of `P` whose last reference is gone, with initialised parts.
+pub(super) unsafe fn drop_parts<P: Protocol>(sk: *mut bindings::sock) {
+    let object: *mut Object<P> = sk.cast();
+    // SAFETY: Nobody else has a reference, by the requirements.
+    unsafe {
+        (*(*object).state.get()).assume_init_drop();
+        (*object).shared.assume_init_drop();
+    }
+}
+
+/// Takes the deferred mark of a socket away.
+///
+/// # Safety
+///
+/// `sk` must be a live socket of `P`.
+pub(super) unsafe fn take_deferred<P: Protocol>(sk: *mut bindings::sock) -> bool {
+    // SAFETY: By the requirements.
+    let sk = unsafe { Sock::<P>::from_raw(sk) };
+    // The plain load keeps the cache line shared in the usual case.
+    sk.deferred().load(Ordering::Relaxed) && sk.deferred().swap(false, Ordering::AcqRel)
+}

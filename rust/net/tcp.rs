@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The names and structures by which programs ask TCP for something.
+//!
+//! C headers: [`include/uapi/linux/tcp.h`](srctree/include/uapi/linux/tcp.h),
+//! [`include/uapi/linux/sockios.h`](srctree/include/uapi/linux/sockios.h)
+
+use super::bindings;
+use core::mem::{
+    offset_of,
+    size_of, //
+};
+use kernel::transmute::AsBytes;
+
+/// `TCP_NODELAY`
+pub const NODELAY: i32 = bindings::TCP_NODELAY as i32;
+/// `TCP_MAXSEG`
+pub const MAXSEG: i32 = bindings::TCP_MAXSEG as i32;
+/// `TCP_CORK`
+pub const CORK: i32 = bindings::TCP_CORK as i32;
+/// `TCP_KEEPIDLE`
+pub const KEEPIDLE: i32 = bindings::TCP_KEEPIDLE as i32;
+/// `TCP_KEEPINTVL`
+pub const KEEPINTVL: i32 = bindings::TCP_KEEPINTVL as i32;
+/// `TCP_KEEPCNT`
+pub const KEEPCNT: i32 = bindings::TCP_KEEPCNT as i32;
+/// `TCP_SYNCNT`
+pub const SYNCNT: i32 = bindings::TCP_SYNCNT as i32;
+/// `TCP_INFO`
+pub const INFO: i32 = bindings::TCP_INFO as i32;
+/// `TCP_QUICKACK`
+pub const QUICKACK: i32 = bindings::TCP_QUICKACK as i32;
+/// `TCP_USER_TIMEOUT`
+pub const USER_TIMEOUT: i32 = bindings::TCP_USER_TIMEOUT as i32;
+/// `SIOCINQ`
+pub const SIOCINQ: u32 = bindings::SIOCINQ;
+/// `SIOCOUTQ`
+pub const SIOCOUTQ: u32 = bindings::SIOCOUTQ;
+/// `SIOCOUTQNSD`
+pub const SIOCOUTQNSD: u32 = bindings::SIOCOUTQNSD;
+/// `SIOCATMARK`
+pub const SIOCATMARK: u32 = bindings::SIOCATMARK;
+/// `TCPI_OPT_TIMESTAMPS`
+pub const OPT_TIMESTAMPS: u8 = bindings::TCPI_OPT_TIMESTAMPS as u8;
+/// `TCPI_OPT_SACK`
+pub const OPT_SACK: u8 = bindings::TCPI_OPT_SACK as u8;
+/// `TCPI_OPT_WSCALE`
+pub const OPT_WSCALE: u8 = bindings::TCPI_OPT_WSCALE as u8;
+
+/// `struct tcp_info`: units and meaning are those of the fields of the same name there.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+#[expect(missing_docs)]
+pub struct TcpInfo {
+    pub state: u8,
+    pub ca_state: u8,
+    pub retransmits: u8,
+    pub probes: u8,
+    pub backoff: u8,
+    pub options: u8,
+    pub scales: u8,
+    pub flags: u8,
+    pub rto: u32,
+    pub ato: u32,
+    pub snd_mss: u32,
+    pub rcv_mss: u32,
+    pub unacked: u32,
+    pub sacked: u32,
+    pub lost: u32,
+    pub retrans: u32,
+    pub fackets: u32,
+    pub last_data_sent: u32,
+    pub last_ack_sent: u32,
+    pub last_data_recv: u32,
+    pub last_ack_recv: u32,
+    pub pmtu: u32,
+    pub rcv_ssthresh: u32,
+    pub rtt: u32,
+    pub rttvar: u32,
+    pub snd_ssthresh: u32,
+    pub snd_cwnd: u32,
+    pub advmss: u32,
+    pub reordering: u32,
+    pub rcv_rtt: u32,
+    pub rcv_space: u32,
+    pub total_retrans: u32,
+    pub pacing_rate: u64,
+    pub max_pacing_rate: u64,
+    pub bytes_acked: u64,
+    pub bytes_received: u64,
+    pub segs_out: u32,
+    pub segs_in: u32,
+    pub notsent_bytes: u32,
+    pub min_rtt: u32,
+    pub data_segs_in: u32,
+    pub data_segs_out: u32,
+    pub delivery_rate: u64,
+    pub busy_time: u64,
+    pub rwnd_limited: u64,
+    pub sndbuf_limited: u64,
+    pub delivered: u32,
+    pub delivered_ce: u32,
+    pub bytes_sent: u64,
+    pub bytes_retrans: u64,
+    pub dsack_dups: u32,
+    pub reord_seen: u32,
+    pub rcv_ooopack: u32,
+    pub snd_wnd: u32,
+    pub rcv_wnd: u32,
+    pub rehash: u32,
+    pub total_rto: u16,
+    pub total_rto_recoveries: u16,
+    pub total_rto_time: u32,
+    pub received_ce: u32,
+    pub delivered_e1_bytes: u32,
+    pub delivered_e0_bytes: u32,
+    pub delivered_ce_bytes: u32,
+    pub received_e1_bytes: u32,
+    pub received_e0_bytes: u32,
+    pub received_ce_bytes: u32,
+    pub ecn: u32,
+}
+
+// SAFETY: All fields are integers, and there is no padding between them, as the sizes below show.
+unsafe impl AsBytes for TcpInfo {}
+
+const _: () = {
+    assert!(size_of::<TcpInfo>() == size_of::<bindings::tcp_info>());
+    assert!(size_of::<TcpInfo>() == 280);
+    assert!(offset_of!(TcpInfo, rto) == offset_of!(bindings::tcp_info, tcpi_rto));
+    assert!(offset_of!(TcpInfo, pacing_rate) == offset_of!(bindings::tcp_info, tcpi_pacing_rate));
+    assert!(offset_of!(TcpInfo, notsent_bytes) == offset_of!(bindings::tcp_info, tcpi_notsent_bytes));
+    assert!(offset_of!(TcpInfo, delivery_rate) == offset_of!(bindings::tcp_info, tcpi_delivery_rate));
+    assert!(offset_of!(TcpInfo, delivered) == offset_of!(bindings::tcp_info, tcpi_delivered));
+    assert!(offset_of!(TcpInfo, bytes_sent) == offset_of!(bindings::tcp_info, tcpi_bytes_sent));
+    assert!(offset_of!(TcpInfo, snd_wnd) == offset_of!(bindings::tcp_info, tcpi_snd_wnd));
+    assert!(offset_of!(TcpInfo, total_rto) == offset_of!(bindings::tcp_info, tcpi_total_rto));
+    assert!(offset_of!(TcpInfo, received_ce_bytes) == offset_of!(bindings::tcp_info, tcpi_received_ce_bytes));
+};
