@@ -168,7 +168,9 @@ int make_socket_of(int af, int flags)
 
 	if (fd < 0 && errno == EAFNOSUPPORT && af != family())
 		skip("needs the other family");
-	return OK(fd);
+	if (fd < 0)
+		FAIL("socket of family %d: %s", af, error_name(errno));
+	return fd;
 }
 
 int make_socket(int flags)
