@@ -21,6 +21,9 @@ TEARDOWN = UNLOAD + 45
 # Every slab object is checked and poisoned where that is cheap; caches are not merged, so that ours keep their names.
 SLAB = {"uml": "slab_debug=FZPU", "umlsmp": "slab_debug=FZPU", "stock": "slab_debug=FZPU,oxtcp*", "debug": "slab_debug=FZPU,oxtcp*"}
 
+# Caching is safe: while a guest runs, the host only reads what the guest has written with fsync.
+NINE_P = "version=9p2000.L,trans=virtio,msize=512000,cache=loose"
+
 
 def take_cpu():
     """A host CPU that no other guest is pinned to, locked until the returned descriptor is closed.
@@ -100,20 +103,26 @@ class Guest:
                 return [*command, f"ncpus={os.cpu_count()}"]
             cpu, self.cpu_lock = take_cpu()
             return ["taskset", "-c", str(cpu), *command]
-        kernel = stock_kernel() if self.vm == "stock" else f"{self.lab.kdirs['debug']}/arch/x86/boot/bzImage"
-        command = ["vng", "--run", kernel, "--verbose", "--disable-microvm", "--cpus", "2", "--memory", "2G", "--rw"]
-        if not kvm_works(self.lab.cache):
-            command.append("--disable-kvm")
-        # With 5-level paging, KASAN reports a wild access before anything else has run, which turns lockdep off.
-        for argument in [*common, "no5lvl"]:
-            command += ["--append", argument]
-        first = "env " + " ".join(f"{name}={value}" for name, value in variables.items()) + f" {init}"
-        if not interactive:
-            return [*command, "--exec", first]
-        # Only the shell that virtme-ng starts without a command has a terminal. Root's home is private to this sandbox.
-        pathlib.Path("/root/.bashrc").write_text(f"[ -e /run/lab-shell ] || {{ touch /run/lab-shell; exec {first}; }}\n")
-        command.remove("--verbose")
-        return command
+        return self.qemu([*common, f"guest_init={init}", *(f"{name}={value}" for name, value in variables.items())], interactive)
+
+    def qemu(self, arguments, interactive):
+        arguments = ["console=ttyS0", "mitigations=off", "tsc=reliable", "rw", f"rootflags={NINE_P}", *arguments]
+        if self.vm == "debug":
+            boot = ["-kernel", f"{self.lab.kdirs['debug']}/arch/x86/boot/bzImage"]
+            init = next(argument for argument in arguments if argument.startswith("guest_init="))
+            # With 5-level paging, KASAN reports a wild access before anything else has run, which turns lockdep off.
+            arguments += ["root=/dev/root", "rootfstype=9p", init.replace("guest_init=", "init="), "no5lvl"]
+        else:
+            initramfs = self.work / "initramfs"
+            subprocess.run([f"{self.lab.checkout}/tools/lab/initramfs", initramfs], check=True)
+            boot = ["-kernel", stock_kernel(), "-initrd", str(initramfs)]
+        # An emulated serial line is slow: only what may be trouble goes there, all the rest is in the log that the agent reads.
+        arguments.append("loglevel=5")
+        accel = ["-accel", "kvm", "-cpu", "host"] if kvm_works(self.lab.cache) else ["-accel", "tcg,thread=multi,tb-size=512"]
+        serial = ["-serial", "mon:stdio"] if interactive else ["-serial", "stdio"]
+        return ["qemu-system-x86_64", *accel, "-machine", "q35", "-smp", "2", "-m", "2G", "-nodefaults", "-display", "none",
+                "-no-reboot", *serial, "-fsdev", "local,id=root,path=/,security_model=none,multidevs=remap",
+                "-device", "virtio-9p-pci,fsdev=root,mount_tag=/dev/root", *boot, "-append", " ".join(arguments)]
 
     def start(self):
         with open(self.console, "wb") as console:
