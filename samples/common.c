@@ -42,8 +42,8 @@ void die_errno(const char *format, ...)
 	exit(1);
 }
 
-static void usage(const char *letters, const char *purpose,
-		  const char *file_meaning)
+static void show_usage(const char *letters, const char *purpose,
+		       const char *file_meaning)
 {
 	fprintf(stderr, "usage: %s [-f oxtcp|inet] [-v]%s%s%s ADDRESS PORT%s\n",
 		program, strchr(letters, 'l') ? " [-l]" : "",
@@ -64,7 +64,7 @@ static void usage(const char *letters, const char *purpose,
 	exit(2);
 }
 
-static int number(const char *text, int most)
+static int parse_int(const char *text, int most)
 {
 	char *end;
 	long value;
@@ -106,18 +106,18 @@ struct request parse(int count, char **arguments, const char *letters,
 			request.other_role = true;
 			break;
 		case 'n':
-			request.limit = number(optarg, 1000000);
+			request.limit = parse_int(optarg, 1000000);
 			break;
 		default:
-			usage(letters, purpose, file_meaning);
+			show_usage(letters, purpose, file_meaning);
 		}
 	}
 	if (count - optind != (file_meaning ? 3 : 2))
-		usage(letters, purpose, file_meaning);
+		show_usage(letters, purpose, file_meaning);
 	request.address.sin_family = AF_INET;
 	if (!inet_aton(arguments[optind], &request.address.sin_addr))
 		die("%s is not an IPv4 address", arguments[optind]);
-	request.address.sin_port = htons(number(arguments[optind + 1], 65535));
+	request.address.sin_port = htons(parse_int(arguments[optind + 1], 65535));
 	if (file_meaning)
 		request.file = arguments[optind + 2];
 	return request;

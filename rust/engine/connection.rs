@@ -131,7 +131,7 @@ impl Connection {
                         Payload::Discard
                     }
                     HalfOpenVerdict::Established => {
-                        self.establish(now);
+                        self.establish(now, segment);
                         self.on_segment_synchronized(now, &without_syn(segment))
                     }
                 }
@@ -162,8 +162,9 @@ impl Connection {
                 let first = syn_sent.first_sent;
                 let mut half_open = HalfOpen::simultaneous(now, &self.config, segment, isn, first);
                 half_open.retries = syn_sent.retries;
+                half_open.repeated = syn_sent.retries > 0;
                 self.phase = Phase::SynReceived(SynReceived { half_open }, *early);
-                self.establish(now);
+                self.establish(now, segment);
                 if let Phase::Synchronized(connection) = &mut self.phase {
                     // RFC 9293, 3.10.7.3: the third segment of the handshake; data that is queued carries it.
                     connection.delack.demand();
@@ -188,7 +189,7 @@ impl Connection {
     }
 
     /// Our SYN is acknowledged: goes from SYN-RECEIVED to ESTABLISHED, or to where the user's wishes lead from there.
-    fn establish(&mut self, now: Instant) {
+    fn establish(&mut self, now: Instant, segment: &SegmentIn) {
         let Phase::SynReceived(received, early) = &self.phase else {
             return;
         };
@@ -199,7 +200,7 @@ impl Connection {
             counters: &mut self.counters,
             events: &mut self.events,
         };
-        let mut connection = Synchronized::new(&cx, &received.half_open);
+        let mut connection = Synchronized::new(&cx, &received.half_open, segment);
         let written = u32::try_from(early.written).unwrap_or(u32::MAX);
         if written > 0 {
             connection.on_write(&cx, written, early.more);

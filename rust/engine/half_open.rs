@@ -43,6 +43,8 @@ pub struct HalfOpen {
     /// Both ends sent a SYN: the peer's next one may carry the acknowledgment.
     simultaneous: bool,
     sent: bool,
+    /// Our SYN was sent more than once, so that its acknowledgment times nothing (Karn).
+    pub(crate) repeated: bool,
     deadline: Instant,
     rto_initial: Duration,
     rto_max: Duration,
@@ -136,6 +138,7 @@ impl HalfOpen {
             max_retries: config.synack_retries,
             simultaneous: false,
             sent: false,
+            repeated: false,
             deadline: now.saturating_add(config.rto_initial),
             rto_initial: config.rto_initial,
             rto_max: config.rto_max,
@@ -173,6 +176,7 @@ impl HalfOpen {
             ..Options::default()
         };
         segment.retransmission = self.sent;
+        self.repeated = self.repeated || self.sent;
         self.sent = true;
         segment
     }

@@ -90,9 +90,9 @@ impl Recovery {
         self.force
     }
 
-    /// Returns whether a retransmission may be in flight, so that an acknowledgment is ambiguous.
-    pub(crate) fn is_repairing(&self) -> bool {
-        self.phase != Phase::Open
+    /// Returns whether octets from `una` on were sent again, so that their acknowledgment is ambiguous (Karn).
+    pub(crate) fn was_retransmitted(&self, una: u64) -> bool {
+        self.had_loss && una < self.high_rxt
     }
 
     /// Notes a SACK block and returns the octets it reports for the first time.

@@ -107,7 +107,8 @@ fn weigh(old: Duration, new: Duration, share: u64) -> Duration {
 
 /// When the ends of a few transmissions left, to be matched with the acknowledgments that cover them.
 ///
-/// A retransmission makes what is in flight ambiguous (RFC 6298, 3: Karn) and empties the list.
+/// Karn's rule (RFC 6298, 3): what was retransmitted gives no sample, nor does an acknowledgment that covers such data, for
+/// it may have waited for the hole to be filled.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SendTimes {
     entries: [Option<(u64, Instant)>; 8],
@@ -125,25 +126,20 @@ impl SendTimes {
         }
     }
 
-    /// Forgets everything in flight.
-    pub(crate) fn on_retransmitted(&mut self) {
-        self.entries = [None; 8];
-    }
-
     /// Returns whether nothing in flight is timed.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.iter().all(Option::is_none)
     }
 
-    /// Returns the age of the oldest transmission that an acknowledgment up to `una` covers, and forgets those covered.
-    pub(crate) fn on_acked(&mut self, una: u64, now: Instant) -> Option<Duration> {
+    /// Takes the entries whose end lies in `start + 1 ..= end`, and returns the age of the oldest.
+    ///
+    /// Called for what an acknowledgment or a SACK block covers, and, the age ignored, for what is sent again.
+    pub(crate) fn take(&mut self, start: u64, end: u64, now: Instant) -> Option<Duration> {
         let mut oldest: Option<Instant> = None;
         for slot in &mut self.entries {
-            if let Some((end, at)) = *slot {
-                if end <= una {
-                    oldest = Some(oldest.map_or(at, |o| o.min(at)));
-                    *slot = None;
-                }
+            if let Some((_, at)) = slot.filter(|(sent, _)| start < *sent && *sent <= end) {
+                oldest = Some(oldest.map_or(at, |known| known.min(at)));
+                *slot = None;
             }
         }
         oldest.map(|at| now.since(at))

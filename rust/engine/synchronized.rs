@@ -21,6 +21,7 @@ use crate::engine::options::TIMESTAMPS_SPACE;
 use crate::engine::rtt::Estimator;
 use crate::engine::rtt::SendTimes;
 use crate::engine::rx::Rx;
+use crate::engine::segment::SegmentIn;
 use crate::engine::state::Input;
 use crate::engine::state::State;
 use crate::engine::time::Duration;
@@ -75,6 +76,8 @@ pub(crate) struct Synchronized {
     pub(crate) retransmits: u8,
     /// When the first of them was.
     stalled_since: Option<Instant>,
+    /// When the retransmission timer expired last.
+    last_timeout: Option<Instant>,
     /// Window or keepalive probes since something was heard.
     pub(crate) probes_out: u8,
     /// When the first window probe of a row was due.
@@ -90,7 +93,8 @@ pub(crate) struct Synchronized {
 
 impl Synchronized {
     /// Makes the state of a connection whose SYNs were exchanged as `half_open` tells.
-    pub(crate) fn new(cx: &Context<'_>, half_open: &HalfOpen) -> Synchronized {
+    /// `segment` acknowledged ours.
+    pub(crate) fn new(cx: &Context<'_>, half_open: &HalfOpen, segment: &SegmentIn) -> Synchronized {
         let Context { now, config, .. } = *cx;
         let agreed = half_open.agreed;
         let (ours, theirs) = agreed.scales.unwrap_or_default();
@@ -120,6 +124,7 @@ impl Synchronized {
             backoff: 0,
             retransmits: 0,
             stalled_since: None,
+            last_timeout: None,
             probes_out: 0,
             probing_since: None,
             probe_due: false,
@@ -131,8 +136,16 @@ impl Synchronized {
         // As Linux (`tcp_init_transfer`): a SYN lost once may be chance, lost twice it is congestion.
         let syn_lost = half_open.retries > 1;
         connection.cc = Congestion::new(config, connection.mss(config), syn_lost);
-        if half_open.retries == 0 {
-            let rtt = now.since(half_open.first_sent);
+        let sample = if half_open.repeated {
+            segment
+                .options
+                .timestamps
+                .filter(|_| agreed.timestamps)
+                .and_then(|timestamps| input::echo_age(timestamps, connection.ts_offset, now))
+        } else {
+            Some(now.since(half_open.first_sent))
+        };
+        if let Some(rtt) = sample {
             connection.rtt.on_sample(rtt, 0, 0);
         }
         if let Some(keepalive) = config.keepalive {

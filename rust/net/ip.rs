@@ -314,7 +314,7 @@ unsafe fn build(
             p.rope.for_range(p.offset, p.len, |page, at, len| {
                 if fits {
                     bindings::get_page(page);
-                    bindings::__skb_fill_page_desc(skb, i, page, at as i32, len as i32);
+                    bindings::skb_fill_page_desc(skb, i, page, at as i32, len as i32);
                     bindings::skb_len_add(skb, len as i32);
                     i += 1;
                 } else {

@@ -13,7 +13,7 @@
 #define COUNT	1000
 
 /* A number after the key of a line of /proc/net/sockstat. */
-static int sockstat(const char *line_name, const char *key)
+static int usage_of(const char *line_name, const char *key)
 {
 	FILE *file = fopen("/proc/net/sockstat", "r");
 	char line[200];
@@ -33,7 +33,7 @@ static int sockstat(const char *line_name, const char *key)
 
 static int sockets_used(void)
 {
-	return sockstat("sockets:", "used ");
+	return usage_of("sockets:", "used ");
 }
 
 static int open_descriptors(void)
@@ -231,7 +231,7 @@ static void with_resets(void)
 		close(first == fd ? child : fd);
 	}
 	close(server);
-	EQ(sockstat("TCP:", " tw "), 0);
+	EQ(usage_of("TCP:", " tw "), 0);
 	await_sockets(sockets_before);
 }
 

@@ -82,9 +82,12 @@ static int run_case(const struct test_case *test)
 
 	sigaction(SIGALRM, &action, NULL);
 	alarm(test->deadline ? test->deadline : DEADLINE);
-	if (waitpid(child, &status, 0) == child)
-		result = WIFEXITED(status) ? WEXITSTATUS(status) :
-			 128 + WTERMSIG(status);
+	if (waitpid(child, &status, 0) == child) {
+		if (WIFEXITED(status))
+			result = WEXITSTATUS(status);
+		else
+			result = 128 + WTERMSIG(status);
+	}
 	alarm(0);
 	kill(-child, SIGKILL);
 	if (result == -1)

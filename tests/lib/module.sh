@@ -1,21 +1,26 @@
+# shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 # What the tests of loading and unloading share. Sourced. MODULE= is the module's file, loaded when a test begins; the
 # test leaves it loaded.
 module=${MODULE:-oxtcp.ko}
 number=0
 failed=0
+export FAMILY=oxtcp
 
-# report STATUS NAME [WORDS]: a line of KTAP.
-report() {
+# check NAME COMMAND...: a line of KTAP; the command's success is the test's.
+check() {
+    local name=$1
+    shift
     number=$((number + 1))
-    if [ "$1" = 0 ]; then
-        echo "ok $number $2"
+    if "$@"; then
+        echo "ok $number $name"
     else
-        [ -z "${3:-}" ] || echo "# $3"
-        echo "not ok $number $2"
+        echo "not ok $number $name"
         failed=1
     fi
 }
+
+fails() { ! "$@" 2> /dev/null; }
 
 loaded() { [ -d /sys/module/oxtcp ]; }
 
@@ -38,4 +43,9 @@ no_slabs() {
     done
     grep '^oxtcp' /proc/slabinfo | sed 's/^/# left: /'
     return 1
+}
+
+finish() {
+    loaded || insmod "$module" || failed=1
+    exit $failed
 }

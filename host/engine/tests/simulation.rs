@@ -15,6 +15,12 @@ fn transfer(seed: u64, configs: [Config; 2], apps: [App; 2], link: LinkConfig) -
     for side in 0..2 {
         let peer = 1 - side;
         let s = &world.sides[side];
+        if s.received != world.sides[peer].app.to_write {
+            for side in &world.sides {
+                let info = side.connection.as_ref().map(|c| c.info(at(world.now)));
+                eprintln!("at {}: {:?} {:#?}", world.now, side.closed, info);
+            }
+        }
         assert_eq!(
             s.received, world.sides[peer].app.to_write,
             "seed {seed}: side {side} misses data"
@@ -85,7 +91,7 @@ fn arbitrary_links() {
     let only = std::env::var("SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
-    let seeds = only.map_or(0..400, |seed: u64| seed..seed + 1);
+    let seeds = only.map_or(0..4000, |seed: u64| seed..seed + 1);
     for seed in seeds {
         let (configs, apps, link) = arbitrary(seed);
         if only.is_some() {

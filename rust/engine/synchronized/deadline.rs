@@ -49,8 +49,8 @@ impl Synchronized {
         let first = self.retransmits == 0 && !self.recovery.was_reduced(self.tx.una);
         self.cc.on_timeout(flight, mss, first);
         self.recovery.on_timeout(self.tx.una, self.tx.nxt);
-        self.send_times.on_retransmitted();
         self.stalled_since = self.stalled_since.or(Some(cx.now));
+        self.last_timeout = Some(cx.now);
         self.retransmits = self.retransmits.saturating_add(1);
         self.backoff = self.backoff.saturating_add(1);
         self.arm_retransmit(cx);

@@ -10,6 +10,7 @@ use crate::engine::ack::AckInfo;
 use crate::engine::event::Reason;
 use crate::engine::loss::Phase;
 use crate::engine::loss::Verdict;
+use crate::engine::options::Timestamps;
 use crate::engine::ranges::Run;
 use crate::engine::rx::Payload;
 use crate::engine::segment::SegmentIn;
@@ -19,6 +20,7 @@ use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Fate;
 use crate::engine::synchronized::Synchronized;
 use crate::engine::time::Duration;
+use crate::engine::time::Instant;
 use crate::engine::timers::Timer;
 
 /// A timestamp echoed after this long is not believed as a round-trip time (Linux's `tcp_rtt_tsopt_us`).
@@ -123,7 +125,8 @@ impl Synchronized {
     fn on_ack(&mut self, cx: &mut Context<'_>, segment: &SegmentIn, advance: u64) {
         let flight = self.tx.in_flight();
         let mss = self.mss(cx.config);
-        let acked_before = self.tx.una.min(self.tx.written);
+        let una_before = self.tx.una;
+        let acked_before = una_before.min(self.tx.written);
         self.tx.una = self.tx.una.saturating_add(advance);
         if self.tx.una.min(self.tx.written) > acked_before {
             cx.events.acked = true;
@@ -131,7 +134,7 @@ impl Synchronized {
         let moved = self
             .tx
             .update_window(segment.seq, advance > 0, segment.window);
-        let newly_sacked = self.note_sacks(cx, segment);
+        let (newly_sacked, sack_age) = self.note_sacks(cx, segment);
         let duplicate = advance == 0
             && flight > 0
             && if self.agreed.sack {
@@ -148,9 +151,8 @@ impl Synchronized {
             newly_sacked,
             duplicate,
         };
-        if advance > 0 {
-            self.sample_rtt(cx, segment);
-        }
+        let ambiguous = self.recovery.was_retransmitted(una_before);
+        self.sample_rtt(cx, segment, advance, ambiguous, sack_age);
         let before = self.recovery.phase();
         let verdict = self.recovery.on_ack(&info, mss);
         let flight = u32::try_from(flight).unwrap_or(u32::MAX);
@@ -180,14 +182,15 @@ impl Synchronized {
         }
     }
 
-    /// Gives the SACK blocks to the scoreboard and returns the octets that are news.
+    /// Gives the SACK blocks to the scoreboard; returns the octets that are news, and the age of what was timed among them.
     ///
     /// RFC 2883, 4: a block below the acknowledgment reports a duplicate; it is counted and otherwise ignored.
-    fn note_sacks(&mut self, cx: &mut Context<'_>, segment: &SegmentIn) -> u64 {
-        if !self.agreed.sack {
-            return 0;
-        }
+    fn note_sacks(&mut self, cx: &mut Context<'_>, segment: &SegmentIn) -> (u64, Option<Duration>) {
         let mut news = 0u64;
+        let mut age: Option<Duration> = None;
+        if !self.agreed.sack {
+            return (news, age);
+        }
         for block in segment.options.sack.as_slice() {
             let left = self.tx.ack_distance(block.left);
             let right = self.tx.ack_distance(block.right);
@@ -206,25 +209,46 @@ impl Synchronized {
                 end: self.tx.una.saturating_add(right),
             };
             news = news.saturating_add(self.recovery.on_sack_block(run));
+            let timed = self.send_times.take(run.start, run.end, cx.now);
+            age = age.max(timed);
         }
-        news
+        (news, age)
     }
 
-    /// Takes a round-trip sample from an acknowledgment of new data, if it gives one.
-    fn sample_rtt(&mut self, cx: &Context<'_>, segment: &SegmentIn) {
-        let timed = self.send_times.on_acked(self.tx.una, cx.now);
-        let sample = timed.or_else(|| {
-            // RFC 7323, 4.1: with retransmissions in flight only the echoed clock is unambiguous.
+    /// Takes a round-trip sample from an acknowledgment, if it gives one.
+    ///
+    /// Preferred is our own clock, which is finer; then, for new data (RFC 7323, 4.1), the echoed one.
+    fn sample_rtt(
+        &mut self,
+        cx: &Context<'_>,
+        segment: &SegmentIn,
+        advance: u64,
+        ambiguous: bool,
+        sack_age: Option<Duration>,
+    ) {
+        let una = self.tx.una;
+        let timed = if advance > 0 {
+            self.send_times
+                .take(una.saturating_sub(advance), una, cx.now)
+        } else {
+            None
+        };
+        let sample = timed.filter(|_| !ambiguous).or(sack_age).or_else(|| {
             let timestamps = segment.options.timestamps?;
-            if !self.agreed.timestamps || timestamps.echo == 0 || !self.send_times.is_empty() {
+            let useful = advance > 0 && (ambiguous || self.send_times.is_empty());
+            if !self.agreed.timestamps || !useful {
                 return None;
             }
-            let sent = timestamps.echo.wrapping_sub(self.ts_offset);
-            let age = cx.now.tick().wrapping_sub(sent);
-            (age < MAX_ECHO_AGE).then(|| Duration::from_millis(u64::from(age.max(1))))
+            let rtt = echo_age(timestamps, self.ts_offset, cx.now)?;
+            // What was sent before the last time-out may have arrived long ago and its acknowledgment been lost; the
+            // duplicate that was answered now does not change what the peer echoes. Linux believes such a sample, and its RTO with it.
+            let misleading = self
+                .last_timeout
+                .is_some_and(|timeout| cx.now.saturating_sub(rtt) < timeout);
+            (!misleading).then_some(rtt)
         });
         if let Some(rtt) = sample {
-            self.rtt.on_sample(rtt, self.tx.una, self.tx.nxt);
+            self.rtt.on_sample(rtt, una, self.tx.nxt);
             // RFC 6298, 5: (Karn) only a valid sample ends the back-off.
             self.backoff = 0;
         }
@@ -272,4 +296,12 @@ impl Synchronized {
         }
         (arrival.payload, Fate::Alive)
     }
+}
+
+/// Returns how long ago we sent the timestamp that is echoed, if that is credible.
+pub(crate) fn echo_age(timestamps: Timestamps, offset: u32, now: Instant) -> Option<Duration> {
+    let sent = timestamps.echo.wrapping_sub(offset);
+    let age = now.tick().wrapping_sub(sent);
+    let credible = timestamps.echo != 0 && age < MAX_ECHO_AGE;
+    credible.then(|| Duration::from_millis(u64::from(age.max(1))))
 }

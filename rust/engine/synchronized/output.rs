@@ -161,7 +161,7 @@ impl Synchronized {
         let flags = self.tx.flags_for(run.start, end, fin);
         let end = end.saturating_add(u64::from(fin));
         self.recovery.on_retransmitted(end);
-        self.send_times.on_retransmitted();
+        self.send_times.take(run.start, end, cx.now);
         if run.start == self.tx.una || !self.timers.is_set(Timer::Retransmit) {
             self.arm_retransmit(cx);
         }
@@ -226,9 +226,7 @@ impl Synchronized {
             chunk.len = len;
         }
         let flags = self.tx.on_sent(&chunk, mss);
-        if !self.recovery.is_repairing() {
-            self.send_times.on_sent(self.tx.nxt, cx.now);
-        }
+        self.send_times.on_sent(self.tx.nxt, cx.now);
         if self.timers.is_set(Timer::Persist) {
             self.stop_persist();
         }
@@ -257,6 +255,8 @@ impl Synchronized {
                 let at = at.unwrap_or(cx.now.saturating_add(wait));
                 self.timers.set(Timer::Persist, at);
             }
+            // The owner comes back when it can send; until then nothing is known to be missing.
+            NewData::Owner => {}
             _ if self.timers.is_set(Timer::Persist) => self.stop_persist(),
             _ => {}
         }

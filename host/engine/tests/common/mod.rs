@@ -376,6 +376,17 @@ impl World {
                 segment.len,
                 segment.options.sack.as_slice(),
             );
+            if let Some(timestamps) = segment.options.timestamps {
+                let (us, them) = (
+                    self.sides[from].isn.ts_offset,
+                    self.sides[1 - from].isn.ts_offset,
+                );
+                eprintln!(
+                    "           ts {} echo {}",
+                    timestamps.value.wrapping_sub(us),
+                    timestamps.echo.wrapping_sub(them)
+                );
+            }
         }
         self.sides[from].sent_packets += 1;
         if let Some(filter) = &mut self.filter {
