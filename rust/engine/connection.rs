@@ -155,6 +155,7 @@ impl Connection {
                 let mut half_open = HalfOpen::simultaneous(now, &self.config, segment, isn, first);
                 let mut early = *early;
                 early.reply = Some(half_open.syn_ack(now));
+                half_open.repeated = true;
                 self.phase = Phase::SynReceived(SynReceived { half_open }, early);
             }
             syn_sent::Verdict::Established => {
