@@ -9,71 +9,18 @@
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
 use super::bindings;
-use core::{
-    mem::ManuallyDrop,
-    ptr::NonNull, //
-};
+use core::ptr::NonNull;
 use kernel::{
     alloc::Flags,
     prelude::*, //
 };
 
-/// Some bytes in a page, and a reference to the page.
+/// Some bytes in a page.
 ///
 /// # Invariants
 ///
-/// `page` is a page (or the first of a compound page) to which this owns a reference, and which has
-/// `len` initialised bytes from `offset` on.
-pub struct PageFrag {
-    page: NonNull<bindings::page>,
-    offset: u32,
-    len: u32,
-}
-
-// SAFETY: References to pages are not tied to a thread.
-unsafe impl Send for PageFrag {}
-
-// SAFETY: A shared fragment can only be read.
-unsafe impl Sync for PageFrag {}
-
-impl PageFrag {
-    /// Takes over a reference to a page.
-    ///
-    /// # Safety
-    ///
-    /// - `page` is a page, or the first of a compound page, and the caller gives up a reference to
-    ///   it.
-    /// - It has `len` initialised bytes from `offset` on, and they do not change as long as they
-    ///   are referenced, save by those who knowingly share them with user space.
-    pub(super) unsafe fn from_raw(page: NonNull<bindings::page>, offset: u32, len: u32) -> Self {
-        // INVARIANT: By the safety requirements.
-        Self { page, offset, len }
-    }
-
-    /// Returns the number of bytes.
-    #[expect(clippy::len_without_is_empty)]
-    pub fn len(&self) -> u32 {
-        self.len
-    }
-
-    /// Forgets the fragment but not its reference.
-    fn into_page(self) -> NonNull<bindings::page> {
-        ManuallyDrop::new(self).page
-    }
-}
-
-impl Drop for PageFrag {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariants we own a reference.
-        unsafe { bindings::put_page(self.page.as_ptr()) };
-    }
-}
-
-/// A fragment in a rope.
-///
-/// # Invariants
-///
-/// As of [`PageFrag`], where the rope owns the reference.
+/// `page` is a page (or the first of a compound page) to which the rope owns a reference, and which
+/// has `len` initialised bytes from `offset` on.
 #[derive(Clone, Copy)]
 struct Piece {
     /// Offset in the stream of the first byte.
@@ -167,25 +114,16 @@ impl Rope {
         Ok(self.pieces.reserve(1, flags)?)
     }
 
-    /// Appends a fragment.
-    ///
-    /// An empty fragment is dropped. On failure, which is lack of memory, the fragment is too, and
-    /// the rope is as it was.
-    pub fn push(&mut self, frag: PageFrag, flags: Flags) -> Result {
-        if frag.len == 0 || self.extend(frag.page, frag.offset, frag.len) {
-            return Ok(());
-        }
-        self.reserve(flags)?;
-        let (offset, len) = (frag.offset, frag.len);
-        self.add(frag.into_page(), offset, len);
-        Ok(())
-    }
-
     /// Appends bytes of a page, to which a reference is taken where the rope has none yet.
+    ///
+    /// On failure, which is lack of memory, the rope is as it was.
     ///
     /// # Safety
     ///
-    /// As for [`PageFrag::from_raw`], but the caller keeps the reference to `page`.
+    /// - `page` is a page, or the first of a compound page, to which the caller owns a reference
+    ///   (and keeps it).
+    /// - It has `len` initialised bytes from `offset` on, and they do not change as long as they
+    ///   are referenced, save by those who knowingly share them with user space.
     pub(super) unsafe fn append(
         &mut self,
         page: NonNull<bindings::page>,
