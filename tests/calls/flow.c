@@ -31,7 +31,7 @@ static void slow_reader(void)
 /* Room opens bit by bit, by a few bytes at a time. */
 static void silly_reader(void)
 {
-	struct pair pair = make_pair_with(0, 5000);
+	struct pair pair = make_pair_with(200000, 5000);
 	static char bytes[65536];
 	uint64_t place = 0;
 
@@ -45,7 +45,7 @@ static void silly_reader(void)
 
 static void close_at_zero_window(void)
 {
-	struct pair pair = make_pair_with(0, 5000);
+	struct pair pair = make_pair_with(200000, 5000);
 	static char bytes[65536];
 
 	pattern_fill(bytes, 0, sizeof(bytes));

@@ -109,12 +109,15 @@ int run_cases(const struct test_case *cases, size_t count)
 		else if (result > 128)
 			printf("# ended by signal %s\n",
 			       strsignal(result - 128));
-		printf("%s %zu %s%s\n",
-		       result == 0 || result == EXIT_SKIP ? "ok" : "not ok",
-		       i + 1, cases[i].name,
-		       result == EXIT_SKIP ? " # SKIP" : "");
-		skipped += result == EXIT_SKIP;
-		failed += result != 0 && result != EXIT_SKIP;
+		if (result == EXIT_SKIP) {
+			printf("ok %zu %s # SKIP\n", i + 1, cases[i].name);
+			skipped++;
+		} else if (result == 0) {
+			printf("ok %zu %s\n", i + 1, cases[i].name);
+		} else {
+			printf("not ok %zu %s\n", i + 1, cases[i].name);
+			failed++;
+		}
 	}
 	fflush(stdout);
 	if (failed)

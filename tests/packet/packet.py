@@ -346,6 +346,13 @@ class Peer:
         self.last_event = segment.time
         return segment
 
+    def expect_reset(self, seq):
+        """A RST with this number is due at once; where the connection was known it may carry an ACK."""
+        segment = self.bench.receive(self, AT_ONCE[1])
+        check(segment, "no RST")
+        check(segment.flags in ("R", "RA"), f"{segment.flags} came, not RST")
+        equal(self.relative(segment)[0], seq, "seq of RST")
+
     def expect_nothing(self, seconds):
         """No segment comes for so long."""
         segment = self.bench.receive(self, seconds)

@@ -198,7 +198,7 @@ def sent_for_data_after_close(bench):
     peer.expect("FA", seq=1, ack=1)
     peer.send("A", ack=2)
     peer.send("PA", data=b"nobody reads")
-    peer.expect("R", seq=2)
+    peer.expect_reset(seq=2)
     peer.send("PA", seq=1, data=b"nobody reads")
     peer.expect("R", seq=2)
 
