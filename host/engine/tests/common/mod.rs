@@ -4,6 +4,8 @@
 
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
+pub mod script;
+
 use oxtcp_engine::engine::*;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
