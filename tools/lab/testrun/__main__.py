@@ -40,6 +40,7 @@ class ListRun:
         self.pending = collections.deque(tests)
         self.inverted = bool(tests[0].expect_log)
         self.boots = 0
+        self.torn_down = self.inverted
         self.log_dir = pathlib.Path(lab.checkout) / lab.logs / self.vm
         self.log_dir.mkdir(parents=True, exist_ok=True)
 
@@ -52,7 +53,9 @@ class ListRun:
                 # A guest that does not even reach the first test will not do so next time.
                 for test in self.pending:
                     self.result.result(test.id, "fail", ["the guest did not come as far as this test"])
-                return
+                break
+        if not self.torn_down:
+            self.result.result(f"{self.vm}.{self.time}.teardown", "skip", [], "the last guest did not live to be torn down")
 
     def run_guest(self):
         boot = f"{self.vm}.{self.time}.{self.pending[0].name}.{self.boots}"
@@ -135,6 +138,7 @@ class ListRun:
             self.result.result(test.id, "skip" if event["status"] == SKIP else "pass", [], output, seconds)
 
     def judge_teardown(self, event):
+        self.torn_down = True
         reasons = event["problems"] + kernlog.trouble(event["kmsg"])
         if reasons:
             reasons += ["kernel:", *event["kmsg"]]
@@ -143,15 +147,16 @@ class ListRun:
     def broken(self, guest, phase, what, kmsg):
         """The guest is of no more use. The test that ran is guilty; the teardown's failure is a result of its own."""
         reasons = [f"{what} (in phase: {phase})"]
-        lines = guest.console_lines()
+        lines, tasks = kernlog.split_task_dump(guest.console_lines())
         guilty = kernlog.trouble(lines)[:5]
-        output = "\n".join([*kmsg, *guilty, "console:", *lines[-40:]])
+        output = "\n".join([*kmsg, *guilty, "console:", *lines[-40:], *tasks])
         if phase == "test":
             test = self.pending.popleft()
             self.result.result(test.id, "fail", reasons, self.keep_log(guest, test, kmsg) + output)
         elif phase == "boot" or self.pending:
             self.result.result(f"{self.vm}.{self.time}.boot", "fail", reasons, output)
         else:
+            self.torn_down = True
             self.result.result(f"{self.vm}.{self.time}.teardown", "fail", reasons, output)
 
     def keep_log(self, guest, test, kmsg):

@@ -4,10 +4,12 @@ It judges nothing but leftovers: outputs, exit codes and the kernel's messages g
 Usage: guest_agent.py WORK, where WORK holds plan.json and receives events.jsonl and one .out file per test.
 """
 
+import bisect
 import ctypes
 import json
 import os
 import pathlib
+import re
 import select
 import signal
 import subprocess
@@ -37,6 +39,25 @@ class Kmsg:
             stamp = int(head.split(",")[2]) / 1e6
             # Continuation lines are the record's dictionary, not messages.
             lines.append(f"[{stamp:12.6f}] {text.splitlines()[0] if text.strip() else ''}")
+
+
+class ModuleSymbols:
+    """Names for the addresses of modules, kept from before they were unloaded."""
+
+    def __init__(self):
+        with open("/proc/kallsyms") as file:
+            found = (line.split() for line in file if line.endswith("]\n"))
+            self.symbols = sorted((int(fields[0], 16), fields[2]) for fields in found)
+
+    def name_in(self, report):
+        return re.sub(r"\b0x([0-9a-f]{6,16})$", self.name, report, flags=re.M)
+
+    def name(self, match):
+        address = int(match[1], 16)
+        at = bisect.bisect_right(self.symbols, (address, "~")) - 1
+        if at < 0 or address - self.symbols[at][0] > 0x10000:
+            return match[0]
+        return f"{self.symbols[at][1]}+{address - self.symbols[at][0]:#x}"
 
 
 class Agent:
@@ -126,12 +147,13 @@ class Agent:
         problems = []
         # An object is reported from the second scan on that finds it unreferenced and unchanged.
         self.scan_for_leaks(0)
+        symbols = ModuleSymbols()
         if self.plan["module"]:
             problems += self.unload(pathlib.Path(self.plan["module"]).stem.replace("-", "_"))
         problems += self.slabs_left("oxtcp")
         report = self.scan_for_leaks(self.plan["kmemleak_seconds"])
         if report:
-            problems.append("kmemleak: " + report)
+            problems.append("kmemleak: " + symbols.name_in(report))
         stats = pathlib.Path("/proc/lockdep_stats")
         if stats.exists():
             switches = [line.split()[-1] for line in stats.read_text().splitlines() if line.strip().startswith("debug_locks:")]

@@ -69,6 +69,20 @@ def trouble(lines):
     return [line for line in lines if TROUBLE.search(line.split("] ", 1)[-1]) and not HARMLESS.search(line)]
 
 
+def split_task_dump(lines):
+    """What came before the kernel was asked for its tasks, and of its answer the tasks that are no kernel threads."""
+    start = next((number for number, line in enumerate(lines) if "sysrq: Show State" in line), len(lines))
+    before, tasks, wanted = lines[:start], [], False
+    for line in lines[start:]:
+        if " task:" in line:
+            wanted = not re.search(r"ppid:\s*[02]\b", line)
+        elif "Sched Debug" in line:
+            break
+        if wanted:
+            tasks.append(line)
+    return before, tasks
+
+
 def missing(lines, patterns):
     """The patterns that none of these kernel messages match."""
     return [pattern for pattern in patterns if not any(re.search(pattern, line) for line in lines)]
