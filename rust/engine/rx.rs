@@ -216,6 +216,7 @@ impl Rx {
             arrival.disorder = true;
             if self.held.count_in(offset, end) == u64::from(len) {
                 self.dsack = Some(Run { start: offset, end });
+                self.remember(offset);
                 return;
             }
             if self.held.insert(offset, end).is_err() {

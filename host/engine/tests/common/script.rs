@@ -65,7 +65,7 @@ impl Script {
         Script {
             connection: Connection::connect(ms(10_000), config, isn()),
             now: 10_000,
-            room: 65_535,
+            room: config.receive_window,
             max_len: 1_000,
             window: 65_535,
             timestamps: false,

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Loss and its repair, segment by segment (RFC 6298, 5681, 6582, 6675, 2018).
+
+mod common;
+
+use common::script::*;
+use oxtcp_engine::engine::*;
+
+fn sacked(ack: u32, blocks: &[(u32, u32)]) -> SegmentIn {
+    let mut segment = segment(ACK, 1, ack, 0);
+    for &(left, right) in blocks {
+        segment.options.sack.push(SackBlock {
+            left: SeqNum(ISS).add(left),
+            right: SeqNum(ISS).add(right),
+        });
+    }
+    segment
+}
+
+fn with_sack() -> Config {
+    Config {
+        sack: true,
+        ..plain()
+    }
+}
+
+#[test]
+fn rto_backs_off_and_restarts_from_one_segment() {
+    let mut script = Script::established(&plain());
+    assert_eq!(script.write(20_000).len(), 10, "initial window");
+    let info = script.connection.info(script.instant());
+    // One sample of 100 ms: 100 + max(4 * 50, 200) ms (RFC 6298, 2.2, with Linux's bound).
+    assert_eq!(info.rto, Duration::from_millis(300));
+    let (wait, sent) = script.expire();
+    assert_eq!(wait, 300);
+    assert_eq!(shapes(&sent), [(1, 1000)]);
+    assert!(sent[0].retransmission);
+    let info = script.connection.info(script.instant());
+    assert_eq!((info.cwnd, info.ssthresh), (1, Some(5)));
+    assert_eq!(info.ca_state, CaState::Loss);
+    assert_eq!((info.unacked, info.lost), (10, 9));
+    for wanted in [600, 1200, 2400] {
+        let (wait, sent) = script.expire();
+        assert_eq!(wait, wanted);
+        assert_eq!(shapes(&sent), [(1, 1000)]);
+        let info = script.connection.info(script.instant());
+        assert_eq!(
+            info.ssthresh,
+            Some(5),
+            "held while the same data is repeated"
+        );
+    }
+    // Slow start over what is lost: one segment acknowledged, two sent again.
+    script.pass(100);
+    assert_eq!(
+        shapes(&script.answer(ACK, 1, 1001, 0)),
+        [(1001, 1000), (2001, 1000)]
+    );
+    // Karn: the ambiguous acknowledgment leaves the back-off as it is.
+    assert_eq!(script.expire().0, 4800);
+}
+
+#[test]
+fn everything_is_given_up_after_924_seconds() {
+    // Linux's documentation of tcp_retries2: 15 are 924.6 s after the first time-out.
+    let mut script = Script::established(&plain());
+    script.write(1);
+    let start = script.now;
+    let mut expiries = 0;
+    while script.connection.state() != State::Closed {
+        script.expire();
+        expiries += 1;
+    }
+    assert_eq!(script.events(), [Event::Closed(Reason::TimedOut)]);
+    let seconds = (script.now - start) / 1000;
+    assert!((924..924 + 121).contains(&seconds), "{seconds} s");
+    assert!((15..=17).contains(&expiries), "{expiries}");
+}
+
+#[test]
+fn user_timeout_ends_earlier() {
+    let mut script = Script::established(&Config {
+        user_timeout: Some(Duration::from_secs(5)),
+        ..plain()
+    });
+    script.write(1);
+    let start = script.now;
+    while script.connection.state() != State::Closed {
+        script.expire();
+    }
+    assert_eq!(script.now - start, 5_300, "5 s after the first time-out");
+    assert_eq!(script.events(), [Event::Closed(Reason::TimedOut)]);
+}
+
+#[test]
+fn orphans_end_after_eight_tries() {
+    let mut script = Script::established(&plain());
+    script.write(1);
+    script.connection.close(script.instant());
+    script.sent();
+    let start = script.now;
+    while script.connection.state() != State::Closed {
+        script.expire();
+    }
+    let seconds = (script.now - start) / 1000;
+    // 8 tries from 200 ms are 102.2 s.
+    assert!((102..102 + 80).contains(&seconds), "{seconds} s");
+}
+
+#[test]
+fn three_duplicates_repair_one_hole_without_sack() {
+    let mut script = Script::established(&plain());
+    assert_eq!(script.write(20_000).len(), 10);
+    script.pass(100);
+    // Limited transmit (RFC 3042): each of the first two duplicates lets one new segment out.
+    assert_eq!(shapes(&script.answer(ACK, 1, 1, 0)), [(10_001, 1000)]);
+    assert_eq!(shapes(&script.answer(ACK, 1, 1, 0)), [(11_001, 1000)]);
+    let sent = script.answer(ACK, 1, 1, 0);
+    assert_eq!(shapes(&sent), [(1, 1000)]);
+    assert!(sent[0].retransmission);
+    let info = script.connection.info(script.instant());
+    assert_eq!(info.ca_state, CaState::Recovery);
+    assert_eq!((info.cwnd, info.ssthresh), (6, Some(6)));
+    // Further duplicates let new data out once half of the window has left.
+    let mut new = 0;
+    for _ in 0..8 {
+        new += script.answer(ACK, 1, 1, 0).len();
+    }
+    assert!((1..=6).contains(&new), "{new}");
+    script.pass(100);
+    script.answer(ACK, 1, 12_001, 0);
+    let info = script.connection.info(script.instant());
+    assert_eq!(info.ca_state, CaState::Open);
+    assert!(info.cwnd <= 6);
+}
+
+#[test]
+fn partial_ack_repairs_the_next_hole() {
+    // RFC 6582, 3.2, step 3.
+    let mut script = Script::established(&plain());
+    script.write(10_000);
+    script.pass(100);
+    for _ in 0..3 {
+        script.answer(ACK, 1, 1, 0);
+    }
+    let sent = script.answer(ACK, 1, 3001, 0);
+    assert_eq!(shapes(&sent), [(3001, 1000)]);
+    assert!(sent[0].retransmission);
+    script.answer(ACK, 1, 10_001, 0);
+    let info = script.connection.info(script.instant());
+    assert_eq!((info.ca_state, info.unacked), (CaState::Open, 0));
+    assert_eq!(info.counters.total_retrans, 2);
+}
+
+#[test]
+fn duplicates_after_a_time_out_start_no_second_recovery() {
+    // RFC 6582, 3.2, step 2.
+    let mut script = Script::established(&plain());
+    script.write(4_000);
+    script.expire();
+    script.answer(ACK, 1, 4_001, 0);
+    script.write(4_000);
+    let retrans = script.connection.info(script.instant()).counters;
+    // Duplicates for exactly the recovery point were caused by what was repeated needlessly.
+    for _ in 0..4 {
+        script.answer(ACK, 1, 4_001, 0);
+    }
+    let info = script.connection.info(script.instant());
+    assert_eq!(info.counters.total_retrans, retrans.total_retrans);
+    assert_eq!(info.ca_state, CaState::Disorder);
+}
+
+#[test]
+fn sack_repairs_only_the_holes() {
+    let mut script = Script::established(&with_sack());
+    script.max_len = 65_535;
+    script.write(10_000);
+    script.pass(100);
+    // 1 and 4 are lost.
+    for end in [3001, 4001] {
+        let _ = script.give(&sacked(1, &[(1001, end.min(3001))]));
+        script.sent();
+    }
+    let _ = script.give(&sacked(1, &[(4001, 5001), (1001, 3001)]));
+    let sent = script.sent();
+    assert_eq!(
+        shapes(&sent),
+        [(1, 1000)],
+        "three segments above the first hole"
+    );
+    let _ = script.give(&sacked(1, &[(4001, 7001), (1001, 3001)]));
+    let sent = script.sent();
+    assert_eq!(shapes(&sent), [(3001, 1000)]);
+    let _ = script.give(&sacked(1, &[(4001, 10_001), (1001, 3001)]));
+    assert_eq!(shapes(&script.sent()), [], "each hole once");
+    let info = script.connection.info(script.instant());
+    assert_eq!((info.sacked, info.lost, info.retrans), (8, 0, 2));
+    script.answer(ACK, 1, 10_001, 0);
+    let info = script.connection.info(script.instant());
+    assert_eq!(info.ca_state, CaState::Open);
+    assert_eq!(info.counters.total_retrans, 2);
+}
+
+#[test]
+fn time_out_keeps_what_was_sacked() {
+    let mut script = Script::established(&with_sack());
+    script.write(3_000);
+    let _ = script.give(&sacked(1, &[(1001, 2001)]));
+    script.sent();
+    let (_, sent) = script.expire();
+    assert_eq!(shapes(&sent), [(1, 1000)]);
+    let sent = script.answer(ACK, 1, 2001, 0);
+    assert_eq!(shapes(&sent), [(2001, 1000)]);
+}
+
+#[test]
+fn reneging_is_believed_at_a_time_out() {
+    // RFC 2018, 8: SACKed data that the acknowledgment then excludes was dropped by the peer.
+    let mut script = Script::established(&with_sack());
+    script.write(3_000);
+    let _ = script.give(&sacked(1, &[(1001, 3001)]));
+    let _ = script.give(&sacked(1001, &[]));
+    script.sent();
+    let (_, sent) = script.expire();
+    assert_eq!(shapes(&sent), [(1001, 1000)]);
+    assert_eq!(shapes(&script.answer(ACK, 1, 2001, 0)), [(2001, 1000)]);
+}
+
+#[test]
+fn nonsense_sacks_are_ignored() {
+    let mut script = Script::established(&with_sack());
+    script.write(3_000);
+    for blocks in [
+        [(9_000, 12_000)],
+        [(2001, 2001)],
+        [(2001, 1001)],
+        [(1, 0x8000_0001)],
+        [(0u32.wrapping_sub(5), 3)],
+    ] {
+        for _ in 0..4 {
+            let _ = script.give(&sacked(1, &blocks));
+        }
+    }
+    script.sent();
+    let info = script.connection.info(script.instant());
+    assert_eq!((info.sacked, info.lost), (0, 0));
+    assert_eq!(info.counters.total_retrans, 0);
+}
+
+#[test]
+fn acknowledged_data_stops_the_timer() {
+    let mut script = Script::established(&plain());
+    script.write(2_000);
+    script.pass(50);
+    script.answer(ACK, 1, 1001, 0);
+    let (wait, _) = {
+        let deadline = script.connection.next_deadline().unwrap();
+        (deadline.as_nanos() / 1_000_000 - script.now, ())
+    };
+    assert!(wait >= 280, "restarted by the acknowledgment: {wait}");
+    script.answer(ACK, 1, 2001, 0);
+    assert_eq!(script.connection.next_deadline(), None);
+    assert_eq!(script.connection.acked(), 2_000);
+}
+
+#[test]
+fn cwnd_grows_only_when_used() {
+    let mut script = Script::established(&plain());
+    for round in 0..20 {
+        script.write(1_000);
+        script.pass(10);
+        script.answer(ACK, 1, 1 + (round + 1) * 1_000, 0);
+    }
+    assert_eq!(script.connection.info(script.instant()).cwnd, 10);
+}
+
+#[test]
+fn slow_start_doubles() {
+    let mut script = Script::established(&plain());
+    let mut acked = 1;
+    assert_eq!(script.write(1_000_000).len(), 10);
+    let mut flight = 10;
+    for wanted in [20, 40] {
+        script.pass(100);
+        let mut sent = 0;
+        for _ in 0..flight {
+            acked += 1000;
+            sent += script.answer(ACK, 1, acked, 0).len();
+        }
+        assert_eq!(sent, wanted);
+        flight = wanted;
+    }
+    assert_eq!(script.connection.info(script.instant()).cwnd, 40);
+}
+
+#[test]
+fn idle_time_restarts_cwnd() {
+    let mut script = Script::established(&plain());
+    script.write(40_000);
+    let mut acked = 1;
+    for _ in 0..40 {
+        script.pass(10);
+        acked += 1000;
+        script.answer(ACK, 1, acked, 0);
+    }
+    assert!(script.connection.info(script.instant()).cwnd > 20);
+    script.pass(60_000);
+    script.write(1);
+    assert_eq!(script.connection.info(script.instant()).cwnd, 10);
+}
