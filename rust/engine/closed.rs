@@ -46,6 +46,3 @@ pub fn on_listen(segment: &SegmentIn) -> ListenVerdict {
     }
     ListenVerdict::Ignore
 }
-
-#[cfg(test)]
-mod tests;

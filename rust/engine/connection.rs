@@ -574,6 +574,3 @@ fn without_syn(segment: &SegmentIn) -> SegmentIn {
     }
     rest
 }
-
-#[cfg(test)]
-mod tests;

@@ -270,6 +270,3 @@ impl HalfOpen {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

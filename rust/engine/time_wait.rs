@@ -137,6 +137,3 @@ impl TimeWait {
         self.deadline = now.saturating_add(TIME_WAIT);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -256,6 +256,3 @@ impl Tx {
         flags
     }
 }
-
-#[cfg(test)]
-mod tests;

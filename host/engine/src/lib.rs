@@ -3,6 +3,7 @@
 //! The engine of oxtcp on the host: the very source that the kernel module compiles, under a second root.
 
 #![no_std]
+#![cfg_attr(test, allow(non_snake_case, reason = "tests are named function__case"))]
 #![warn(missing_docs, unreachable_pub, rust_2018_idioms)]
 #![cfg_attr(
     not(test),
