@@ -51,6 +51,8 @@ pub fn pattern(side: usize, offset: u64) -> u8 {
 pub struct Packet {
     pub header: Vec<u8>,
     pub payload: Vec<u8>,
+    /// Payload octets per segment on the wire.
+    pub mss: u16,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +66,8 @@ pub struct LinkConfig {
     pub us_per_packet: u64,
     /// Packets that may wait for the link.
     pub queue: u64,
+    /// Long ranges travel uncut, as over Linux's loopback or after GRO.
+    pub whole: bool,
 }
 
 impl LinkConfig {
@@ -75,6 +79,7 @@ impl LinkConfig {
         jitter_us: 0,
         us_per_packet: 0,
         queue: u64::MAX,
+        whole: false,
     };
 }
 
@@ -476,7 +481,12 @@ impl World {
         let (offset, total) = data.map_or((0, 0), |data| (data.offset, data.len));
         let mut done = 0;
         loop {
-            let piece = (total - done).min(u32::from(segment.mss).max(1));
+            let most = if self.link[from].whole {
+                u32::MAX
+            } else {
+                u32::from(segment.mss).max(1)
+            };
+            let piece = (total - done).min(most);
             let last = done + piece >= total;
             let mut wire = *segment;
             wire.seq = segment.seq.add(done);
@@ -492,6 +502,7 @@ impl World {
                 Packet {
                     header: header[..len].to_vec(),
                     payload,
+                    mss: segment.mss,
                 },
             );
             done += piece;
@@ -558,7 +569,8 @@ impl World {
     }
 
     fn arrive(&mut self, to: usize, packet: Packet) {
-        let segment = SegmentIn::parse(&packet.header, packet.payload.len() as u32).unwrap();
+        let mut segment = SegmentIn::parse(&packet.header, packet.payload.len() as u32).unwrap();
+        segment.wire_len = segment.len.min(u32::from(packet.mss));
         let now = self.now;
         let s = &mut self.sides[to];
         if segment.flags.syn() {
