@@ -510,11 +510,13 @@ impl Connection {
     }
 
     /// Changes the payload that the route lets a segment carry without options: the path MTU changed.
+    ///
+    /// When it shrinks, what is in flight is taken to be lost for its size and sent again at once.
     pub fn set_mss(&mut self, mss: u16) {
+        let before = self.config;
         self.config.mss = mss;
         if let Phase::Synchronized(connection) = &mut self.phase {
-            let mss = connection.mss(&self.config);
-            connection.cc.on_mss(mss);
+            connection.on_mss(&before, &self.config);
         }
     }
 

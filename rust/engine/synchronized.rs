@@ -196,6 +196,18 @@ impl Synchronized {
         }
     }
 
+    /// The route's segment size changed.
+    ///
+    /// As Linux (`tcp_simple_retransmit`): segments too long for the path say nothing about congestion, so cwnd
+    /// stays. Which of those in flight were too long is not recorded; all that no SACK covers is sent again.
+    pub(crate) fn on_mss(&mut self, before: &Config, config: &Config) {
+        let mss = self.mss(config);
+        self.cc.on_mss(mss);
+        if mss < self.mss(before) && self.tx.in_flight() > 0 {
+            self.recovery.on_timeout(self.tx.una, self.tx.nxt);
+        }
+    }
+
     /// Lets what is held back leave.
     pub(crate) fn uncork(&mut self) {
         self.tx.more = false;

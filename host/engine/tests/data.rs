@@ -402,6 +402,14 @@ fn a_smaller_route_cuts_smaller() {
     let mut script = Script::established(&plain());
     script.write(1_000);
     script.connection.set_mss(500);
-    let (_, sent) = script.expire();
-    assert_eq!(shapes(&sent), [(1, 500)]);
+    let sent = script.sent();
+    assert_eq!(shapes(&sent), [(1, 1000)], "at once");
+    assert!(sent.iter().all(|s| s.retransmission && s.mss == 500));
+    assert_eq!(
+        script.connection.info(script.instant()).cwnd,
+        20,
+        "10,000 octets"
+    );
+    script.connection.set_mss(1_000);
+    assert_eq!(shapes(&script.sent()), []);
 }
