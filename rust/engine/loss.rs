@@ -210,7 +210,7 @@ impl Recovery {
             // RFC 6582, 3.2, step 3: a partial acknowledgment shows the next hole. One segment of what it covers was
             // the retransmission, the rest are those that had caused duplicates.
             let arrived = info.acked.saturating_sub(u64::from(mss));
-            self.reno_sacked = self.reno_sacked.saturating_sub(arrived);
+            self.tell_left(info, mss, self.reno_sacked.saturating_sub(arrived));
             self.high_rxt = info.una;
             self.force = true;
             self.mark_head(info, mss);
@@ -225,13 +225,15 @@ impl Recovery {
     fn count_duplicate(&mut self, info: &AckInfo, mss: u32) {
         self.dupacks = self.dupacks.saturating_add(1);
         if !self.sack {
-            // Each duplicate says that one segment has left the network, never that all have.
-            let most = info
-                .nxt
-                .saturating_sub(info.una)
-                .saturating_sub(u64::from(mss));
-            self.reno_sacked = self.reno_sacked.saturating_add(u64::from(mss)).min(most);
+            let more = self.reno_sacked.saturating_add(u64::from(mss));
+            self.tell_left(info, mss, more);
         }
+    }
+
+    /// Sets what duplicates tell to have left the network: each a segment, but never all (Linux's `tcp_limit_reno_sacked`).
+    fn tell_left(&mut self, info: &AckInfo, mss: u32, octets: u64) {
+        let flight = info.nxt.saturating_sub(info.una);
+        self.reno_sacked = octets.min(flight.saturating_sub(u64::from(mss)));
     }
 
     /// Marks the first segment in flight as lost.

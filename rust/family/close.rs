@@ -62,7 +62,11 @@ fn is_closed(sk: &mut Locked<'_, Tcp>) -> bool {
     match &sk.state().role {
         Role::Idle => true,
         Role::Listener => false,
-        Role::Connection(conn) => conn.state() == engine::State::Closed,
+        // In TIME-WAIT a record stands for the connection, not the socket.
+        Role::Connection(conn) => matches!(
+            conn.state(),
+            engine::State::Closed | engine::State::TimeWait
+        ),
     }
 }
 

@@ -135,7 +135,13 @@ fn publish(sk: &mut Locked<'_, Tcp>) {
         let state = kernel_state(conn.state());
         let unread = conn.readable().saturating_sub(conn.read());
         sk.sock().shared().set_unread(unread);
+        let acknowledged = state == SockState::FinWait2
+            && sk.sock().kernel_state() != SockState::FinWait2 as u8;
         sk.set_kernel_state(state);
+        // Whoever lingers in `close` waits for this.
+        if acknowledged && !sk.sock().is_dead() {
+            sk.sock().state_changed();
+        }
     }
 }
 

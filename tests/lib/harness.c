@@ -394,6 +394,7 @@ void expect_end(int fd)
 size_t fill(int fd)
 {
 	static char zeros[65536];
+	bool waited = false;
 	size_t sum = 0;
 
 	for (;;) {
@@ -402,11 +403,17 @@ size_t fill(int fd)
 
 		if (sent < 0) {
 			CHECK(errno == EAGAIN);
-			/* What is under way may still make room. */
-			if (!(poll_for(fd, POLLOUT, 200) & POLLOUT))
+			if (waited)
 				return sum;
+			/*
+			 * What is under way may still make room, though not
+			 * enough for poll to tell of it, and what is less than
+			 * a segment goes only when a timer says so.
+			 */
+			waited = !(poll_for(fd, POLLOUT, 1000) & POLLOUT);
 			continue;
 		}
+		waited = false;
 		sum += sent;
 	}
 }
