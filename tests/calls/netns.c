@@ -156,6 +156,8 @@ static void device_vanishes(void)
 	sleep_ms(500);
 	EQ(tcp_state(pair.fd), STATE_ESTABLISHED);
 	FAILS(recv(pair.peer, &byte, 1, MSG_DONTWAIT), EAGAIN);
+	/* Or it would be an orphan that tries for minutes. */
+	linger_zero(pair.fd);
 }
 
 static void device_pauses(void)
