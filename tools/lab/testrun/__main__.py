@@ -2,6 +2,7 @@
 
 import argparse
 import collections
+import concurrent.futures
 import dataclasses
 import os
 import pathlib
@@ -31,7 +32,7 @@ class Lab:
 class ListRun:
     """The tests of one virtual machine and clock: in one guest while that lives, the rest in a fresh one."""
 
-    def __init__(self, lab, tests, result, work):
+    def __init__(self, lab, tests, result, work, part=""):
         self.lab = lab
         self.vm = tests[0].vm
         self.time = tests[0].time
@@ -40,6 +41,7 @@ class ListRun:
         self.pending = collections.deque(tests)
         self.inverted = bool(tests[0].expect_log)
         self.boots = 0
+        self.teardown = f"{self.vm}.{self.time}.teardown{part}"
         self.torn_down = self.inverted
         self.log_dir = pathlib.Path(lab.checkout) / lab.logs / self.vm
         self.log_dir.mkdir(parents=True, exist_ok=True)
@@ -55,10 +57,10 @@ class ListRun:
                     self.result.result(test.id, "fail", ["the guest did not come as far as this test"])
                 break
         if not self.torn_down:
-            self.result.result(f"{self.vm}.{self.time}.teardown", "skip", [], "the last guest did not live to be torn down")
+            self.result.result(self.teardown, "skip", [], "the last guest did not live to be torn down")
 
     def run_guest(self):
-        boot = f"{self.vm}.{self.time}.{self.pending[0].name}.{self.boots}"
+        boot = f"{self.pending[0].id}.{self.boots}"
         work = self.work / boot
         work.mkdir(parents=True)
         module = self.module(work)
@@ -142,7 +144,8 @@ class ListRun:
         reasons = event["problems"] + kernlog.trouble(event["kmsg"])
         if reasons:
             reasons += ["kernel:", *event["kmsg"]]
-        self.result.result(f"{self.vm}.{self.time}.teardown", "fail" if reasons else "pass", reasons)
+        (self.log_dir / f"{self.teardown}.log").write_text("\n".join(reasons) + "\n")
+        self.result.result(self.teardown, "fail" if reasons else "pass", reasons)
 
     def broken(self, guest, phase, what, kmsg):
         """The guest is of no more use. The test that ran is guilty; the teardown's failure is a result of its own."""
@@ -157,7 +160,7 @@ class ListRun:
             self.result.result(f"{self.vm}.{self.time}.boot", "fail", reasons, output)
         else:
             self.torn_down = True
-            self.result.result(f"{self.vm}.{self.time}.teardown", "fail", reasons, output)
+            self.result.result(self.teardown, "fail", reasons, output)
 
     def keep_log(self, guest, test, kmsg):
         try:
@@ -233,6 +236,8 @@ def arguments():
     parser.add_argument("--list", action="store_true", help="name the tests and run none")
     parser.add_argument("--command", metavar="CMD", help="run this command in the guest instead of tests")
     parser.add_argument("--shell", action="store_true", help="a shell in the guest instead of tests")
+    parser.add_argument("--jobs", type=int, default=0, metavar="N",
+                        help="guests at a time; lists are split among them (default: as many as CPUs, one for QEMU)")
     parser.add_argument("--append", action="append", default=[], metavar="ARG", help="argument for the guest's kernel")
     parser.add_argument("--lists", action="append", metavar="FILE", help="these lists instead of tests/tests.toml and tests/*/tests.toml")
     parser.add_argument("--logs", default="build/logs", metavar="DIR", help="where logs go (default: %(default)s)")
@@ -281,11 +286,15 @@ def main():
     if options.list:
         print("\n".join(test.id for test in tests))
         return 0
-    groups = plan.guests(tests)
-    teardowns = sum(1 for group in groups if not group[0].expect_log)
+    # A guest in QEMU has all of the host's CPUs already.
+    jobs = options.jobs or (1 if {"stock", "debug"} & set(options.vm) else os.cpu_count())
+    groups = plan.guests(tests, jobs)
+    teardowns = sum(1 for _, group in groups if not group[0].expect_log)
     result = report.Report(len(tests) + teardowns)
-    for group in groups:
-        ListRun(lab, group, result, work).run()
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        runs = [pool.submit(ListRun(lab, group, result, work, part).run) for part, group in groups]
+        for run in runs:
+            run.result()
     os.sync()
     shutil.rmtree(work, ignore_errors=True)
     return result.end()

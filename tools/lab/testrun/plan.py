@@ -93,10 +93,19 @@ def lists(checkout):
     return [main, *sorted(main.parent.glob("*/tests.toml"))]
 
 
-def guests(tests):
-    """Groups of tests that share one guest, in the order of the lists."""
+# A guest must be worth its boot and its teardown.
+SMALLEST_PART = 10
+
+
+def guests(tests, jobs=1):
+    """Groups of tests that share one guest, in the order of the lists; long ones in up to so many parts, which have names."""
     groups = {}
     for number, test in enumerate(tests):
         key = (test.vm, test.time, number if test.own_guest else -1)
         groups.setdefault(key, []).append(test)
-    return list(groups.values())
+    parts = []
+    for group in groups.values():
+        number = max(1, min(jobs, len(group) // SMALLEST_PART))
+        for part in range(number):
+            parts.append(("" if number == 1 else f".{part + 1}", group[part::number]))
+    return parts

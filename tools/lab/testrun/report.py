@@ -1,23 +1,34 @@
 """Prints results as KTAP and keeps their count."""
 
 import sys
+import threading
+
+SHOWN = 150  # lines of what is known of a failure; the logs have the rest
 
 
 class Report:
     def __init__(self, total):
         self.passed = self.failed = self.skipped = 0
         self.failures = []
+        self.lock = threading.Lock()
         print("KTAP version 1")
         print(f"1..{total}", flush=True)
 
     def result(self, name, outcome, reasons=(), output="", seconds=0.0):
         """Outcome is 'pass', 'fail' or 'skip'. A failure shows all that is known of it; a pass only its name."""
+        with self.lock:
+            self.show(name, outcome, reasons, output, seconds)
+
+    def show(self, name, outcome, reasons, output, seconds):
         number = self.passed + self.failed + self.skipped + 1
-        for line in "\n".join(reasons).splitlines():
-            print(f"# {line}")
+        known = "\n".join(reasons).splitlines()
         if outcome == "fail":
-            for line in output.splitlines():
-                print(f"# {line}")
+            known += output.splitlines()
+        for line in known[:SHOWN]:
+            print(f"# {line}")
+        if len(known) > SHOWN:
+            print(f"# ... {len(known) - SHOWN} more lines in the log")
+        if outcome == "fail":
             self.failed += 1
             self.failures.append(name)
             print(f"not ok {number} {name}")
