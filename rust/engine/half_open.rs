@@ -116,6 +116,8 @@ pub enum HalfOpenVerdict {
 
 impl HalfOpen {
     /// Makes the record for a SYN that a listener received; `isn` is ours.
+    ///
+    /// For a SYN cookie the owner passes the SYN as the cookie remembers it: `seq` and `isn` one before what the third segment carries.
     pub fn new(now: Instant, config: &Config, syn: &SegmentIn, isn: Isn) -> HalfOpen {
         let agreed = Agreed::new(config, &syn.options);
         HalfOpen {

@@ -203,6 +203,25 @@ fn sack_repairs_only_the_holes() {
 }
 
 #[test]
+fn idle_cwnd_repairs_what_is_not_known_lost() {
+    // RFC 6675, 4, NextSeg rules 3 and 4: the hole below the highest report, then the last segment.
+    let mut script = Script::established(&with_sack());
+    script.write(10_000);
+    script.pass(100);
+    let _ = script.give(&sacked(1, &[(1001, 4001)]));
+    assert_eq!(shapes(&script.sent()), [(1, 1000)]);
+    let _ = script.give(&sacked(1, &[(5001, 7001), (1001, 4001)]));
+    assert_eq!(shapes(&script.sent()), []);
+    script.pass(100);
+    let _ = script.give(&sacked(4001, &[(5001, 7001)]));
+    assert_eq!(shapes(&script.sent()), [(4001, 1000), (9001, 1000)]);
+    let _ = script.give(&sacked(7001, &[(9001, 10_001)]));
+    assert_eq!(shapes(&script.sent()), [(7001, 1000), (8001, 1000)]);
+    script.answer(ACK, 1, 10_001, 0);
+    assert_eq!(script.connection.info(script.instant()).unacked, 0);
+}
+
+#[test]
 fn time_out_keeps_what_was_sacked() {
     let mut script = Script::established(&with_sack());
     script.write(3_000);

@@ -88,6 +88,19 @@ fn guess__fills_holes_below_the_highest_report_then_rescues_once() {
     assert_eq!(recovery.take_rescue(0, 1_000, MSS), None);
 }
 
+#[test]
+fn reno__a_partial_ack_leaves_a_segment_in_flight() {
+    let mut recovery = Recovery::new(false);
+    for _ in 0..9 {
+        let _ = recovery.on_ack(&info(0, 0, 1_000, 0, true), MSS);
+    }
+    assert_eq!(recovery.sacked(0, 1_000), 900);
+    let _ = recovery.on_ack(&info(150, 150, 1_000, 0, false), MSS);
+    assert_eq!(recovery.sacked(150, 1_000), 750);
+    let _ = recovery.on_ack(&info(800, 950, 1_000, 0, false), MSS);
+    assert_eq!(recovery.sacked(950, 1_000), 0);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Ack(u64),
@@ -110,6 +123,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
     /// Whatever a peer reports: counts stay within what is in flight, and only unreported octets in flight are repeated.
     #[test]
     fn any_history__keeps_the_bounds(sack: bool, steps in prop::collection::vec(step(), 1..200)) {

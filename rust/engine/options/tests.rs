@@ -36,6 +36,8 @@ fn options() -> impl Strategy<Value = Options> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn what_is_written_is_read(options in options()) {
         let mut bytes = [0xEE; 40];

@@ -33,6 +33,8 @@ fn runs(model: &BTreeSet<u64>) -> Vec<(u64, u64)> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn behaves_like_a_set(
         base in prop_oneof![Just(0u64), Just(u64::from(u32::MAX) - 100), any::<u32>().prop_map(u64::from)],

@@ -62,6 +62,8 @@ fn rttvar__keeps_the_peak_of_a_window() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn rto__is_always_within_bounds(samples in prop::collection::vec(any::<u64>(), 1..50)) {
         let config = Config::default();

@@ -10,6 +10,8 @@ use crate::engine::seq::SeqNum;
 use proptest::prelude::*;
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn what_is_written_is_read(seq: u32, ack: u32, flags: u8, window: u16, stamp: Option<(u32, u32)>) {
         let mut out = SegmentOut::bare(SeqNum(seq), SeqNum(ack), Flags(flags));

@@ -4,6 +4,8 @@ use crate::engine::seq::SeqNum;
 use proptest::prelude::*;
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn order_survives_wrap_around(start: u32, ahead in 1..i32::MAX) {
         let a = SeqNum(start);

@@ -47,6 +47,7 @@ impl Synchronized {
         let mss = self.mss_beside(cx.config, &sack);
         if let Some(run) = self.next_repair(mss) {
             if let Some(segment) = self.retransmit(cx, run, mss, limits, &mut *fit) {
+                self.recovery.on_retransmitted(after(&segment, run));
                 return Some(segment);
             }
         }
@@ -160,7 +161,6 @@ impl Synchronized {
         let end = run.start.saturating_add(u64::from(len));
         let flags = self.tx.flags_for(run.start, end, fin);
         let end = end.saturating_add(u64::from(fin));
-        self.recovery.on_retransmitted(end);
         self.send_times.take(run.start, end, cx.now);
         if run.start == self.tx.una || !self.timers.is_set(Timer::Retransmit) {
             self.arm_retransmit(cx);
@@ -190,10 +190,13 @@ impl Synchronized {
             return None;
         }
         let (una, nxt) = (self.tx.una, self.tx.nxt);
-        let run = match self.recovery.next_guess(una) {
-            Some(run) => run,
-            None => self.recovery.take_rescue(una, nxt, mss)?,
-        };
+        if let Some(run) = self.recovery.next_guess(una) {
+            let run = self.limit_to_window(run, u64::from(mss), mss)?;
+            let segment = self.retransmit(cx, run, mss, limits, fit)?;
+            self.recovery.on_retransmitted(after(&segment, run));
+            return Some(segment);
+        }
+        let run = self.recovery.take_rescue(una, nxt, mss)?;
         let run = self.limit_to_window(run, u64::from(mss), mss)?;
         self.retransmit(cx, run, mss, limits, fit)
     }
@@ -330,6 +333,13 @@ impl Synchronized {
         segment.options.sack = SackBlocks::new();
         segment
     }
+}
+
+/// Returns the offset after a segment that repeats the front of `run`.
+fn after(segment: &SegmentOut, run: Run) -> u64 {
+    let octets = u64::from(segment.data_len());
+    let fin = u64::from(segment.flags.fin());
+    run.start.saturating_add(octets).saturating_add(fin)
 }
 
 /// Cuts `len` octets at `most`, at a multiple of `mss` if they reach that far.
