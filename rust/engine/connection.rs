@@ -17,6 +17,7 @@ use crate::engine::segment::Flags;
 use crate::engine::segment::SegmentIn;
 use crate::engine::segment::SegmentOut;
 use crate::engine::seq::Isn;
+use crate::engine::seq::SeqNum;
 use crate::engine::state::State;
 use crate::engine::syn_sent;
 use crate::engine::syn_sent::SynSent;
@@ -540,6 +541,19 @@ impl Connection {
         match &self.phase {
             Phase::Synchronized(connection) => connection.cc.cwnd(),
             Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => 0,
+        }
+    }
+
+    /// Returns whether an octet or SYN at `seq` was sent and is not acknowledged, or would be the next: what an ICMP error may quote (RFC 5927, 4.1).
+    pub fn is_outstanding(&self, seq: SeqNum) -> bool {
+        match &self.phase {
+            Phase::SynSent(syn_sent, _) => seq == syn_sent.isn.seq,
+            Phase::SynReceived(half_open, _) => seq == half_open.half_open.isn.seq,
+            Phase::Synchronized(connection) => {
+                let (una, nxt) = (connection.tx.una, connection.tx.nxt);
+                !seq.before(connection.tx.seq(una)) && !seq.after(connection.tx.seq(nxt))
+            }
+            Phase::Ended(_) => false,
         }
     }
 

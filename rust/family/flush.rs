@@ -264,7 +264,8 @@ fn closed(sk: &mut Locked<'_, Tcp>, reason: Reason) {
         Reason::Refused => Some(ECONNREFUSED),
         Reason::Reset => Some(ECONNRESET),
         Reason::ResetInCloseWait => Some(EPIPE),
-        Reason::TimedOut => Some(ETIMEDOUT),
+        // What the network said meanwhile tells more than the silence (`tcp_write_err`).
+        Reason::TimedOut => Some(sk.take_soft_error().unwrap_or(ETIMEDOUT)),
     };
     if let Some(error) = error {
         sk.set_error(error);

@@ -8,6 +8,7 @@ use super::{
         Key, //
     },
     flush::flush,
+    icmp,
     listen,
     namespace::Namespace,
     socket::{
@@ -48,6 +49,11 @@ use kernel::sync::rcu;
 impl LocalIn for Namespace {
     fn local_in(&self, net: &Net, skb: Skb) -> Verdict {
         let Some(ends) = skb.tcp4_endpoints() else {
+            if skb.is_icmp4() {
+                if let Some(error) = skb.icmp4_error() {
+                    icmp::error(self, &error);
+                }
+            }
             return Verdict::Accept(skb);
         };
         if !self.ports.is_used(ends.destination.port()) {

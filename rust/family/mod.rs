@@ -20,6 +20,7 @@ mod config;
 mod connect;
 mod entry;
 mod flush;
+mod icmp;
 mod input;
 mod listen;
 mod namespace;

@@ -83,16 +83,23 @@ fn send_all(
                 }
             }
             Err(e) if e == EAGAIN => {
-                push(lock, core::mem::take(&mut pending), true);
+                // All of it, even a part of a segment: room may come from nothing else.
+                if pending > 0 {
+                    push(lock, core::mem::take(&mut pending), false);
+                }
                 lock.wait_send_room(timeout)?;
             }
             Err(e) => {
-                push(lock, pending, true);
+                if pending > 0 {
+                    push(lock, pending, true);
+                }
                 return Err(e);
             }
         }
     }
-    push(lock, pending, true);
+    if pending > 0 {
+        push(lock, pending, true);
+    }
     Ok(())
 }
 

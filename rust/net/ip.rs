@@ -415,6 +415,21 @@ impl<P: Protocol> Locked<'_, P> {
         }
     }
 
+    /// A router said that packets on this path may have `mtu` bytes at most.
+    pub fn reduce_mtu(&mut self, mtu: u32) {
+        let sk = self.sock().as_raw();
+        // SAFETY: The lock is held; `update_pmtu` is set for every IPv4 route, and checks `mtu`.
+        unsafe {
+            let dst = bindings::__sk_dst_check(sk, 0);
+            if dst.is_null() || !bindings::ip_sk_accept_pmtu(sk) {
+                return;
+            }
+            if let Some(update) = (*(*dst).ops).update_pmtu {
+                update(dst, sk, ptr::null_mut(), mtu, true);
+            }
+        }
+    }
+
     /// Forgets the route.
     pub fn reset_route(&mut self) {
         // SAFETY: The lock is held.

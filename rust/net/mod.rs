@@ -10,6 +10,7 @@
 mod bindings;
 
 pub mod errno;
+pub mod icmp;
 pub mod ip;
 pub mod msg;
 pub mod net_namespace;

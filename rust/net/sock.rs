@@ -347,6 +347,14 @@ impl<P: Protocol> Sock<P> {
         unsafe { ptr::addr_of_mut!((*self.as_raw()).sk_ack_backlog).write_volatile(waiting) };
     }
 
+    /// Notes an error that may explain it if the connection fails later.
+    pub fn set_soft_error(&self, error: Error) {
+        // SAFETY: The socket is live; the kernel writes this field without a lock as well.
+        unsafe {
+            (&raw mut (*self.as_raw()).sk_err_soft).write_volatile(-error.to_errno());
+        }
+    }
+
     /// Tells whoever waits that data can be read.
     pub fn data_ready(&self) {
         // SAFETY: The socket is live and `sk_data_ready` is always set.
@@ -596,6 +604,19 @@ impl<'a, P: Protocol> Locked<'a, P> {
             // Pairs with the barrier of poll, between its reads of the state and of the error.
             kernel::sync::barrier::smp_wmb();
         }
+    }
+
+    /// Takes the error that was noted in case that the connection fails, see
+    /// [`Sock::set_soft_error`].
+    pub fn take_soft_error(&mut self) -> Option<Error> {
+        // SAFETY: The lock is held; a plain integer, which others only write as a whole.
+        let error = unsafe {
+            let place = &raw mut (*self.raw()).sk_err_soft;
+            let error = place.read_volatile();
+            place.write_volatile(0);
+            error
+        };
+        (error != 0).then(|| Error::from_errno(-error))
     }
 
     /// Cuts the socket from its file.

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What routers and hosts say of our segments.
+//!
+//! C headers: [`include/uapi/linux/icmp.h`](srctree/include/uapi/linux/icmp.h),
+//! [`include/net/icmp.h`](srctree/include/net/icmp.h)
+
+use super::{
+    bindings,
+    ip::Endpoints,
+    skbuff::Skb, //
+};
+use core::net::{
+    Ipv4Addr,
+    SocketAddrV4, //
+};
+use kernel::prelude::*;
+
+/// Bytes of an ICMP header.
+const ICMP_HEADER: usize = 8;
+/// Bytes of an IPv4 header without options.
+const IP_HEADER: usize = 20;
+/// Bytes of a TCP header that every error quotes (RFC 792): ports and sequence number.
+const TCP_QUOTED: usize = 8;
+
+/// What an error means for the segment that it quotes.
+#[derive(Clone, Copy)]
+pub enum IcmpKind {
+    /// A router could not forward it whole; the packet may have this many bytes at most.
+    TooBig {
+        /// Bytes with the IP header.
+        mtu: u32,
+    },
+    /// It did not arrive, for this reason.
+    Failed(Error),
+}
+
+/// An error that quotes a TCP segment.
+#[derive(Clone, Copy)]
+pub struct IcmpError {
+    /// Source and destination of the quoted segment.
+    pub quoted: Endpoints,
+    /// Its sequence number.
+    pub seq: u32,
+    /// What happened to it.
+    pub kind: IcmpKind,
+}
+
+impl Skb {
+    /// Copies `N` bytes from `at` on, counted from `skb->data`.
+    fn copied<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        // SAFETY: Valid by the type invariant; the callee checks the length, and `bytes` has room.
+        let r = unsafe {
+            bindings::skb_copy_bits(
+                self.as_raw(),
+                i32::try_from(at).ok()?,
+                bytes.as_mut_ptr().cast(),
+                N as i32,
+            )
+        };
+        (r == 0).then_some(bytes)
+    }
+
+    /// Whether a packet at the LOCAL_IN hook is ICMP.
+    pub fn is_icmp4(&self) -> bool {
+        // SAFETY: At the hook the IP header is complete and in one piece.
+        unsafe { u32::from((*bindings::ip_hdr(self.as_raw())).protocol) == bindings::IPPROTO_ICMP }
+    }
+
+    /// The error in an ICMP packet at the LOCAL_IN hook, if it is one that concerns a TCP segment, and
+    /// its checksum is right. As `tcp_v4_err` reads them.
+    pub fn icmp4_error(&self) -> Option<IcmpError> {
+        // SAFETY: At the hook the IP header is complete and in one piece.
+        let header_len = usize::from(unsafe { (*bindings::ip_hdr(self.as_raw())).ihl() }) * 4;
+        let [kind, code, _, _, _, _, mtu @ ..] = self.copied::<ICMP_HEADER>(header_len)?;
+        let kind = kind_of(kind, code, u16::from_be_bytes(mtu))?;
+
+        let ip = header_len + ICMP_HEADER;
+        let inner = self.copied::<IP_HEADER>(ip)?;
+        let [first, _, _, _, _, _, _, _, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = inner;
+        if u32::from(protocol) != bindings::IPPROTO_TCP || first >> 4 != 4 {
+            return None;
+        }
+        let tcp = ip + usize::from(first & 15) * 4;
+        let [sp0, sp1, dp0, dp1, q0, q1, q2, q3] = self.copied::<TCP_QUOTED>(tcp)?;
+        // SAFETY: Valid by the type invariant; at the hook, as the function wants it.
+        let bad = unsafe {
+            bindings::nf_ip_checksum(
+                self.as_raw(),
+                bindings::nf_inet_hooks_NF_INET_LOCAL_IN,
+                header_len as u32,
+                bindings::IPPROTO_ICMP as u8,
+            )
+        };
+        if bad != 0 {
+            return None;
+        }
+        Some(IcmpError {
+            quoted: Endpoints {
+                source: SocketAddrV4::new(
+                    Ipv4Addr::new(s0, s1, s2, s3),
+                    u16::from_be_bytes([sp0, sp1]),
+                ),
+                destination: SocketAddrV4::new(
+                    Ipv4Addr::new(d0, d1, d2, d3),
+                    u16::from_be_bytes([dp0, dp1]),
+                ),
+            },
+            seq: u32::from_be_bytes([q0, q1, q2, q3]),
+            kind,
+        })
+    }
+}
+
+fn kind_of(kind: u8, code: u8, mtu: u16) -> Option<IcmpKind> {
+    use super::errno::{
+        EHOSTUNREACH,
+        EPROTO, //
+    };
+    match u32::from(kind) {
+        bindings::ICMP_PARAMETERPROB => Some(IcmpKind::Failed(EPROTO)),
+        bindings::ICMP_TIME_EXCEEDED => Some(IcmpKind::Failed(EHOSTUNREACH)),
+        bindings::ICMP_DEST_UNREACH => {
+            if u32::from(code) == bindings::ICMP_FRAG_NEEDED {
+                return Some(IcmpKind::TooBig { mtu: mtu.into() });
+            }
+            if u32::from(code) > bindings::NR_ICMP_UNREACH {
+                return None;
+            }
+            // SAFETY: The kernel's table has an entry for each code up to `NR_ICMP_UNREACH`, whose
+            // first field is the error (the name of the field is not the same on all architectures).
+            let errno = unsafe {
+                (&raw const bindings::icmp_err_convert)
+                    .cast::<bindings::icmp_err>()
+                    .add(code.into())
+                    .cast::<kernel::ffi::c_int>()
+                    .read()
+            };
+            Some(IcmpKind::Failed(Error::from_errno(-errno)))
+        }
+        _ => None,
+    }
+}
