@@ -16,10 +16,12 @@ pub(crate) struct Expected {
     pub(crate) window: i64,
 }
 
-/// Returns whether `start..start + len` (relative to RCV.NXT, SYN and FIN counted) may be looked at.
+/// Returns whether `start..start + len` (relative to RCV.NXT, SYN and FIN counted) may be looked
+/// at.
 ///
-/// RFC 9293, 3.10.7.4, first check. As Linux (`tcp_sequence`) a little wider: from the acknowledgment last sent, because the peer may not know
-/// a later one, and up to the right edge even when the window is zero, because ACK and RST must be taken then too.
+/// RFC 9293, 3.10.7.4, first check. As Linux (`tcp_sequence`) a little wider: from the
+/// acknowledgment last sent, because the peer may not know a later one, and up to the right edge
+/// even when the window is zero, because ACK and RST must be taken then too.
 pub(crate) fn in_window(expected: &Expected, start: i64, len: u32) -> bool {
     let end = start.saturating_add(i64::from(len));
     end >= expected.unacked.saturating_neg() && start <= expected.window
@@ -63,7 +65,8 @@ pub(crate) enum Control {
     Pass,
 }
 
-/// Judges RST, SYN and the ACK flag of a segment in the window that starts `start` octets after RCV.NXT.
+/// Judges RST, SYN and the ACK flag of a segment in the window that starts `start` octets after
+/// RCV.NXT.
 pub(crate) fn control(flags: Flags, start: i64) -> Control {
     if flags.rst() {
         // RFC 5961, 3.2: only a RST exactly at RCV.NXT resets.

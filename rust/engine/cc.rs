@@ -32,7 +32,8 @@ enum Algorithm {
     Reno(Reno),
 }
 
-/// Whether cwnd was the limit during the current window of data (RFC 7661's concern; Linux's `tcp_cwnd_validate`).
+/// Whether cwnd was the limit during the current window of data (RFC 7661's concern; Linux's
+/// `tcp_cwnd_validate`).
 #[derive(Clone, Copy, Debug, Default)]
 struct Usage {
     limited: bool,
@@ -41,7 +42,8 @@ struct Usage {
 }
 
 impl Congestion {
-    /// Makes the state of a new connection (RFC 6928): one segment if the SYN had to be sent more than twice.
+    /// Makes the state of a new connection (RFC 6928): one segment if the SYN had to be sent more
+    /// than twice.
     pub(crate) fn new(config: &Config, mss: u32, syn_lost: bool) -> Congestion {
         let segments = if syn_lost {
             1
@@ -76,7 +78,8 @@ impl Congestion {
         }
     }
 
-    /// RFC 5681, 3.1 with RFC 2861's condition: cwnd grows only when it was what held the sender back.
+    /// RFC 5681, 3.1 with RFC 2861's condition: cwnd grows only when it was what held the sender
+    /// back.
     fn was_limit(&self) -> bool {
         let in_slow_start = self.cwnd < self.ssthresh;
         self.usage.limited || (in_slow_start && self.cwnd / 2 < self.usage.most)
@@ -89,8 +92,8 @@ impl Congestion {
         }
         let mut acked = acked;
         if self.cwnd < self.ssthresh {
-            // RFC 5681, 3.1, equation 2 with RFC 3465's byte counting; as Linux without its limit of two segments per
-            // ACK, because peers and NICs merge acknowledgments.
+            // RFC 5681, 3.1, equation 2 with RFC 3465's byte counting; as Linux without its limit
+            // of two segments per ACK, because peers and NICs merge acknowledgments.
             let step = acked.min(self.ssthresh.saturating_sub(self.cwnd));
             self.cwnd = self.cwnd.saturating_add(step);
             acked = acked.saturating_sub(step);
@@ -134,7 +137,8 @@ impl Congestion {
 
     /// Nothing was sent for `idle`, at least one `rto` long.
     ///
-    /// RFC 5681, 4.1; as Linux (`tcp_cwnd_restart`) cwnd halves once per RTO of idleness instead of falling at once.
+    /// RFC 5681, 4.1; as Linux (`tcp_cwnd_restart`) cwnd halves once per RTO of idleness instead of
+    /// falling at once.
     pub(crate) fn on_idle(&mut self, idle: Duration, rto: Duration) {
         let restart = self.initial.min(self.cwnd);
         if self.ssthresh != NO_SSTHRESH {
@@ -156,7 +160,8 @@ impl Congestion {
     }
 }
 
-/// Returns whether a connection that last sent at `last` has idled so long that cwnd tells nothing any more.
+/// Returns whether a connection that last sent at `last` has idled so long that cwnd tells nothing
+/// any more.
 pub(crate) fn idle_since(last: Instant, now: Instant, rto: Duration) -> Option<Duration> {
     let idle = now.since(last);
     (idle > rto).then_some(idle)

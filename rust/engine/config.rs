@@ -28,7 +28,8 @@ impl Default for KeepAlive {
 /// The settings of one connection. The default is Linux's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Config {
-    /// Payload octets that the route's MTU leaves without TCP options: advertised, and the cap of what is sent.
+    /// Payload octets that the route's MTU leaves without TCP options: advertised, and the cap of
+    /// what is sent.
     pub mss: u16,
     /// Whether window scaling is offered and accepted (`tcp_window_scaling`).
     pub window_scaling: bool,
@@ -38,7 +39,8 @@ pub struct Config {
     pub sack: bool,
     /// Octets that can be received at first; the window field of a SYN.
     pub receive_window: u32,
-    /// The largest receive window that the buffer may ever grow to, in octets: decides the scale that is offered.
+    /// The largest receive window that the buffer may ever grow to, in octets: decides the scale
+    /// that is offered.
     pub max_receive_window: u32,
     /// The initial congestion window, in segments (RFC 6928).
     pub initial_cwnd: u32,
@@ -50,9 +52,11 @@ pub struct Config {
     pub synack_retries: u8,
     /// Retransmissions after which the route is doubted (`tcp_retries1`).
     pub retries1: u8,
-    /// Retransmissions after which the connection is given up (`tcp_retries2`), converted to a time as Linux does.
+    /// Retransmissions after which the connection is given up (`tcp_retries2`), converted to a time
+    /// as Linux does.
     pub retries2: u8,
-    /// The same for a connection without an owner's descriptor (`tcp_orphan_retries`); 0 means 8 while the peer lives.
+    /// The same for a connection without an owner's descriptor (`tcp_orphan_retries`); 0 means 8
+    /// while the peer lives.
     pub orphan_retries: u8,
     /// The lower bound of the variance's part of the RTO (`tcp_rto_min_us`).
     pub rto_min: Duration,
@@ -119,7 +123,8 @@ impl Config {
         }
     }
 
-    /// Returns the time that `tries` retransmissions take when the RTO starts at its minimum and doubles.
+    /// Returns the time that `tries` retransmissions take when the RTO starts at its minimum and
+    /// doubles.
     ///
     /// A count alone would give a fast path a much shorter life than a slow one, so Linux
     /// (`tcp_model_timeout`) turns the count into a time: 15 tries are 924.6 s.

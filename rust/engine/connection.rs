@@ -32,14 +32,15 @@ use crate::engine::time::Instant;
 /// The owner calls four kinds of methods, always with one `now` per entry:
 ///
 /// - input: [`on_segment`](Self::on_segment), [`on_deadline`](Self::on_deadline);
-/// - the user's wishes: [`on_write`](Self::on_write), [`on_read`](Self::on_read), [`shutdown_write`](Self::shutdown_write),
-///   [`close`](Self::close), [`abort`](Self::abort), `set_…`;
+/// - the user's wishes: [`on_write`](Self::on_write), [`on_read`](Self::on_read),
+///   [`shutdown_write`](Self::shutdown_write), [`close`](Self::close), [`abort`](Self::abort),
+///   `set_…`;
 /// - output: after any of those [`poll_transmit`](Self::poll_transmit) until `None`, then
 ///   [`poll_event`](Self::poll_event) until `None`, then [`next_deadline`](Self::next_deadline);
 /// - getters, at any time.
 ///
-/// The owner keeps written bytes from [`acked`](Self::acked) on, and received ones until they are read. Places in both
-/// streams are offsets: the first byte is 0.
+/// The owner keeps written bytes from [`acked`](Self::acked) on, and received ones until they are
+/// read. Places in both streams are offsets: the first byte is 0.
 #[derive(Clone, Debug)]
 pub struct Connection {
     config: Config,
@@ -88,7 +89,8 @@ struct Ended {
 }
 
 impl Connection {
-    /// Begins an active open; the SYN comes out of [`Connection::poll_transmit`] (RFC 9293, 3.10.1).
+    /// Begins an active open; the SYN comes out of [`Connection::poll_transmit`] (RFC 9293,
+    /// 3.10.1).
     pub fn connect(now: Instant, config: &Config, isn: Isn) -> Connection {
         Connection {
             config: *config,
@@ -98,7 +100,8 @@ impl Connection {
         }
     }
 
-    /// Makes a connection of a half-open record that a segment has completed; give it that segment next.
+    /// Makes a connection of a half-open record that a segment has completed; give it that segment
+    /// next.
     pub fn accept(now: Instant, config: &Config, half_open: &HalfOpen) -> Connection {
         let _ = now;
         let received = SynReceived {
@@ -168,7 +171,8 @@ impl Connection {
                 self.phase = Phase::SynReceived(SynReceived { half_open }, *early);
                 self.establish(now, segment);
                 if let Phase::Synchronized(connection) = &mut self.phase {
-                    // RFC 9293, 3.10.7.3: the third segment of the handshake; data that is queued carries it.
+                    // RFC 9293, 3.10.7.3: the third segment of the handshake; data that is queued
+                    // carries it.
                     connection.delack.demand();
                 }
             }
@@ -190,7 +194,8 @@ impl Connection {
         payload
     }
 
-    /// Our SYN is acknowledged: goes from SYN-RECEIVED to ESTABLISHED, or to where the user's wishes lead from there.
+    /// Our SYN is acknowledged: goes from SYN-RECEIVED to ESTABLISHED, or to where the user's
+    /// wishes lead from there.
     fn establish(&mut self, now: Instant, segment: &SegmentIn) {
         let Phase::SynReceived(received, early) = &self.phase else {
             return;
@@ -260,7 +265,8 @@ impl Connection {
         self.phase = Phase::Ended(ended);
     }
 
-    /// Notes that `len` bytes were appended to the send buffer; `more` tells that others follow soon (MSG_MORE).
+    /// Notes that `len` bytes were appended to the send buffer; `more` tells that others follow
+    /// soon (MSG_MORE).
     pub fn on_write(&mut self, now: Instant, len: u32, more: bool) {
         match &mut self.phase {
             Phase::SynSent(_, early) | Phase::SynReceived(_, early) => {
@@ -297,7 +303,8 @@ impl Connection {
 
     /// Closes the sending half: FIN follows what is queued, and the state changes now.
     ///
-    /// In SYN-SENT the connection is given up, as Linux does; in SYN-RECEIVED the FIN waits for ESTABLISHED (RFC 9293, 3.10.4).
+    /// In SYN-SENT the connection is given up, as Linux does; in SYN-RECEIVED the FIN waits for
+    /// ESTABLISHED (RFC 9293, 3.10.4).
     pub fn shutdown_write(&mut self, now: Instant) {
         match &mut self.phase {
             Phase::SynSent(..) => self.end(now, Fate::Closed(Reason::Aborted)),
@@ -309,7 +316,8 @@ impl Connection {
 
     /// Notes that the owner's descriptor is gone: nobody reads or writes any more.
     ///
-    /// Unread data, or data that arrives later, resets the connection; otherwise what is queued is delivered and FIN sent, for a bounded time.
+    /// Unread data, or data that arrives later, resets the connection; otherwise what is queued is
+    /// delivered and FIN sent, for a bounded time.
     pub fn close(&mut self, now: Instant) {
         match &mut self.phase {
             Phase::SynSent(..) => self.end(now, Fate::Closed(Reason::Aborted)),
@@ -331,7 +339,8 @@ impl Connection {
     /// Gives the connection up (RFC 9293, 3.10.5): a RST in states that call for one, then CLOSED.
     pub fn abort(&mut self, now: Instant) {
         let fate = match self.state() {
-            // As Linux (`tcp_need_reset`): in the other states the peer has closed already and expects nothing.
+            // As Linux (`tcp_need_reset`): in the other states the peer has closed already and
+            // expects nothing.
             State::SynReceived
             | State::Established
             | State::FinWait1
@@ -384,7 +393,8 @@ impl Connection {
 
     /// Returns the next segment to send, until there is none.
     ///
-    /// `fit(offset, len)` says how many of these bytes fit one buffer of the owner: at least one segment, or all.
+    /// `fit(offset, len)` says how many of these bytes fit one buffer of the owner: at least one
+    /// segment, or all.
     pub fn poll_transmit(
         &mut self,
         now: Instant,
@@ -430,7 +440,8 @@ impl Connection {
         }
     }
 
-    /// Returns the offset of the first written byte that is not acknowledged; the owner may free those below.
+    /// Returns the offset of the first written byte that is not acknowledged; the owner may free
+    /// those below.
     pub fn acked(&self) -> u64 {
         match &self.phase {
             Phase::SynSent(..) | Phase::SynReceived(..) => 0,
@@ -475,7 +486,8 @@ impl Connection {
         }
     }
 
-    /// Lets small segments leave at once, or not (`TCP_NODELAY`); turning it on also lets go what waits.
+    /// Lets small segments leave at once, or not (`TCP_NODELAY`); turning it on also lets go what
+    /// waits.
     pub fn set_nodelay(&mut self, now: Instant, on: bool) {
         let _ = now;
         self.config.nodelay = on;
@@ -486,7 +498,8 @@ impl Connection {
         let _ = now;
         self.config.cork = on;
         if let (false, Phase::Synchronized(connection)) = (on, &mut self.phase) {
-            // Taking the cork out is a wish to send: it overrides MSG_MORE and Nagle once, as in Linux.
+            // Taking the cork out is a wish to send: it overrides MSG_MORE and Nagle once, as in
+            // Linux.
             connection.uncork();
         }
     }
@@ -505,12 +518,14 @@ impl Connection {
         }
     }
 
-    /// Bounds how long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`), or leaves it to the number of tries.
+    /// Bounds how long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`), or leaves it to the
+    /// number of tries.
     pub fn set_user_timeout(&mut self, limit: Option<crate::engine::time::Duration>) {
         self.config.user_timeout = limit;
     }
 
-    /// Changes the payload that the route lets a segment carry without options: the path MTU changed.
+    /// Changes the payload that the route lets a segment carry without options: the path MTU
+    /// changed.
     ///
     /// When it shrinks, what is in flight is taken to be lost for its size and sent again at once.
     pub fn set_mss(&mut self, mss: u16) {
@@ -544,7 +559,8 @@ impl Connection {
         }
     }
 
-    /// Returns whether an octet or SYN at `seq` was sent and is not acknowledged, or would be the next: what an ICMP error may quote (RFC 5927, 4.1).
+    /// Returns whether an octet or SYN at `seq` was sent and is not acknowledged, or would be the
+    /// next: what an ICMP error may quote (RFC 5927, 4.1).
     pub fn is_outstanding(&self, seq: SeqNum) -> bool {
         match &self.phase {
             Phase::SynSent(syn_sent, _) => seq == syn_sent.isn.seq,

@@ -9,7 +9,8 @@ use crate::engine::time::Instant;
 const MIN: Duration = Duration::from_millis(40);
 /// The longest delay (Linux's `TCP_DELACK_MAX`); RFC 9293 allows 500 ms.
 const MAX: Duration = Duration::from_millis(200);
-/// Segments acknowledged at once at the start of a flow, while the peer is in slow start (Linux's `TCP_MAX_QUICKACKS`).
+/// Segments acknowledged at once at the start of a flow, while the peer is in slow start (Linux's
+/// `TCP_MAX_QUICKACKS`).
 const MAX_QUICK: u32 = 16;
 
 /// What is owed to the peer, and for how long it may wait.
@@ -23,7 +24,8 @@ pub(crate) struct DelayedAck {
     ato: Duration,
     /// Acknowledgments still to be sent without delay.
     quick: u32,
-    /// Data flows in both directions: acknowledgments wait for answers to ride on (Linux's pingpong).
+    /// Data flows in both directions: acknowledgments wait for answers to ride on (Linux's
+    /// pingpong).
     interactive: bool,
     last_data: Instant,
 }
@@ -85,13 +87,15 @@ impl DelayedAck {
         } else if gap < self.ato {
             self.ato = half(self.ato).saturating_add(gap).min(rto);
         } else if gap > rto {
-            // The peer may have restarted from its initial window: give it acknowledgments to grow on.
+            // The peer may have restarted from its initial window: give it acknowledgments to grow
+            // on.
             self.quicken(window, mss);
         }
         self.last_data = now;
     }
 
-    /// Decides what to do about the data received: `unacked` octets since the last acknowledgment. Returns a deadline to keep.
+    /// Decides what to do about the data received: `unacked` octets since the last acknowledgment.
+    /// Returns a deadline to keep.
     ///
     /// RFC 5681, 4.2: at least every second full-sized segment is acknowledged at once.
     pub(crate) fn decide(&mut self, now: Instant, unacked: u64, mss: u32) -> Option<Instant> {

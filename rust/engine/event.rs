@@ -4,7 +4,8 @@
 
 use crate::engine::time_wait::TimeWait;
 
-/// Something the owner should act on; a connection hands them out in this order, each at most once per drain.
+/// Something the owner should act on; a connection hands them out in this order, each at most once
+/// per drain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
     /// The handshake is complete.
@@ -15,7 +16,8 @@ pub enum Event {
     Acked,
     /// The peer's FIN is in order: nothing follows `readable()`.
     PeerClosed,
-    /// The connection is over for its owner; the record must be kept and given the connection's segments until it ends.
+    /// The connection is over for its owner; the record must be kept and given the connection's
+    /// segments until it ends.
     TimeWait(TimeWait),
     /// The connection is over.
     Closed(Reason),

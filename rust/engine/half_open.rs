@@ -21,7 +21,8 @@ use crate::engine::window::MAX_FIELD;
 
 /// A connection of which both SYNs are known and ours is not acknowledged.
 ///
-/// A listener keeps these instead of sockets; a [`crate::engine::Connection`] in simultaneous open holds one inside.
+/// A listener keeps these instead of sockets; a [`crate::engine::Connection`] in simultaneous open
+/// holds one inside.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HalfOpen {
     pub(crate) isn: Isn,
@@ -59,7 +60,8 @@ const _: () = assert!(core::mem::size_of::<HalfOpen>() <= 128);
 pub(crate) struct Agreed {
     /// The peer's MSS option.
     pub(crate) peer_mss: u16,
-    /// The shift of our window fields and of the peer's; `None` when either end did not offer the option.
+    /// The shift of our window fields and of the peer's; `None` when either end did not offer the
+    /// option.
     pub(crate) scales: Option<(WindowScale, WindowScale)>,
     pub(crate) timestamps: bool,
     pub(crate) sack: bool,
@@ -117,7 +119,8 @@ pub enum HalfOpenVerdict {
 impl HalfOpen {
     /// Makes the record for a SYN that a listener received; `isn` is ours.
     ///
-    /// For a SYN cookie the owner passes the SYN as the cookie remembers it: `seq` and `isn` one before what the third segment carries.
+    /// For a SYN cookie the owner passes the SYN as the cookie remembers it: `seq` and `isn` one
+    /// before what the third segment carries.
     pub fn new(now: Instant, config: &Config, syn: &SegmentIn, isn: Isn) -> HalfOpen {
         let agreed = Agreed::new(config, &syn.options);
         HalfOpen {
@@ -149,7 +152,8 @@ impl HalfOpen {
         }
     }
 
-    /// Makes the record of an active open that met the peer's SYN instead of a SYN-ACK (RFC 9293, 3.5, figure 7).
+    /// Makes the record of an active open that met the peer's SYN instead of a SYN-ACK (RFC 9293,
+    /// 3.5, figure 7).
     pub(crate) fn simultaneous(
         now: Instant,
         config: &Config,
@@ -226,7 +230,8 @@ impl HalfOpen {
         HalfOpenDeadline::Retransmit(self.syn_ack(now))
     }
 
-    /// Judges a segment of this four-tuple (RFC 9293, 3.10.7.4, in SYN-RECEIVED; Linux's `tcp_check_req`).
+    /// Judges a segment of this four-tuple (RFC 9293, 3.10.7.4, in SYN-RECEIVED; Linux's
+    /// `tcp_check_req`).
     pub fn on_segment(&mut self, now: Instant, segment: &SegmentIn) -> HalfOpenVerdict {
         let flags = segment.flags;
         let timestamps = segment
@@ -242,7 +247,8 @@ impl HalfOpen {
                 }
                 return HalfOpenVerdict::Ignore;
             }
-            // RFC 9293, 3.5, figure 7, line 6: in simultaneous open the acknowledgment comes with the repeated SYN.
+            // RFC 9293, 3.5, figure 7, line 6: in simultaneous open the acknowledgment comes with
+            // the repeated SYN.
             if self.simultaneous && segment.ack == self.isn.seq.add(1) {
                 return HalfOpenVerdict::Established;
             }

@@ -2,9 +2,10 @@
 
 //! Which octets in flight are lost, and which to send again.
 //!
-//! With SACK by RFC 6675, without by RFC 6582 (NewReno), after a time-out by RFC 5681 and RFC 2018, 5.1. There is no
-//! record per segment. Loss has a single edge: below `lost_below` all that no SACK covers is lost. Retransmission has one too:
-//! below `high_rxt` the lost octets were sent again. Both only move up until a time-out starts anew.
+//! With SACK by RFC 6675, without by RFC 6582 (NewReno), after a time-out by RFC 5681 and RFC 2018,
+//! 5.1. There is no record per segment. Loss has a single edge: below `lost_below` all that no SACK
+//! covers is lost. Retransmission has one too: below `high_rxt` the lost octets were sent again.
+//! Both only move up until a time-out starts anew.
 
 use crate::engine::ack::AckInfo;
 use crate::engine::ranges::RangeSet;
@@ -13,7 +14,8 @@ use crate::engine::ranges::Run;
 /// Duplicate acknowledgments that mean loss (RFC 5681, 3.2; RFC 6675, 2: DupThresh).
 pub(crate) const DUP_THRESH: u32 = 3;
 
-/// SACKed runs that are remembered; reports beyond are ignored, which only costs needless retransmissions.
+/// SACKed runs that are remembered; reports beyond are ignored, which only costs needless
+/// retransmissions.
 const SCOREBOARD: usize = 64;
 
 /// The mode of the sender (Linux's `icsk_ca_state`, without CWR).
@@ -90,7 +92,8 @@ impl Recovery {
         self.force
     }
 
-    /// Returns whether octets from `una` on were sent again, so that their acknowledgment is ambiguous (Karn).
+    /// Returns whether octets from `una` on were sent again, so that their acknowledgment is
+    /// ambiguous (Karn).
     pub(crate) fn was_retransmitted(&self, una: u64) -> bool {
         self.had_loss && una < self.high_rxt
     }
@@ -137,7 +140,8 @@ impl Recovery {
             .saturating_sub(self.reno_sacked)
     }
 
-    /// Returns the offset below which every hole is lost (RFC 6675, 4: IsLost for all offsets at once).
+    /// Returns the offset below which every hole is lost (RFC 6675, 4: IsLost for all offsets at
+    /// once).
     fn sack_edge(&self, mss: u32) -> u64 {
         let enough = u64::from(mss).saturating_mul(u64::from(DUP_THRESH.saturating_sub(1)));
         let mut runs = 0u32;
@@ -183,7 +187,8 @@ impl Recovery {
         let detected = if self.sack {
             self.dupacks >= DUP_THRESH || self.sack_edge(mss) > info.una
         } else {
-            // RFC 6582, 3.2, step 2: duplicates that a retransmission of the last recovery caused mean nothing.
+            // RFC 6582, 3.2, step 2: duplicates that a retransmission of the last recovery caused
+            // mean nothing.
             let stale = self.had_loss && info.una <= self.recovery_point;
             self.dupacks >= DUP_THRESH && !stale
         };
@@ -207,8 +212,8 @@ impl Recovery {
             return Verdict::Recovered;
         }
         if info.acked > 0 && !self.sack {
-            // RFC 6582, 3.2, step 3: a partial acknowledgment shows the next hole. One segment of what it covers was
-            // the retransmission, the rest are those that had caused duplicates.
+            // RFC 6582, 3.2, step 3: a partial acknowledgment shows the next hole. One segment of
+            // what it covers was the retransmission, the rest are those that had caused duplicates.
             let arrived = info.acked.saturating_sub(u64::from(mss));
             self.tell_left(info, mss, self.reno_sacked.saturating_sub(arrived));
             self.high_rxt = info.una;
@@ -230,7 +235,8 @@ impl Recovery {
         }
     }
 
-    /// Sets what duplicates tell to have left the network: each a segment, but never all (Linux's `tcp_limit_reno_sacked`).
+    /// Sets what duplicates tell to have left the network: each a segment, but never all (Linux's
+    /// `tcp_limit_reno_sacked`).
     fn tell_left(&mut self, info: &AckInfo, mss: u32, octets: u64) {
         let flight = info.nxt.saturating_sub(info.una);
         self.reno_sacked = octets.min(flight.saturating_sub(u64::from(mss)));
@@ -252,7 +258,8 @@ impl Recovery {
 
     /// The retransmission timer expired: everything in flight that no SACK covers is lost.
     ///
-    /// RFC 2018, 8 lets a receiver renege: if it SACKed what it should have acknowledged, its reports are forgotten.
+    /// RFC 2018, 8 lets a receiver renege: if it SACKed what it should have acknowledged, its
+    /// reports are forgotten.
     pub(crate) fn on_timeout(&mut self, una: u64, nxt: u64) {
         if self.scoreboard.run_at(una).is_some() {
             self.scoreboard.clear();
@@ -278,8 +285,8 @@ impl Recovery {
         self.scoreboard.gap_from(from, self.lost_below.min(nxt))
     }
 
-    /// Returns what may be sent again when nothing is known lost and no new data can leave (RFC 6675, 4: NextSeg,
-    /// rule 3).
+    /// Returns what may be sent again when nothing is known lost and no new data can leave (RFC
+    /// 6675, 4: NextSeg, rule 3).
     pub(crate) fn next_guess(&self, una: u64) -> Option<Run> {
         if self.phase != Phase::Recovery || !self.sack {
             return None;
@@ -289,8 +296,8 @@ impl Recovery {
             .gap_from(self.high_rxt.max(una), highest.start)
     }
 
-    /// Returns the last segment in flight if nothing else can bring news of the tail (RFC 6675, 4: NextSeg, rule 4), once in a
-    /// recovery. HighRxt stays where it is.
+    /// Returns the last segment in flight if nothing else can bring news of the tail (RFC 6675, 4:
+    /// NextSeg, rule 4), once in a recovery. HighRxt stays where it is.
     pub(crate) fn take_rescue(&mut self, una: u64, nxt: u64, mss: u32) -> Option<Run> {
         if self.phase != Phase::Recovery || !self.sack || self.rescued {
             return None;
@@ -305,7 +312,8 @@ impl Recovery {
         (start < end).then_some(Run { start, end })
     }
 
-    /// Notes that octets up to `end` were sent again; `lost_below` follows, for what was only guessed counts as lost now.
+    /// Notes that octets up to `end` were sent again; `lost_below` follows, for what was only
+    /// guessed counts as lost now.
     pub(crate) fn on_retransmitted(&mut self, end: u64) {
         self.force = false;
         self.high_rxt = self.high_rxt.max(end);

@@ -2,14 +2,17 @@
 
 //! TCP itself: what to send, when, and what received segments mean.
 //!
-//! The engine imports only `core`. It holds no bytes, no addresses, no clock and no lock, and allocates nothing: the
-//! owner passes the time and header values in, and gets header values, ranges of its buffers and deadlines out.
+//! The engine imports only `core`. It holds no bytes, no addresses, no clock and no lock, and
+//! allocates nothing: the owner passes the time and header values in, and gets header values,
+//! ranges of its buffers and deadlines out.
 //!
-//! Rules held everywhere: a place in a stream is a `u64` offset, and a sequence number exists only at the edge; arithmetic on what a peer
-//! may choose wraps or saturates; no packet can make the engine panic; SND.UNA ≤ SND.NXT; the right edge of the offered window never moves left.
+//! Rules held everywhere: a place in a stream is a `u64` offset, and a sequence number exists only
+//! at the edge; arithmetic on what a peer may choose wraps or saturates; no packet can make the
+//! engine panic; SND.UNA ≤ SND.NXT; the right edge of the offered window never moves left.
 //!
-//! Standards: RFC 9293 (TCP), 7323 (window scale, timestamps), 2018, 6675 and 2883 (SACK), 5681, 6582 and 6928 (congestion
-//! control), 6298 (RTO), 3042 (limited transmit, by way of the pipe), 5961 (blind attacks), 6191 and 1337 (TIME-WAIT), 6528 (ISN, made by the owner).
+//! Standards: RFC 9293 (TCP), 7323 (window scale, timestamps), 2018, 6675 and 2883 (SACK), 5681,
+//! 6582 and 6928 (congestion control), 6298 (RTO), 3042 (limited transmit, by way of the pipe),
+//! 5961 (blind attacks), 6191 and 1337 (TIME-WAIT), 6528 (ISN, made by the owner).
 
 #![forbid(unsafe_code)]
 

@@ -99,9 +99,9 @@ pub(crate) const TIMESTAMPS_SPACE: u16 = 12;
 impl Options {
     /// Reads the options part of a header.
     ///
-    /// RFC 9293, 3.1 (MUST-6, MUST-7): what is unknown is skipped by its length, and a wrong length must not hurt. Like
-    /// Linux the engine keeps what stood before a wrong length and reads no further. An option whose
-    /// length does not fit its kind is skipped.
+    /// RFC 9293, 3.1 (MUST-6, MUST-7): what is unknown is skipped by its length, and a wrong length
+    /// must not hurt. Like Linux the engine keeps what stood before a wrong length and reads no
+    /// further. An option whose length does not fit its kind is skipped.
     pub fn parse(bytes: &[u8]) -> Options {
         let mut options = Options::default();
         let mut rest = bytes;
@@ -158,7 +158,8 @@ impl Options {
         self.write(&mut scratch)
     }
 
-    /// Writes the options in Linux's order and padding, which middleboxes know; what does not fit is left out.
+    /// Writes the options in Linux's order and padding, which middleboxes know; what does not fit
+    /// is left out.
     pub fn write(&self, out: &mut [u8]) -> usize {
         let mut writer = Writer { out, at: 0 };
         if let Some(mss) = self.mss {

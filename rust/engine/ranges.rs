@@ -27,7 +27,8 @@ pub(crate) struct Full;
 /// # Invariants
 ///
 /// - The first `len` pairs of `runs` hold runs, each the low 32 bits of its start and end.
-/// - All offsets lie in `floor .. floor + 2^31`, so the low bits tell the offset: half the memory of `u64` pairs.
+/// - All offsets lie in `floor .. floor + 2^31`, so the low bits tell the offset: half the memory
+///   of `u64` pairs.
 #[derive(Clone, Debug)]
 pub(crate) struct RangeSet<const N: usize> {
     floor: u64,
@@ -110,7 +111,8 @@ impl<const N: usize> RangeSet<N> {
         (start < limit).then_some(Run { start, end: limit })
     }
 
-    /// Adds `start..end` and returns the run that now contains it; what lies below the floor is ignored.
+    /// Adds `start..end` and returns the run that now contains it; what lies below the floor is
+    /// ignored.
     pub(crate) fn insert(&mut self, start: u64, end: u64) -> Result<Option<Run>, Full> {
         let start = start.max(self.floor);
         if start >= end {

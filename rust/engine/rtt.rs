@@ -8,9 +8,10 @@ use crate::engine::time::Instant;
 
 /// SRTT, RTTVAR and what follows from them.
 ///
-/// Linux (`tcp_rtt_estimator`) departs from RFC 6298 in two ways, and so do we, because peers' delayed ACKs and several samples
-/// per window are the rule: the deviation that counts is the largest of the last window, so that it does not fade within one; and the
-/// bound of 200 ms holds for the deviation's part of the RTO, not for the sum (RFC 6298, 2.4 wants 1 s).
+/// Linux (`tcp_rtt_estimator`) departs from RFC 6298 in two ways, and so do we, because peers'
+/// delayed ACKs and several samples per window are the rule: the deviation that counts is the
+/// largest of the last window, so that it does not fade within one; and the bound of 200 ms holds
+/// for the deviation's part of the RTO, not for the sum (RFC 6298, 2.4 wants 1 s).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Estimator {
     /// SRTT; `None` before the first sample.
@@ -57,7 +58,8 @@ impl Estimator {
         } else {
             srtt.saturating_sub(rtt)
         };
-        // As Linux: a sample far below SRTT must not raise the RTO, so it weighs an eighth of others.
+        // As Linux: a sample far below SRTT must not raise the RTO, so it weighs an eighth of
+        // others.
         let falls_below = rtt.saturating_add(self.mdev) < srtt;
         let share = if falls_below { 32 } else { 4 };
         self.mdev = weigh(self.mdev, deviation, share);
@@ -105,10 +107,11 @@ fn weigh(old: Duration, new: Duration, share: u64) -> Duration {
     Duration::from_nanos(keep.saturating_add(new.as_nanos().checked_div(share).unwrap_or(0)))
 }
 
-/// When the ends of a few transmissions left, to be matched with the acknowledgments that cover them.
+/// When the ends of a few transmissions left, to be matched with the acknowledgments that cover
+/// them.
 ///
-/// Karn's rule (RFC 6298, 3): what was retransmitted gives no sample, nor does an acknowledgment that covers such data, for
-/// it may have waited for the hole to be filled.
+/// Karn's rule (RFC 6298, 3): what was retransmitted gives no sample, nor does an acknowledgment
+/// that covers such data, for it may have waited for the hole to be filled.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SendTimes {
     entries: [Option<(u64, Instant)>; 8],
@@ -133,7 +136,8 @@ impl SendTimes {
 
     /// Takes the entries whose end lies in `start + 1 ..= end`, and returns the age of the oldest.
     ///
-    /// Called for what an acknowledgment or a SACK block covers, and, the age ignored, for what is sent again.
+    /// Called for what an acknowledgment or a SACK block covers, and, the age ignored, for what is
+    /// sent again.
     pub(crate) fn take(&mut self, start: u64, end: u64, now: Instant) -> Option<Duration> {
         let mut oldest: Option<Instant> = None;
         for slot in &mut self.entries {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The receive half: what arrived in order, what is held out of order, and the window that is offered.
+//! The receive half: what arrived in order, what is held out of order, and the window that is
+//! offered.
 //!
-//! Offsets count from the peer's first octet. Its SYN lies before offset 0; its FIN takes the offset after its last octet.
+//! Offsets count from the peer's first octet. Its SYN lies before offset 0; its FIN takes the
+//! offset after its last octet.
 
 use crate::engine::acceptable::TsRecent;
 use crate::engine::options::SackBlock;
@@ -16,22 +18,26 @@ use crate::engine::window::MIN_MSS;
 /// Runs held out of order; when full, further disorder is dropped and the peer sends it again.
 const HELD: usize = 64;
 
-/// What the owner does with the payload of the segment just given to [`crate::engine::Connection::on_segment`].
+/// What the owner does with the payload of the segment just given to
+/// [`crate::engine::Connection::on_segment`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub enum Payload {
     /// Nothing of it is kept.
     Discard,
-    /// Octets `skip .. skip + len` of the payload are next in the stream, at what `readable()` was before the call.
+    /// Octets `skip .. skip + len` of the payload are next in the stream, at what `readable()` was
+    /// before the call.
     ///
-    /// `readable()` may have advanced by more than `len`: then the owner moves what it holds below `readable()` over.
+    /// `readable()` may have advanced by more than `len`: then the owner moves what it holds below
+    /// `readable()` over.
     Append {
         /// Payload octets to leave out at the front.
         skip: u32,
         /// Payload octets to take.
         len: u32,
     },
-    /// Out of order: the same octets are to be kept, sorted by stream offset; they may overlap others that are held.
+    /// Out of order: the same octets are to be kept, sorted by stream offset; they may overlap
+    /// others that are held.
     Hold {
         /// The stream offset of the first octet taken.
         offset: u64,
@@ -99,7 +105,8 @@ impl Rx {
             edge: u64::from(window),
             scale,
             ts_recent: None,
-            // Linux's `tcp_initialize_rcv_mss`: a small first guess makes the second small segment be acknowledged.
+            // Linux's `tcp_initialize_rcv_mss`: a small first guess makes the second small segment
+            // be acknowledged.
             mss: advmss.min(536).min(window / 2).max(88),
             drained: false,
             held: RangeSet::new(),
@@ -151,7 +158,8 @@ impl Rx {
             disorder: false,
         };
         if self.finished {
-            // RFC 9293, 3.10.7.4, seventh check: nothing follows a FIN; what comes is a retransmission.
+            // RFC 9293, 3.10.7.4, seventh check: nothing follows a FIN; what comes is a
+            // retransmission.
             arrival.disorder = len > 0 || fin;
             return arrival;
         }
@@ -241,7 +249,8 @@ impl Rx {
         }
     }
 
-    /// Returns the SACK blocks for the next acknowledgment, at most `most` (RFC 2018, 4; RFC 2883, 4).
+    /// Returns the SACK blocks for the next acknowledgment, at most `most` (RFC 2018, 4; RFC 2883,
+    /// 4).
     pub(crate) fn sack_blocks(&self, most: usize) -> SackBlocks {
         let mut blocks = SackBlocks::new();
         let block = |run: Run| SackBlock {
@@ -315,7 +324,8 @@ impl Rx {
 
     /// Returns the window worth offering now, in octets (Linux's `__tcp_select_window`).
     ///
-    /// RFC 9293, 3.8.6.2.2: no silly windows. None is offered while less than a segment, or less than a sixteenth of the buffer, is free.
+    /// RFC 9293, 3.8.6.2.2: no silly windows. None is offered while less than a segment, or less
+    /// than a sixteenth of the buffer, is free.
     fn worthwhile(&self) -> u32 {
         let free = self.space();
         let full = self.capacity();
@@ -340,7 +350,8 @@ impl Rx {
         current
     }
 
-    /// Returns whether the reader has freed so much that the peer should hear of it (Linux's `__tcp_cleanup_rbuf`): the offer at least doubles.
+    /// Returns whether the reader has freed so much that the peer should hear of it (Linux's
+    /// `__tcp_cleanup_rbuf`): the offer at least doubles.
     pub(crate) fn wants_update(&mut self) -> bool {
         if !core::mem::take(&mut self.drained) || self.finished {
             return false;
@@ -355,7 +366,8 @@ impl Rx {
 
     /// Chooses the window field of a segment that leaves now, and remembers the offer.
     ///
-    /// RFC 9293, 3.8.6: the right edge never moves left; a smaller offer keeps the old edge, rounded up as Linux does.
+    /// RFC 9293, 3.8.6: the right edge never moves left; a smaller offer keeps the old edge,
+    /// rounded up as Linux does.
     pub(crate) fn offer(&mut self) -> u16 {
         let current = self.window();
         let new = self.worthwhile();

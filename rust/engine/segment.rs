@@ -78,7 +78,8 @@ pub struct SegmentIn {
     pub urgent: u16,
     /// Payload octets.
     pub len: u32,
-    /// Payload octets per segment on the wire: `len`, unless the owner knows that it was merged on the way (GRO).
+    /// Payload octets per segment on the wire: `len`, unless the owner knows that it was merged on
+    /// the way (GRO).
     pub wire_len: u32,
     /// The options.
     pub options: Options,
@@ -149,7 +150,8 @@ pub struct SegmentOut {
     pub seq: SeqNum,
     /// SEG.ACK; zero unless the ACK flag is set.
     pub ack: SeqNum,
-    /// The control bits. FIN and PSH belong to the last wire segment when `data` is longer than `mss`.
+    /// The control bits. FIN and PSH belong to the last wire segment when `data` is longer than
+    /// `mss`.
     pub flags: Flags,
     /// SEG.WND as it stands in the header, scaled already.
     pub window: u16,
@@ -199,7 +201,8 @@ impl SegmentOut {
         segments(self.data_len(), u32::from(self.mss)).max(1)
     }
 
-    /// Writes the header with its options, checksum and urgent pointer zero, and returns its length.
+    /// Writes the header with its options, checksum and urgent pointer zero, and returns its
+    /// length.
     pub fn write_header(&self, src_port: u16, dst_port: u16, out: &mut [u8; 60]) -> usize {
         let (fixed, options) = out.split_at_mut(FIXED_HEADER);
         let len = FIXED_HEADER.saturating_add(self.options.write(options));

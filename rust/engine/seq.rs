@@ -2,8 +2,8 @@
 
 //! Sequence numbers on the wire.
 //!
-//! Inside the engine a place in a stream is a `u64` offset that never wraps; a [`SeqNum`] appears only where a
-//! header is read or written.
+//! Inside the engine a place in a stream is a `u64` offset that never wraps; a [`SeqNum`] appears
+//! only where a header is read or written.
 
 /// A sequence number: modulo 2^32, compared by distance (RFC 9293, 3.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -36,7 +36,8 @@ impl SeqNum {
     }
 }
 
-/// The initial numbers of a connection, made by the owner with a keyed hash (RFC 6528; RFC 7323, 5.4).
+/// The initial numbers of a connection, made by the owner with a keyed hash (RFC 6528; RFC 7323,
+/// 5.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Isn {
     /// ISS: the sequence number of our SYN.

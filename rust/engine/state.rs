@@ -32,7 +32,8 @@ pub enum State {
 /// What moves a synchronized connection to another state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Input {
-    /// The user closes the sending half. The state changes now; the FIN leaves after the data that is queued.
+    /// The user closes the sending half. The state changes now; the FIN leaves after the data that
+    /// is queued.
     Close,
     /// The peer's FIN is next in order.
     FinReceived,
@@ -41,7 +42,8 @@ pub(crate) enum Input {
 }
 
 impl State {
-    /// Returns the state after `input`: the lower half of RFC 9293, figure 5. An input without an arrow changes nothing.
+    /// Returns the state after `input`: the lower half of RFC 9293, figure 5. An input without an
+    /// arrow changes nothing.
     #[must_use]
     pub(crate) fn after(self, input: Input) -> State {
         match (self, input) {

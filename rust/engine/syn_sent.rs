@@ -98,7 +98,8 @@ impl SynSent {
 
     /// Sends the SYN again or gives up.
     ///
-    /// RFC 6298, 5.5, except that as in Linux the first `syn_linear_timeouts` retransmissions come without back-off.
+    /// RFC 6298, 5.5, except that as in Linux the first `syn_linear_timeouts` retransmissions come
+    /// without back-off.
     pub(crate) fn on_deadline(&mut self, now: Instant, config: &Config) -> Deadline {
         if now < self.deadline {
             return Deadline::Wait;
@@ -147,7 +148,8 @@ impl SynSent {
         }
     }
 
-    /// Returns whether the echoed timestamp cannot be one that we sent: the answer belongs to an older connection.
+    /// Returns whether the echoed timestamp cannot be one that we sent: the answer belongs to an
+    /// older connection.
     fn echo_is_foreign(&self, now: Instant, segment: &SegmentIn) -> bool {
         let Some(timestamps) = segment.options.timestamps else {
             return false;

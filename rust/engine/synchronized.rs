@@ -133,7 +133,8 @@ impl Synchronized {
             last_data_sent: now,
             last_heard: now,
         };
-        // As Linux (`tcp_init_transfer`): a SYN lost once may be chance, lost twice it is congestion.
+        // As Linux (`tcp_init_transfer`): a SYN lost once may be chance, lost twice it is
+        // congestion.
         let syn_lost = half_open.retries > 1;
         connection.cc = Congestion::new(config, connection.mss(config), syn_lost);
         let sample = if half_open.repeated {
@@ -198,8 +199,9 @@ impl Synchronized {
 
     /// The route's segment size changed.
     ///
-    /// As Linux (`tcp_simple_retransmit`): segments too long for the path say nothing about congestion, so cwnd
-    /// stays. Which of those in flight were too long is not recorded; all that no SACK covers is sent again.
+    /// As Linux (`tcp_simple_retransmit`): segments too long for the path say nothing about
+    /// congestion, so cwnd stays. Which of those in flight were too long is not recorded; all that
+    /// no SACK covers is sent again.
     pub(crate) fn on_mss(&mut self, before: &Config, config: &Config) {
         let mss = self.mss(config);
         self.cc.on_mss(mss);
@@ -221,7 +223,8 @@ impl Synchronized {
 
     /// The owner's descriptor is gone. Returns what becomes of the connection.
     pub(crate) fn close(&mut self, cx: &Context<'_>) -> Fate {
-        // RFC 9293, 3.6.1 (MUST-13, SHLD-3) and RFC 2525, 2.17: unread data is lost, and the peer is told.
+        // RFC 9293, 3.6.1 (MUST-13, SHLD-3) and RFC 2525, 2.17: unread data is lost, and the peer
+        // is told.
         if self.rx.read < self.rx.nxt {
             return Fate::Reset(Reason::Aborted);
         }

@@ -32,7 +32,8 @@ impl Instant {
         Duration(self.0.saturating_sub(earlier.0))
     }
 
-    /// Returns the clock in milliseconds modulo 2^32: the tick of our timestamps (Linux's TCP_TS_HZ).
+    /// Returns the clock in milliseconds modulo 2^32: the tick of our timestamps (Linux's
+    /// TCP_TS_HZ).
     pub(crate) const fn tick(self) -> u32 {
         (self.0 / 1_000_000) as u32
     }

@@ -47,7 +47,8 @@ pub enum TimeWaitVerdict {
     Reply(SegmentOut),
     /// Forget the record.
     Remove,
-    /// A SYN that cannot be an old duplicate: forget the record and give the segment to the listener.
+    /// A SYN that cannot be an old duplicate: forget the record and give the segment to the
+    /// listener.
     Reopen {
         /// The ISN of the new connection must not precede this number.
         isn_after: SeqNum,
@@ -92,7 +93,8 @@ impl TimeWait {
         let in_order = segment.seq == self.rcv_nxt;
         if !paws && in_order && (segment.seq_len() == 0 || flags.rst()) {
             if flags.rst() {
-                // RFC 1337: a RST may be as old as any segment; Linux believes it unless `tcp_rfc1337` is set.
+                // RFC 1337: a RST may be as old as any segment; Linux believes it unless
+                // `tcp_rfc1337` is set.
                 if !self.rfc1337 {
                     return TimeWaitVerdict::Remove;
                 }
@@ -123,7 +125,8 @@ impl TimeWait {
         if flags.rst() {
             return TimeWaitVerdict::Ignore;
         }
-        // RFC 9293, 3.10.7.4, eighth check: a repeated FIN restarts the time; Linux extends that to all that acknowledges.
+        // RFC 9293, 3.10.7.4, eighth check: a repeated FIN restarts the time; Linux extends that to
+        // all that acknowledges.
         if paws || flags.ack() {
             self.restart(now);
         }

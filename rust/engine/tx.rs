@@ -2,7 +2,8 @@
 
 //! The send half: what is written, sent and acknowledged, and which octets may leave next.
 //!
-//! Offsets count from the first octet ever written. The SYN lies before offset 0; the FIN takes the offset `written`.
+//! Offsets count from the first octet ever written. The SYN lies before offset 0; the FIN takes the
+//! offset `written`.
 
 use crate::engine::segment::Flags;
 use crate::engine::seq::SeqNum;
@@ -34,7 +35,8 @@ pub(crate) struct Tx {
     pub(crate) small: u64,
     /// Whether the last write announced more (MSG_MORE).
     pub(crate) more: bool,
-    /// Whether a partial segment may leave in spite of Nagle, cork and silly-window avoidance: the override timer fired.
+    /// Whether a partial segment may leave in spite of Nagle, cork and silly-window avoidance: the
+    /// override timer fired.
     pub(crate) override_hold: bool,
 }
 
@@ -132,8 +134,9 @@ impl Tx {
 
     /// Takes SND.WND from a segment if it is news.
     ///
-    /// RFC 9293, 3.10.7.4 compares SND.WL1 and SND.WL2. Like Linux (`tcp_may_update_window`) the engine also lets a window that an equal segment
-    /// repeats only grow or close, so that reordered acknowledgments do not shrink it. Returns whether the window changed.
+    /// RFC 9293, 3.10.7.4 compares SND.WL1 and SND.WL2. Like Linux (`tcp_may_update_window`) the
+    /// engine also lets a window that an equal segment repeats only grow or close, so that
+    /// reordered acknowledgments do not shrink it. Returns whether the window changed.
     pub(crate) fn update_window(&mut self, seq: SeqNum, advanced: bool, field: u16) -> bool {
         let wnd = self.scale.scale_up(field);
         let news =
@@ -148,8 +151,9 @@ impl Tx {
         changed
     }
 
-    /// Returns the segment size that half of the peer's buffer allows (Linux's `tcp_bound_to_half_wnd`), so that a small buffer
-    /// still holds two segments and acknowledgments flow.
+    /// Returns the segment size that half of the peer's buffer allows (Linux's
+    /// `tcp_bound_to_half_wnd`), so that a small buffer still holds two segments and
+    /// acknowledgments flow.
     pub(crate) fn bound_to_window(&self, mss: u32) -> u32 {
         let cutoff = if self.max_wnd > u32::from(DEFAULT_MSS) {
             self.max_wnd / 2
@@ -218,7 +222,8 @@ impl Tx {
 
     /// Returns whether a partial segment at the end of the data may leave.
     ///
-    /// RFC 9293, 3.7.4 (Nagle) in Minshall's form, as Linux (`tcp_nagle_check`): it waits only while another partial segment is in flight.
+    /// RFC 9293, 3.7.4 (Nagle) in Minshall's form, as Linux (`tcp_nagle_check`): it waits only
+    /// while another partial segment is in flight.
     fn tail_may_leave(&self, budget: &Budget) -> bool {
         if self.override_hold || budget.fin {
             return true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The engine of oxtcp on the host: the very source that the kernel module compiles, under a second root.
+//! The engine of oxtcp on the host: the very source that the kernel module compiles, under a second
+//! root.
 
 #![no_std]
 #![cfg_attr(test, allow(non_snake_case, reason = "tests are named function__case"))]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whole transfers between two engines over bad links: every byte arrives, in order, and both ends finish.
+//! Whole transfers between two engines over bad links: every byte arrives, in order, and both ends
+//! finish.
 
 mod common;
 
@@ -152,7 +153,8 @@ fn random_loss_costs_no_time_out_with_sack() {
         delay_us: 10_000,
         ..LinkConfig::CLEAN
     };
-    // Mathis: 1448 bytes * 1.22 / (20 ms * sqrt(0.005)) is 1.25 MB/s; delayed ACKs and chance take some.
+    // Mathis: 1448 bytes * 1.22 / (20 ms * sqrt(0.005)) is 1.25 MB/s; delayed ACKs and chance take
+    // some.
     let rate = rate(link, true, 10_000_000);
     assert!(rate > 500_000, "{rate}");
 }

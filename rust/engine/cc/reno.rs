@@ -14,7 +14,8 @@ impl Reno {
         Reno { counted: 0 }
     }
 
-    /// Congestion avoidance: returns cwnd after `acked` octets more (RFC 5681, 3.1, with appropriate byte counting: one segment per cwnd).
+    /// Congestion avoidance: returns cwnd after `acked` octets more (RFC 5681, 3.1, with
+    /// appropriate byte counting: one segment per cwnd).
     pub(crate) fn on_ack(&mut self, cwnd: u32, acked: u32, mss: u32) -> u32 {
         let mut cwnd = cwnd.max(1);
         self.counted = self.counted.saturating_add(acked);

@@ -125,7 +125,8 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever a peer reports: counts stay within what is in flight, and only unreported octets in flight are repeated.
+    /// Whatever a peer reports: counts stay within what is in flight, and only unreported octets in
+    /// flight are repeated.
     #[test]
     fn any_history__keeps_the_bounds(sack: bool, steps in prop::collection::vec(step(), 1..200)) {
         let mut recovery = Recovery::new(sack);

@@ -77,7 +77,8 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever arrives: what is taken lies in the window, the edge never moves left, and order is kept.
+    /// Whatever arrives: what is taken lies in the window, the edge never moves left, and order is
+    /// kept.
     #[test]
     fn any_history__keeps_the_bounds(scale in 0u8..15, steps in prop::collection::vec(step(), 1..200)) {
         let mut rx = rx(scale, 40_000);

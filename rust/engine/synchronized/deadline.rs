@@ -36,7 +36,8 @@ impl Synchronized {
         Fate::Alive
     }
 
-    /// RFC 6298, 5.4 to 5.6, and RFC 5681, 3.1: the network is taken to be empty and the sender starts over.
+    /// RFC 6298, 5.4 to 5.6, and RFC 5681, 3.1: the network is taken to be empty and the sender
+    /// starts over.
     fn on_retransmit_timeout(&mut self, cx: &mut Context<'_>) -> Fate {
         if self.tx.in_flight() == 0 {
             return Fate::Alive;
@@ -57,7 +58,8 @@ impl Synchronized {
         Fate::Alive
     }
 
-    /// Decides whether retransmission has gone on for too long (RFC 9293, 3.8.3; Linux's `tcp_write_timeout`).
+    /// Decides whether retransmission has gone on for too long (RFC 9293, 3.8.3; Linux's
+    /// `tcp_write_timeout`).
     fn give_up(&mut self, cx: &Context<'_>) -> Option<Fate> {
         let since = self.stalled_since?;
         let waited = cx.now.since(since);
@@ -82,7 +84,8 @@ impl Synchronized {
         })
     }
 
-    /// The window has been closed, or a partial segment been held, for long enough (Linux's `tcp_probe_timer`).
+    /// The window has been closed, or a partial segment been held, for long enough (Linux's
+    /// `tcp_probe_timer`).
     fn on_persist(&mut self, cx: &mut Context<'_>) -> Fate {
         let config = cx.config;
         if self.tx.in_flight() > 0 || !self.tx.has_unsent(self.state.sends_fin()) {
@@ -105,7 +108,8 @@ impl Synchronized {
                 return Fate::Reset(Reason::TimedOut);
             }
         }
-        // RFC 9293, 3.8.6.1: a peer that answers may keep the window closed for ever; answers reset the count.
+        // RFC 9293, 3.8.6.1: a peer that answers may keep the window closed for ever; answers reset
+        // the count.
         if self.probes_out >= tries {
             return Fate::Closed(Reason::TimedOut);
         }

@@ -23,7 +23,8 @@ use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 use crate::engine::timers::Timer;
 
-/// A timestamp echoed after this long is not believed as a round-trip time (Linux's `tcp_rtt_tsopt_us`).
+/// A timestamp echoed after this long is not believed as a round-trip time (Linux's
+/// `tcp_rtt_tsopt_us`).
 const MAX_ECHO_AGE: u32 = 2_147_483;
 
 impl Synchronized {
@@ -101,7 +102,8 @@ impl Synchronized {
         if segment.flags.rst() {
             return false;
         }
-        // As Linux (`tcp_oow_rate_limited`): segments with data cannot take part in a loop of acknowledgments.
+        // As Linux (`tcp_oow_rate_limited`): segments with data cannot take part in a loop of
+        // acknowledgments.
         let loops = segment.len == 0 || segment.flags.syn();
         if loops && !self.answers.allows(cx.now, cx.config.invalid_ratelimit) {
             return false;
@@ -182,9 +184,11 @@ impl Synchronized {
         }
     }
 
-    /// Gives the SACK blocks to the scoreboard; returns the octets that are news, and the age of what was timed among them.
+    /// Gives the SACK blocks to the scoreboard; returns the octets that are news, and the age of
+    /// what was timed among them.
     ///
-    /// RFC 2883, 4: a block below the acknowledgment reports a duplicate; it is counted and otherwise ignored.
+    /// RFC 2883, 4: a block below the acknowledgment reports a duplicate; it is counted and
+    /// otherwise ignored.
     fn note_sacks(&mut self, cx: &mut Context<'_>, segment: &SegmentIn) -> (u64, Option<Duration>) {
         let mut news = 0u64;
         let mut age: Option<Duration> = None;
@@ -217,7 +221,8 @@ impl Synchronized {
 
     /// Takes a round-trip sample from an acknowledgment, if it gives one.
     ///
-    /// Preferred is our own clock, which is finer; then, for new data (RFC 7323, 4.1), the echoed one.
+    /// Preferred is our own clock, which is finer; then, for new data (RFC 7323, 4.1), the echoed
+    /// one.
     fn sample_rtt(
         &mut self,
         cx: &Context<'_>,
@@ -240,8 +245,9 @@ impl Synchronized {
                 return None;
             }
             let rtt = echo_age(timestamps, self.ts_offset, cx.now)?;
-            // What was sent before the last time-out may have arrived long ago and its acknowledgment been lost; the
-            // duplicate that was answered now does not change what the peer echoes. Linux believes such a sample, and its RTO with it.
+            // What was sent before the last time-out may have arrived long ago and its
+            // acknowledgment been lost; the duplicate that was answered now does not change what
+            // the peer echoes. Linux believes such a sample, and its RTO with it.
             let misleading = self
                 .last_timeout
                 .is_some_and(|timeout| cx.now.saturating_sub(rtt) < timeout);

@@ -24,7 +24,8 @@ use crate::engine::tx::NewData;
 pub struct Limits {
     /// Payload octets that the receive buffer can still take beyond what is readable and held.
     pub receive_room: u32,
-    /// The most payload octets of one [`SegmentOut`]; 0 when no data can be sent now, only control segments.
+    /// The most payload octets of one [`SegmentOut`]; 0 when no data can be sent now, only control
+    /// segments.
     pub max_len: u32,
 }
 
@@ -32,7 +33,8 @@ pub struct Limits {
 pub(crate) type Fit<'a> = &'a mut dyn FnMut(u64, u32) -> u32;
 
 impl Synchronized {
-    /// Returns the next segment: repairs, new data, guesses, probes, and an acknowledgment if nothing carried it.
+    /// Returns the next segment: repairs, new data, guesses, probes, and an acknowledgment if
+    /// nothing carried it.
     pub(crate) fn poll_transmit(
         &mut self,
         cx: &mut Context<'_>,
@@ -63,7 +65,8 @@ impl Synchronized {
             }
         }
         if core::mem::take(&mut self.probe_due) {
-            // RFC 9293, 3.8.6.1 and 3.8.4; as Linux without an octet: it lies before the window, so the peer answers.
+            // RFC 9293, 3.8.6.1 and 3.8.4; as Linux without an octet: it lies before the window, so
+            // the peer answers.
             let seq = self.tx.seq(self.tx.una).sub(1);
             return Some(self.segment(cx, seq, Flags::ACK, false));
         }
@@ -122,7 +125,8 @@ impl Synchronized {
 
     /// Cuts a run at `left` octets and at the peer's window.
     ///
-    /// RFC 9293, 3.8.6 (SHLD-15): when the window was shrunk, the first segment is still sent again, as a probe.
+    /// RFC 9293, 3.8.6 (SHLD-15): when the window was shrunk, the first segment is still sent
+    /// again, as a probe.
     fn limit_to_window(&self, run: Run, left: u64, mss: u32) -> Option<Run> {
         let mut window = self.tx.window_end().saturating_sub(run.start);
         if window == 0 && run.start == self.tx.una {
@@ -251,7 +255,8 @@ impl Synchronized {
     fn settle(&mut self, cx: &Context<'_>, next: &NewData) {
         let idle = self.tx.in_flight() == 0;
         match next {
-            // RFC 9293, 3.8.6.1, and the override timer of 3.8.6.2.1: something must happen even if the peer stays silent.
+            // RFC 9293, 3.8.6.1, and the override timer of 3.8.6.2.1: something must happen even if
+            // the peer stays silent.
             NewData::Window | NewData::Held if idle => {
                 let wait = self.rto(cx.config).max(cx.config.rto_min);
                 let at = self.timers.get(Timer::Persist);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Two engines with byte-checking owners on a link that loses, delays, reorders and repeats, in virtual time.
+//! Two engines with byte-checking owners on a link that loses, delays, reorders and repeats, in
+//! virtual time.
 
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
@@ -130,7 +131,8 @@ pub struct Side {
     pub established: bool,
     next_write: u64,
     next_read: u64,
-    /// The highest right edge this side has advertised, as an absolute 64-bit position of the peer's stream.
+    /// The highest right edge this side has advertised, as an absolute 64-bit position of the
+    /// peer's stream.
     offered_edge: Option<SeqNum>,
     pub our_scale: u8,
     /// The highest right edge that was delivered to this side.
