@@ -147,6 +147,9 @@ int listen_at(const struct request *request)
 			  ntohs(request->address.sin_port));
 	if (listen(fd, 16) < 0)
 		die_errno("listen");
+	fprintf(stderr, "%s: listens at %s:%d\n", program,
+		inet_ntoa(request->address.sin_addr),
+		ntohs(request->address.sin_port));
 	return fd;
 }
 
