@@ -25,8 +25,8 @@ shell: ## Open a shell in a guest with the module loaded
 run: ## Boot a guest, load the module and run the demo
 	@tools/lab/runner --vm $(VM) --command samples/demo
 
-check: ## The inner loop: module and test lists of the User-Mode Linux guest
-	@tools/lab/runner --vm uml
+check: ## The inner loop: module and quick tests of the User-Mode Linux guest, all on a virtual clock
+	@tools/lab/runner --vm uml --real-as virtual --skip-slow
 
 test: ## Everything: host tests, static checks, module builds, test lists of all guests
 	@tools/lab/test

@@ -180,7 +180,7 @@ def failed_subtests(output):
 
 def run_command(lab, vm, time_mode, command, work):
     """Runs one command in a guest with the module loaded, its output as it comes; the kernel's log is checked as in tests."""
-    test = plan.Test("command", command, "none", vm, time_mode, 600, False, ())
+    test = plan.Test("command", command, "none", vm, time_mode, 600)
     run = ListRun(lab, [test], None, work)
     work.mkdir(parents=True)
     module = run.module(work)
@@ -218,7 +218,7 @@ def run_command(lab, vm, time_mode, command, work):
 
 def shell(lab, vm, time_mode, work):
     work.mkdir(parents=True)
-    run = ListRun(lab, [plan.Test("shell", "", "none", vm, time_mode, 600, False, ())], None, work)
+    run = ListRun(lab, [plan.Test("shell", "", "none", vm, time_mode, 600)], None, work)
     guests.write_plan(work, vm, time_mode, run.module(work), [], shell=True)
     guest = guests.Guest(lab, vm, time_mode, work)
     try:
@@ -231,6 +231,9 @@ def arguments():
     parser = argparse.ArgumentParser(prog="tools/lab/runner", description="Runs the kernel tests in guests.")
     parser.add_argument("--vm", action="append", choices=plan.VMS, help="only these guests (default: uml)")
     parser.add_argument("--time", action="append", choices=plan.TIMES, help="only these clocks (default: all)")
+    parser.add_argument("--real-as", choices=plan.TIMES, default="real", metavar="CLOCK",
+                        help="run uml tests that ask for the real clock by this one: waiting then costs nothing")
+    parser.add_argument("--skip-slow", action="store_true", help="leave out what the lists call slow")
     parser.add_argument("--only", action="append", metavar="NAME", help="only the tests of these names")
     parser.add_argument("--family", action="append", choices=plan.FAMILIES, help="only these families")
     parser.add_argument("--list", action="store_true", help="name the tests and run none")
@@ -251,6 +254,12 @@ def arguments():
 
 def chosen(options, checkout):
     tests = plan.read(options.lists or plan.lists(checkout))
+    tests = [
+        dataclasses.replace(test, time=options.real_as)
+        if (test.vm, test.time) == ("uml", "real") and not test.only_real
+        else test
+        for test in tests
+    ]
     for name in options.only or []:
         if name not in {test.name for test in tests}:
             raise plan.PlanError(f"no test is named {name!r}")
@@ -258,6 +267,7 @@ def chosen(options, checkout):
         test
         for test in tests
         if test.vm in options.vm
+        and not (test.slow and options.skip_slow)
         and (not options.time or test.time in options.time)
         and (not options.only or test.name in options.only)
         and (not options.family or test.family in options.family)

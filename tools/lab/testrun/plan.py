@@ -7,7 +7,7 @@ import tomllib
 VMS = ("uml", "umlsmp", "stock", "debug")
 TIMES = ("real", "virtual", "inf-cpu")
 FAMILIES = ("inet", "oxtcp", "none")
-FIELDS = {"name", "cmd", "families", "vms", "time", "timeout", "own_guest", "expect_log"}
+FIELDS = {"name", "cmd", "families", "vms", "time", "timeout", "own_guest", "expect_log", "slow", "only_real"}
 
 
 class PlanError(Exception):
@@ -22,8 +22,10 @@ class Test:
     vm: str
     time: str
     timeout: int
-    own_guest: bool  # needs a guest that no other test has touched and that none follows
-    expect_log: tuple  # regular expressions: the test passes only if the kernel's log of it has each, and looks broken
+    own_guest: bool = False  # needs a guest that no other test has touched and that none follows
+    slow: bool = False  # not part of `make check`
+    only_real: bool = False  # means something only by the real clock, in `make check` too
+    expect_log: tuple = ()  # regular expressions: the test passes only if the kernel's log of it has each, and looks broken
 
     @property
     def id(self):
@@ -81,7 +83,7 @@ def expand(path, entry, names):
         fail(f"timeout {timeout!r}")
     return [
         Test(name, entry["cmd"], family, vm, time, timeout, bool(entry.get("own_guest", False)),
-             tuple(entry.get("expect_log", [])))
+             bool(entry.get("slow", False)), bool(entry.get("only_real", False)), tuple(entry.get("expect_log", [])))
         for vm in entry["vms"]
         for family in families
     ]
