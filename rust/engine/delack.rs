@@ -28,6 +28,8 @@ pub(crate) struct DelayedAck {
     /// pingpong).
     interactive: bool,
     last_data: Instant,
+    /// Small segments since the last acknowledgment, counted to 2 (Linux's ICSK_ACK_PUSHED).
+    small: u8,
 }
 
 impl DelayedAck {
@@ -39,6 +41,7 @@ impl DelayedAck {
             quick: 0,
             interactive: false,
             last_data: Instant::default(),
+            small: 0,
         }
     }
 
@@ -94,6 +97,21 @@ impl DelayedAck {
         self.last_data = now;
     }
 
+    /// Data smaller than usual arrived in order: probably the end of what the peer wanted to say.
+    pub(crate) fn on_small(&mut self) {
+        self.small = self.small.saturating_add(1).min(2);
+    }
+
+    /// The reader has consumed all there was (Linux's `__tcp_cleanup_rbuf`).
+    ///
+    /// After a small segment nothing more may come before the peer hears from us (Nagle), so it is
+    /// answered now, unless an answer of the user is likely to carry the acknowledgment.
+    pub(crate) fn on_emptied(&mut self) {
+        if self.owed && (self.small > 1 || (self.small > 0 && !self.interactive)) {
+            self.urgent = true;
+        }
+    }
+
     /// Decides what to do about the data received: `unacked` octets since the last acknowledgment.
     /// Returns a deadline to keep.
     ///
@@ -138,6 +156,7 @@ impl DelayedAck {
         }
         self.urgent = false;
         self.owed = false;
+        self.small = 0;
     }
 
     /// The user asked for acknowledgments at once, or for the usual delay (`TCP_QUICKACK`).

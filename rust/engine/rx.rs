@@ -13,10 +13,14 @@ use crate::engine::ranges::RangeSet;
 use crate::engine::ranges::Run;
 use crate::engine::seq::SeqNum;
 use crate::engine::window::WindowScale;
+use crate::engine::window::DEFAULT_MSS;
 use crate::engine::window::MIN_MSS;
 
 /// Runs held out of order; when full, further disorder is dropped and the peer sends it again.
 const HELD: usize = 64;
+
+/// The smallest segment that is believed to be the peer's full size (Linux's `TCP_MIN_MSS`).
+const SMALLEST: u32 = 88;
 
 /// What the owner does with the payload of the segment just given to
 /// [`crate::engine::Connection::on_segment`].
@@ -80,8 +84,11 @@ pub(crate) struct Rx {
     pub(crate) ts_recent: Option<TsRecent>,
     /// The peer's usual payload per segment, as seen (Linux's `rcv_mss`).
     pub(crate) mss: u32,
+    last_len: u32,
     /// Whether the reader consumed something since the window was looked at.
-    pub(crate) drained: bool,
+    drained: bool,
+    /// Whether the reader consumed all there was since the acknowledgment was looked at.
+    emptied: bool,
     held: RangeSet<HELD>,
     /// Offsets within the runs that changed last, latest first (RFC 2018, 4).
     recent: [u64; SackBlocks::CAPACITY],
@@ -107,8 +114,13 @@ impl Rx {
             ts_recent: None,
             // Linux's `tcp_initialize_rcv_mss`: a small first guess makes the second small segment
             // be acknowledged.
-            mss: advmss.min(536).min(window / 2).max(88),
+            mss: advmss
+                .min(u32::from(DEFAULT_MSS))
+                .min(window / 2)
+                .max(SMALLEST),
+            last_len: 0,
             drained: false,
+            emptied: false,
             held: RangeSet::new(),
             recent: [0; SackBlocks::CAPACITY],
             dsack: None,
@@ -277,13 +289,22 @@ impl Rx {
         blocks
     }
 
-    /// Learns the peer's segment size (Linux's `tcp_measure_rcv_mss`).
-    pub(crate) fn measure(&mut self, wire_len: u32, psh: bool) {
+    /// Learns the peer's segment size, and returns whether the segment is smaller than usual
+    /// (Linux's `tcp_measure_rcv_mss`): two equal ones in a row are the usual size.
+    pub(crate) fn measure(&mut self, wire_len: u32, psh: bool) -> bool {
         if wire_len >= self.mss {
             self.mss = wire_len.min(self.advmss.max(u32::from(MIN_MSS)));
-        } else if wire_len >= 536 && !psh {
-            self.mss = wire_len;
+            return false;
         }
+        if wire_len >= u32::from(DEFAULT_MSS) || (wire_len >= SMALLEST && !psh) {
+            let again = self.last_len == wire_len;
+            self.last_len = wire_len;
+            if again {
+                self.mss = wire_len;
+                return false;
+            }
+        }
+        true
     }
 
     /// Takes TS.Recent from an acceptable segment (RFC 7323, 4.3).
@@ -301,6 +322,7 @@ impl Rx {
     pub(crate) fn on_read(&mut self, len: u32) {
         self.read = self.read.saturating_add(u64::from(len)).min(self.nxt);
         self.drained = true;
+        self.emptied = self.read == self.nxt;
     }
 
     /// Notes the free space of the buffer.
@@ -348,6 +370,11 @@ impl Rx {
             return if whole == 0 { free } else { whole }.min(self.scale.max_window());
         }
         current
+    }
+
+    /// Returns whether the reader consumed all there was since this was asked last.
+    pub(crate) fn take_emptied(&mut self) -> bool {
+        core::mem::take(&mut self.emptied)
     }
 
     /// Returns whether the reader has freed so much that the peer should hear of it (Linux's

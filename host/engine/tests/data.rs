@@ -196,6 +196,34 @@ fn a_lone_segment_is_acknowledged_after_a_delay() {
 }
 
 #[test]
+fn a_small_segment_is_acknowledged_when_it_is_read() {
+    let mut script = Script::established(&plain());
+    for i in 0..20 {
+        script.pass(1);
+        script.answer(ACK, 1 + i * 1000, 1, 1000);
+    }
+    script.connection.on_read(script.instant(), 20_000);
+    script.sent();
+    script.pass(1);
+    let mut acks = script.answer(ACK, 20_001, 1, 1000).len();
+    script.connection.on_read(script.instant(), 1_000);
+    acks += script.sent().len();
+    script.pass(1);
+    acks += script.answer(ACK, 21_001, 1, 1000).len();
+    script.connection.on_read(script.instant(), 1_000);
+    acks += script.sent().len();
+    assert_eq!(acks, 1, "full segments wait for the second");
+    script.pass(50);
+    script.connection.on_deadline(script.instant());
+    script.sent();
+    assert!(script.answer(ACK, 22_001, 1, 10).is_empty());
+    script.connection.on_read(script.instant(), 9);
+    assert!(script.sent().is_empty(), "not all is read");
+    script.connection.on_read(script.instant(), 1);
+    assert_eq!(script.sent().len(), 1);
+}
+
+#[test]
 fn an_answer_carries_the_acknowledgment() {
     let mut script = Script::established(&plain());
     for i in 0..20 {

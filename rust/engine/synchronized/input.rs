@@ -272,7 +272,10 @@ impl Synchronized {
             // RFC 9293, 3.6.1: nobody will read it; the peer is told (Linux's TCPAbortOnData).
             return (Payload::Discard, Fate::Reset(Reason::Aborted));
         }
-        self.rx.measure(segment.wire_len, segment.flags.psh());
+        let small = self.rx.measure(segment.wire_len, segment.flags.psh());
+        if small && segment.len > 0 {
+            self.delack.on_small();
+        }
         let arrival = self.rx.on_payload(start, segment.len, segment.flags.fin());
         if arrival.advanced {
             let rto = self.rto(cx.config);

@@ -45,6 +45,9 @@ impl Synchronized {
         if self.rx.wants_update() {
             self.delack.demand();
         }
+        if self.rx.take_emptied() {
+            self.delack.on_emptied();
+        }
         let sack = self.sack_blocks();
         let mss = self.mss_beside(cx.config, &sack);
         if let Some(run) = self.next_repair(mss) {
