@@ -156,8 +156,9 @@ static void device_vanishes(void)
 	sleep_ms(500);
 	EQ(tcp_state(pair.fd), STATE_ESTABLISHED);
 	FAILS(recv(pair.peer, &byte, 1, MSG_DONTWAIT), EAGAIN);
-	/* Or it would be an orphan that tries for minutes. */
+	/* Or they would be orphans that try for minutes. */
 	linger_zero(pair.fd);
+	linger_zero(pair.peer);
 }
 
 static void device_pauses(void)

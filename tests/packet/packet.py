@@ -544,4 +544,7 @@ def main():
         failed += status not in (0, 4)
         words = "not ok" if status not in (0, 4) else "ok"
         print(f"{words} {number} {function.__name__}{' # SKIP' if status == 4 else ''}", flush=True)
+    if os.environ.get("TIME", "real") != "real":
+        # Closed sockets whose peer went with its case try for a while, which would keep the module from unloading.
+        time.sleep(300)
     sys.exit(1 if failed else 0)
