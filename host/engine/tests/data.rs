@@ -140,6 +140,13 @@ fn small_windows_are_used_at_last() {
     let _ = script.give(&small);
     script.sent();
     assert_eq!(shapes(&script.write(1_000)), [], "silly");
+    // That the owner takes nothing for a moment does not stop the clock.
+    let deadline = script.connection.next_deadline();
+    assert!(deadline.is_some());
+    script.max_len = 0;
+    script.sent();
+    assert_eq!(script.connection.next_deadline(), deadline);
+    script.max_len = 1_000;
     let (wait, sent) = script.expire();
     assert!(wait <= 300);
     assert_eq!(shapes(&sent), [(1, 100)]);
