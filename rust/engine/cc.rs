@@ -127,12 +127,12 @@ impl Congestion {
         };
     }
 
-    /// All that was in flight at the loss is acknowledged; `flight` octets are out.
+    /// All that was in flight at the loss is acknowledged.
     ///
-    /// RFC 6582, 3.2, step 3 (option 1): no burst follows when little is in flight.
-    pub(crate) fn on_recovered(&mut self, flight: u32, mss: u32) {
-        let burst_free = flight.max(mss).saturating_add(mss);
-        self.cwnd = self.ssthresh.min(burst_free.max(mss.saturating_mul(2)));
+    /// RFC 6582, 3.2, step 3 (option 2, as Linux's `tcp_end_cwnd_reduction`): with option 1 a
+    /// recovery that ends with little in flight would start again from almost nothing.
+    pub(crate) fn on_recovered(&mut self, mss: u32) {
+        self.cwnd = self.ssthresh.max(mss.saturating_mul(2));
     }
 
     /// Nothing was sent for `idle`, at least one `rto` long.

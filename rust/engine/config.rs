@@ -129,9 +129,14 @@ impl Config {
     /// A count alone would give a fast path a much shorter life than a slow one, so Linux
     /// (`tcp_model_timeout`) turns the count into a time: 15 tries are 924.6 s.
     pub(crate) fn timeout_of_tries(&self, tries: u8) -> Duration {
+        self.time_of_tries(self.rto_min, tries)
+    }
+
+    /// The same for an RTO that starts at `first`.
+    pub(crate) fn time_of_tries(&self, first: Duration, tries: u8) -> Duration {
         let mut total = Duration::ZERO;
         for exponent in 0..=u32::from(tries) {
-            total = total.saturating_add(self.rto_min.doubled(exponent, self.rto_max));
+            total = total.saturating_add(first.doubled(exponent, self.rto_max));
         }
         total
     }

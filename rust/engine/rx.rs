@@ -17,7 +17,7 @@ use crate::engine::window::DEFAULT_MSS;
 use crate::engine::window::MIN_MSS;
 
 /// Runs held out of order; when full, further disorder is dropped and the peer sends it again.
-const HELD: usize = 64;
+const HELD: usize = 128;
 
 /// The smallest segment that is believed to be the peer's full size (Linux's `TCP_MIN_MSS`).
 const SMALLEST: u32 = 88;

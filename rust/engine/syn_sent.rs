@@ -108,8 +108,13 @@ impl SynSent {
             .syn_retries
             .saturating_add(config.syn_linear_timeouts);
         let waited = now.since(self.first_sent);
-        let impatient = config.user_timeout.is_some_and(|limit| waited >= limit);
-        if self.retries >= most || impatient {
+        // As Linux (`retransmits_timed_out`): also once the time is up that the retries with back-off
+        // alone would have taken.
+        let limit = config.user_timeout.unwrap_or_else(|| {
+            config.time_of_tries(config.rto_initial, config.syn_retries)
+        });
+        let late = self.retries > 0 && waited >= limit;
+        if self.retries >= most || late {
             return Deadline::TimedOut;
         }
         self.retries = self.retries.saturating_add(1);

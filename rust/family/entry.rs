@@ -90,17 +90,14 @@ impl Drop for HalfOpen {
 /// A connection in TIME-WAIT.
 pub(super) struct Waiting {
     pub(super) record: engine::TimeWait,
-    /// Source is we.
-    pub(super) ends: Endpoints,
     /// The port stays busy.
     _port: Option<PortUse>,
 }
 
 impl Waiting {
-    pub(super) fn new(record: engine::TimeWait, ends: Endpoints, port: Option<PortUse>) -> Self {
+    pub(super) fn new(record: engine::TimeWait, port: Option<PortUse>) -> Self {
         Self {
             record,
-            ends,
             _port: port,
         }
     }

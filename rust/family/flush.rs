@@ -245,7 +245,7 @@ fn wait(sk: &mut Locked<'_, Tcp>, now: Instant, record: engine::TimeWait) {
     let key = Key::connection(ends.source, ends.destination);
     let port = state.port.as_ref().map(|port| port.for_child());
     let namespace = state.namespace.clone();
-    let waiting = Record::TimeWait(Waiting::new(record, ends, port));
+    let waiting = Record::TimeWait(Waiting::new(record, port));
     let new = Entry::record(&namespace, key, waiting, GFP_ATOMIC | __GFP_NOWARN);
     match new {
         Ok(new) if namespace.table.replace(&node, new.clone()).is_ok() => {

@@ -216,13 +216,14 @@ impl Skb {
 
     /// Charges the packet's memory to the socket, if its buffer and the protocol's limits allow.
     ///
-    /// A socket whose buffer is empty may always take one packet, so that a connection can go on.
+    /// The window that was offered counts payload, and what it invited must be taken: packets may use
+    /// twice the buffer's size, which is enough for those that are at least a quarter full.
     pub fn charge<P: Protocol>(
         self,
         sk: &mut Locked<'_, P>,
     ) -> core::result::Result<Self, (Self, DropReason)> {
         let (room, used) = sk.sock().receive_memory();
-        if used > room {
+        if used > room.saturating_mul(2) {
             return Err((self, DropReason::ReceiveBuffer));
         }
         let raw = sk.sock().as_raw();

@@ -15,14 +15,14 @@ fn rx(scale: u8, window: u32) -> Rx {
 fn on_payload__more_holes_than_are_remembered() {
     let mut rx = rx(7, 60_000);
     let mut held = 0;
-    for i in 0..100 {
+    for i in 0..200 {
         let arrival = rx.on_payload(1 + i * 20, 10, false);
         if matches!(arrival.payload, Payload::Hold { .. }) {
             held += 1;
         }
         assert!(arrival.disorder);
     }
-    assert_eq!(held, 64);
+    assert_eq!(held, 128);
     let arrival = rx.on_payload(0, 60, false);
     assert_eq!(arrival.payload, Payload::Append { skip: 0, len: 60 });
     assert_eq!(rx.nxt, 60);

@@ -50,7 +50,9 @@ impl Synchronized {
         let first = self.retransmits == 0 && !self.recovery.was_reduced(self.tx.una);
         self.cc.on_timeout(flight, mss, first);
         self.recovery.on_timeout(self.tx.una, self.tx.nxt);
-        self.stalled_since = self.stalled_since.or(Some(cx.now));
+        // Linux counts the time from when the oldest segment first left, about one RTO ago.
+        let left = cx.now.saturating_sub(self.rto(cx.config));
+        self.stalled_since = self.stalled_since.or(Some(left));
         self.last_timeout = Some(cx.now);
         self.retransmits = self.retransmits.saturating_add(1);
         self.backoff = self.backoff.saturating_add(1);

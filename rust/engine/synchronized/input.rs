@@ -160,11 +160,7 @@ impl Synchronized {
         let flight = u32::try_from(flight).unwrap_or(u32::MAX);
         match verdict {
             Verdict::FastRetransmit => self.cc.on_fast_retransmit(flight, mss),
-            Verdict::Recovered if before == Phase::Recovery => {
-                let out = self.recovery.pipe(self.tx.una, self.tx.nxt);
-                let out = u32::try_from(out).unwrap_or(u32::MAX);
-                self.cc.on_recovered(out, mss);
-            }
+            Verdict::Recovered if before == Phase::Recovery => self.cc.on_recovered(mss),
             Verdict::Recovered | Verdict::Nothing => {}
         }
         if advance > 0 && before != Phase::Recovery && verdict != Verdict::FastRetransmit {
