@@ -254,11 +254,15 @@ int accept_one(int fd)
 
 uint16_t unused_port(void)
 {
-	int fd = bound(AF_INET, 0);
-	struct sockaddr_in address = local_of(fd);
+	struct sockaddr_in address;
+	uint16_t port = 20000 + getpid() % 5000;
+	int fd = make_socket_of(AF_INET, 0);
 
+	do {
+		address = loopback(++port);
+	} while (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0);
 	close(fd);
-	return ntohs(address.sin_port);
+	return port;
 }
 
 struct pair make_pair_with(int sndbuf, int rcvbuf)

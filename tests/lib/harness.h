@@ -148,6 +148,10 @@ int listener_of(int af, int backlog, struct sockaddr_in *address);
 int listener(int backlog, struct sockaddr_in *address);
 int connect_to(int fd, const struct sockaddr_in *address);
 int accept_one(int fd);
+/*
+ * Below the ephemeral ports: a socket that gets just the port it connects to
+ * is connected to itself.
+ */
 uint16_t unused_port(void);
 
 /*
