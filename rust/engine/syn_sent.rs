@@ -110,9 +110,9 @@ impl SynSent {
         let waited = now.since(self.first_sent);
         // As Linux (`retransmits_timed_out`): also once the time is up that the retries with back-off
         // alone would have taken.
-        let limit = config.user_timeout.unwrap_or_else(|| {
-            config.time_of_tries(config.rto_initial, config.syn_retries)
-        });
+        let limit = config
+            .user_timeout
+            .unwrap_or_else(|| config.time_of_tries(config.rto_initial, config.syn_retries));
         let late = self.retries > 0 && waited >= limit;
         if self.retries >= most || late {
             return Deadline::TimedOut;

@@ -20,8 +20,8 @@ use super::{
 use crate::{
     engine::{
         self,
-        Instant,
         Event,
+        Instant,
         Limits,
         Reason,
         SegmentOut, //
@@ -76,8 +76,7 @@ pub(super) fn flush(sk: &mut Locked<'_, Tcp>, now: Instant) {
 /// What of the range `len` bytes from `offset` on can go into one packet.
 fn fit(rope: &Rope, offset: u64, len: u32) -> u32 {
     // A small packet whose bytes lie in too many pieces is copied.
-    rope.fit(offset, len, MAX_FRAGMENTS)
-        .max(len.min(COPY_MAX))
+    rope.fit(offset, len, MAX_FRAGMENTS).max(len.min(COPY_MAX))
 }
 
 fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
@@ -91,8 +90,7 @@ fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
         receive_room: window_of(space.saturating_sub(used)),
         max_len: gso_max.unwrap_or_else(|| conn.send_mss()),
     };
-    while let Some(segment) =
-        conn.poll_transmit(now, &limits, |offset, len| fit(rope, offset, len))
+    while let Some(segment) = conn.poll_transmit(now, &limits, |offset, len| fit(rope, offset, len))
     {
         send(&wire, &segment, rope);
     }
@@ -135,8 +133,8 @@ fn publish(sk: &mut Locked<'_, Tcp>) {
         let state = kernel_state(conn.state());
         let unread = conn.readable().saturating_sub(conn.read());
         sk.sock().shared().set_unread(unread);
-        let acknowledged = state == SockState::FinWait2
-            && sk.sock().kernel_state() != SockState::FinWait2 as u8;
+        let acknowledged =
+            state == SockState::FinWait2 && sk.sock().kernel_state() != SockState::FinWait2 as u8;
         sk.set_kernel_state(state);
         // Whoever lingers in `close` waits for this.
         if acknowledged && !sk.sock().is_dead() {

@@ -123,7 +123,11 @@ fn deliver(sk: &TcpSock, segment: Segment) {
 
 /// What the header says, for the engine.
 pub(super) fn parse(segment: &Segment) -> Option<SegmentIn> {
-    SegmentIn::parse(segment.header(), segment.payload_len()).ok()
+    let mut parsed = SegmentIn::parse(segment.header(), segment.payload_len()).ok()?;
+    if let Some(len) = segment.merged_from() {
+        parsed.wire_len = len.into();
+    }
+    Some(parsed)
 }
 
 /// Takes a segment in, under the lock of its connection.

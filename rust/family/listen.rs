@@ -29,10 +29,10 @@ use super::{
 use crate::{
     engine::{
         self,
-        Instant,
         Connection,
         HalfOpenDeadline,
         HalfOpenVerdict,
+        Instant,
         Isn,
         ListenVerdict,
         SegmentIn,

@@ -112,12 +112,7 @@ impl Ports {
     }
 
     /// Whether a new use of `port` at `addr` must be refused.
-    fn conflicts(
-        uses: &RBTree<u64, Reservation>,
-        addr: Ipv4Addr,
-        port: u16,
-        reuse: bool,
-    ) -> bool {
+    fn conflicts(uses: &RBTree<u64, Reservation>, addr: Ipv4Addr, port: u16, reuse: bool) -> bool {
         Self::at(uses, port, |r| {
             overlap(r.addr, addr) && (!reuse || r.strict != 0 || r.listening != 0)
         })
@@ -220,15 +215,16 @@ impl PortUse {
     pub(super) fn listen(&mut self) -> Result {
         let reuse = self.reuse;
         let mut uses = self.ports.uses.lock();
-        let addr = uses.get(&self.key).map_or(Ipv4Addr::UNSPECIFIED, |r| r.addr);
+        let addr = uses
+            .get(&self.key)
+            .map_or(Ipv4Addr::UNSPECIFIED, |r| r.addr);
         let own = self.key;
         let port = port_of(own);
         let busy = Ports::at(&uses, port, |r| {
             let is_own = key(r.addr, port) == own;
             let others = r.users - u32::from(is_own);
             let strict = r.strict - u32::from(is_own && !reuse);
-            overlap(r.addr, addr)
-                && (r.listening != 0 || strict != 0 || (others != 0 && !reuse))
+            overlap(r.addr, addr) && (r.listening != 0 || strict != 0 || (others != 0 && !reuse))
         });
         if busy {
             return Err(EADDRINUSE);

@@ -36,9 +36,7 @@ pub(super) fn sendmsg(sk: &TcpSock, msg: &mut Msg<'_>, _len: usize) -> Result<us
         push(&mut lock, 0, msg.has(MSG_MORE));
         return Ok(copied);
     }
-    result
-        .map(|()| copied)
-        .map_err(|e| msg.stream_error(sk, e))
+    result.map(|()| copied).map_err(|e| msg.stream_error(sk, e))
 }
 
 /// Whether data can be sent in the socket's state.

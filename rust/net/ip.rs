@@ -172,6 +172,13 @@ impl Segment {
         self.skb.len().saturating_sub(self.header_len)
     }
 
+    /// Payload of one segment on the wire, where several were merged into this one on the way in.
+    pub fn merged_from(&self) -> Option<u16> {
+        // SAFETY: The packet is ours.
+        let size = unsafe { (*bindings::skb_shinfo(self.skb.as_raw())).gso_size };
+        (size != 0).then_some(size)
+    }
+
     /// When the segment came.
     pub fn arrival_ns(&self) -> u64 {
         self.now_ns
@@ -187,8 +194,7 @@ impl Segment {
         // disabled, as `tcp_v4_rcv`.
         let reason = unsafe {
             let raw = this.skb.as_raw();
-            if (*bindings::ip_hdr(raw)).ttl
-                < ptr::addr_of!((*sk.as_inet()).min_ttl).read_volatile()
+            if (*bindings::ip_hdr(raw)).ttl < ptr::addr_of!((*sk.as_inet()).min_ttl).read_volatile()
             {
                 Some(DropReason::MinTtl)
             } else if bindings::xfrm4_policy_check(
@@ -297,7 +303,11 @@ unsafe fn build(
     let fits = payload
         .map(|p| p.rope.fit(p.offset, p.len, MAX_FRAGMENTS) >= p.len)
         .unwrap_or(true);
-    let copy = if fits { 0 } else { payload.map_or(0, |p| p.len) };
+    let copy = if fits {
+        0
+    } else {
+        payload.map_or(0, |p| p.len)
+    };
     // SAFETY: The packet is new and ours; it has room for the headers of all layers below, and for
     // the bytes to copy. The rope calls back at most `MAX_FRAGMENTS` times where `fits`.
     unsafe {
@@ -442,8 +452,11 @@ impl<P: Protocol> Locked<'_, P> {
         let sk = self.sock().as_raw();
         // SAFETY: The lock is held.
         unsafe {
-            bindings::sk_can_gso(sk)
-                .then(|| (*sk).sk_gso_max_size.saturating_sub(bindings::MAX_TCP_HEADER as u32))
+            bindings::sk_can_gso(sk).then(|| {
+                (*sk)
+                    .sk_gso_max_size
+                    .saturating_sub(bindings::MAX_TCP_HEADER as u32)
+            })
         }
     }
 

@@ -9,6 +9,7 @@
 #[rustfmt::skip]
 mod bindings;
 
+mod child;
 pub mod errno;
 pub mod icmp;
 pub mod ip;
@@ -18,6 +19,7 @@ pub mod netfilter;
 pub mod poll;
 pub mod port;
 pub mod proto;
+mod proto_ops;
 pub mod rhashtable;
 pub mod rope;
 pub mod skbuff;

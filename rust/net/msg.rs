@@ -97,7 +97,10 @@ impl<'a> Msg<'a> {
     }
 
     /// Parses the control messages of a send, as far as sockets know them.
-    pub fn check_control<P: super::proto::Protocol>(&mut self, sk: &super::sock::Sock<P>) -> Result {
+    pub fn check_control<P: super::proto::Protocol>(
+        &mut self,
+        sk: &super::sock::Sock<P>,
+    ) -> Result {
         if self.msg.msg_controllen == 0 {
             return Ok(());
         }

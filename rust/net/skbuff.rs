@@ -191,7 +191,10 @@ impl Skb {
     pub fn range(&self) -> (u64, u64) {
         // SAFETY: Valid by the type invariant.
         let control = unsafe { *self.control() };
-        (control.offset, control.offset.saturating_add(control.len.into()))
+        (
+            control.offset,
+            control.offset.saturating_add(control.len.into()),
+        )
     }
 
     /// Puts the packet into the backlog of `sk`, which the caller has locked. Gives it back where the

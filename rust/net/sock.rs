@@ -9,6 +9,14 @@
 //! C headers: [`include/net/sock.h`](srctree/include/net/sock.h),
 //! [`include/net/inet_sock.h`](srctree/include/net/inet_sock.h)
 
+mod lock;
+
+pub use self::lock::{
+    BhLock,
+    Locked,
+    UserLock, //
+};
+
 use super::{
     bindings,
     net_namespace::Net,
@@ -20,10 +28,6 @@ use core::{
     net::{
         Ipv4Addr,
         SocketAddrV4, //
-    },
-    ops::{
-        Deref,
-        DerefMut, //
     },
     ptr,
     sync::atomic::{
@@ -41,10 +45,7 @@ use kernel::{
         ARef,
         AlwaysRefCounted, //
     },
-    types::{
-        NotThreadSafe,
-        Opaque, //
-    },
+    types::Opaque,
 };
 
 /// States of a socket as the rest of the kernel knows them (`sk_state`).
@@ -191,18 +192,24 @@ impl<P: Protocol> Sock<P> {
 
     /// Takes the socket lock for the calling task. May sleep.
     pub fn lock(&self) -> UserLock<'_, P> {
-        // SAFETY: The socket is live, and the caller is in process context (it may sleep).
-        unsafe { bindings::lock_sock(self.as_raw()) };
-        UserLock(Locked::new(self))
+        // SAFETY: The socket is live, and the caller is in process context (it may sleep). The lock
+        // is released when the result is dropped.
+        unsafe {
+            bindings::lock_sock(self.as_raw());
+            UserLock(Locked::new(self))
+        }
     }
 
     /// Takes the lock as softirqs take it, or reports that a task owns it.
     ///
     /// Must be called with bottom halves disabled.
     pub fn lock_bh(&self) -> BhLock<'_, P> {
-        // SAFETY: The socket is live.
-        unsafe { bindings::bh_lock_sock_nested(self.as_raw()) };
-        BhLock(Locked::new(self))
+        // SAFETY: The socket is live. The lock is released when the result is dropped; `BhLock` lets
+        // nobody at the value while a task owns the socket.
+        unsafe {
+            bindings::bh_lock_sock_nested(self.as_raw());
+            BhLock(Locked::new(self))
+        }
     }
 
     /// Runs `f` as a softirq would, from a task: under the spinlock, bottom halves disabled.
@@ -336,9 +343,7 @@ impl<P: Protocol> Sock<P> {
     /// Sets what [`Sock::max_ack_backlog`] returns.
     pub fn set_max_ack_backlog(&self, backlog: u32) {
         // SAFETY: The socket is live; the kernel writes this field without a lock as well.
-        unsafe {
-            ptr::addr_of_mut!((*self.as_raw()).sk_max_ack_backlog).write_volatile(backlog)
-        };
+        unsafe { ptr::addr_of_mut!((*self.as_raw()).sk_max_ack_backlog).write_volatile(backlog) };
     }
 
     /// Tells the rest of the kernel how many connections wait for `accept`.
@@ -389,18 +394,15 @@ impl<P: Protocol> Sock<P> {
 
     /// Sends SIGIO for the peer's FIN.
     pub fn wake_async_hup(&self) {
-        let band = if self.shutdown() == Shutdown::BOTH || self.kernel_state() == SockState::Close as u8 {
-            bindings::POLL_HUP
-        } else {
-            bindings::POLL_IN
-        };
+        let band =
+            if self.shutdown() == Shutdown::BOTH || self.kernel_state() == SockState::Close as u8 {
+                bindings::POLL_HUP
+            } else {
+                bindings::POLL_IN
+            };
         // SAFETY: The socket is live.
         unsafe {
-            bindings::sk_wake_async(
-                self.as_raw(),
-                bindings::SOCK_WAKE_WAITD as i32,
-                band as i32,
-            )
+            bindings::sk_wake_async(self.as_raw(), bindings::SOCK_WAKE_WAITD as i32, band as i32)
         };
     }
 
@@ -535,296 +537,6 @@ pub(super) unsafe extern "C" fn write_space(sk: *mut bindings::sock) {
     }
 }
 
-/// Proof that the caller has the socket lock, and the way to the state under it.
-pub struct Locked<'a, P: Protocol> {
-    sk: &'a Sock<P>,
-    _not_send: NotThreadSafe,
-}
-
-impl<'a, P: Protocol> Locked<'a, P> {
-    /// INVARIANT: Callers have the lock of `sk` for as long as the result lives.
-    pub(super) fn new(sk: &'a Sock<P>) -> Self {
-        Self {
-            sk,
-            _not_send: NotThreadSafe,
-        }
-    }
-
-    /// The socket.
-    pub fn sock(&self) -> &'a Sock<P> {
-        self.sk
-    }
-
-    /// The state under the lock.
-    pub fn state(&mut self) -> &mut P::State {
-        // SAFETY: The lock is held, so nobody else has a reference; `&mut self` keeps this from
-        // giving out a second one. Initialised by the type invariant of `Sock`.
-        unsafe { (*(*self.sk.0.get()).state.get()).assume_init_mut() }
-    }
-
-    fn raw(&self) -> *mut bindings::sock {
-        self.sk.as_raw()
-    }
-
-    /// Publishes a change of state.
-    pub fn set_kernel_state(&mut self, state: SockState) {
-        if self.sk.kernel_state() != state as u8 {
-            // SAFETY: The lock is held.
-            unsafe { bindings::inet_sk_set_state(self.raw(), state as i32) };
-        }
-    }
-
-    /// Shuts directions down.
-    pub fn add_shutdown(&mut self, how: Shutdown) {
-        let value = self.sk.shutdown().0 | how.0;
-        // SAFETY: The lock is held.
-        unsafe { ptr::addr_of_mut!((*self.raw()).sk_shutdown).write_volatile(value) };
-    }
-
-    /// Opens both directions again, for a socket that may connect once more.
-    pub fn clear_shutdown(&mut self) {
-        // SAFETY: The lock is held.
-        unsafe {
-            ptr::addr_of_mut!((*self.raw()).sk_shutdown).write_volatile(0);
-            bindings::sock_reset_flag(self.raw(), bindings::sock_flags_SOCK_DONE);
-        }
-    }
-
-    /// Notes that the peer's FIN was taken in.
-    pub fn set_done(&mut self) {
-        // SAFETY: The lock is held.
-        unsafe { bindings::sock_set_flag(self.raw(), bindings::sock_flags_SOCK_DONE) };
-    }
-
-    /// Leaves an error for the next call.
-    pub fn set_error(&mut self, error: Error) {
-        // SAFETY: The lock is held.
-        unsafe {
-            ptr::addr_of_mut!((*self.raw()).sk_err).write_volatile(-error.to_errno());
-            // Pairs with the barrier of poll, between its reads of the state and of the error.
-            kernel::sync::barrier::smp_wmb();
-        }
-    }
-
-    /// Takes the error that was noted in case that the connection fails, see
-    /// [`Sock::set_soft_error`].
-    pub fn take_soft_error(&mut self) -> Option<Error> {
-        // SAFETY: The lock is held; a plain integer, which others only write as a whole.
-        let error = unsafe {
-            let place = &raw mut (*self.raw()).sk_err_soft;
-            let error = place.read_volatile();
-            place.write_volatile(0);
-            error
-        };
-        (error != 0).then(|| Error::from_errno(-error))
-    }
-
-    /// Cuts the socket from its file.
-    pub fn orphan(&mut self) {
-        // SAFETY: The lock is held.
-        unsafe { bindings::sock_orphan(self.raw()) };
-    }
-
-    /// Sets the local address, both for packets out and in.
-    pub fn set_local_address(&mut self, addr: Ipv4Addr) {
-        let addr = u32::from(addr).to_be();
-        // SAFETY: The lock is held.
-        unsafe {
-            (*self.sk.as_inet()).inet_saddr = addr;
-            bindings::inet_set_rcv_saddr(self.raw(), addr);
-        }
-    }
-
-    /// Sets the local port.
-    pub fn set_port(&mut self, port: u16) {
-        // SAFETY: The lock is held.
-        unsafe {
-            bindings::inet_set_num(self.raw(), port);
-            (*self.sk.as_inet()).inet_sport = port.to_be();
-        }
-    }
-
-    /// Gives the port up, but leaves its number for `getsockname`.
-    pub fn clear_port_number(&mut self) {
-        // SAFETY: The lock is held.
-        unsafe { bindings::inet_set_num(self.raw(), 0) };
-    }
-
-    /// Chooses where the numbers of the connection's packets begin, and the hash of its flow.
-    pub fn seed_packet_ids(&mut self) {
-        // SAFETY: The lock is held.
-        unsafe {
-            bindings::inet_id_set(self.raw(), bindings::get_random_u16());
-            bindings::sk_set_txhash(self.raw());
-        }
-    }
-
-    /// Sets the peer.
-    pub fn set_peer(&mut self, peer: SocketAddrV4) {
-        // SAFETY: The lock is held.
-        unsafe {
-            bindings::inet_set_daddr(self.raw(), u32::from(*peer.ip()).to_be());
-            bindings::inet_set_dport(self.raw(), peer.port().to_be());
-        }
-    }
-
-    /// Whether `bind` chose the address, or the port.
-    pub fn bound_by_user(&self) -> (bool, bool) {
-        // SAFETY: The lock is held.
-        let locks = u32::from(unsafe { (*self.raw()).sk_userlocks });
-        (
-            locks & bindings::SOCK_BINDADDR_LOCK != 0,
-            locks & bindings::SOCK_BINDPORT_LOCK != 0,
-        )
-    }
-
-    /// Whether `SO_SNDBUF`, or `SO_RCVBUF`, fixed the size of a buffer.
-    pub fn buffers_fixed(&self) -> (bool, bool) {
-        // SAFETY: The lock is held.
-        let locks = u32::from(unsafe { (*self.raw()).sk_userlocks });
-        (
-            locks & bindings::SOCK_SNDBUF_LOCK != 0,
-            locks & bindings::SOCK_RCVBUF_LOCK != 0,
-        )
-    }
-
-    /// Sets the size of the send buffer.
-    pub fn set_send_buffer(&mut self, bytes: u32) {
-        // SAFETY: The lock is held.
-        unsafe {
-            ptr::addr_of_mut!((*self.raw()).sk_sndbuf).write_volatile(bytes.min(i32::MAX as u32) as i32)
-        };
-    }
-
-    /// Sets the size of the receive buffer.
-    pub fn set_receive_buffer(&mut self, bytes: u32) {
-        // SAFETY: The lock is held.
-        unsafe {
-            ptr::addr_of_mut!((*self.raw()).sk_rcvbuf).write_volatile(bytes.min(i32::MAX as u32) as i32)
-        };
-    }
-
-    /// Arms the socket's timer to fire after `delay_ns` nanoseconds, at the earliest.
-    pub fn arm_timer(&mut self, delay_ns: u64) {
-        let expires = super::time::jiffies_after(delay_ns);
-        // SAFETY: The lock is held and `sk_timer` was set up when the socket was made.
-        unsafe { bindings::sk_reset_timer(self.raw(), bindings::sk_timer(self.raw()), expires) };
-    }
-
-    /// Stops the socket's timer.
-    pub fn stop_timer(&mut self) {
-        // SAFETY: The lock is held and `sk_timer` was set up when the socket was made.
-        unsafe { bindings::sk_stop_timer(self.raw(), bindings::sk_timer(self.raw())) };
-    }
-
-    /// Accounts for `bytes` that left the send buffer.
-    pub fn uncharge_send(&mut self, bytes: u32) {
-        // SAFETY: The lock is held, and the bytes were charged.
-        unsafe {
-            bindings::sk_wmem_queued_add(self.raw(), -(bytes as i32));
-            bindings::sk_mem_uncharge(self.raw(), bytes as i32);
-        }
-    }
-
-    /// Tells the routing layer that the peer is alive.
-    pub fn confirm_route(&mut self) {
-        // SAFETY: The lock is held.
-        unsafe { bindings::sk_dst_confirm(self.raw()) };
-    }
-
-    /// Frees what the kernel's part of a closed socket holds, and the reference that the socket's
-    /// life was.
-    ///
-    /// The caller must not use the connection any more; it still has a reference of its own.
-    pub fn destroy(&mut self) {
-        self.stop_timer();
-        // SAFETY: The lock is held, the socket is closed and dead, and this is called once in its
-        // life (the caller's duty is checked by `SOCK_DEAD` being set, and the closed state).
-        unsafe {
-            bindings::sk_stream_kill_queues(self.raw());
-            bindings::xfrm_sk_free_policy(self.raw());
-            bindings::sk_sockets_allocated_dec(self.raw());
-            bindings::sock_put(self.raw());
-        }
-    }
-}
-
-/// The socket lock, owned by a task.
-pub struct UserLock<'a, P: Protocol>(Locked<'a, P>);
-
-impl<'a, P: Protocol> Deref for UserLock<'a, P> {
-    type Target = Locked<'a, P>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl<P: Protocol> DerefMut for UserLock<'_, P> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
-    }
-}
-
-impl<P: Protocol> Drop for UserLock<'_, P> {
-    fn drop(&mut self) {
-        // SAFETY: This task owns the lock.
-        unsafe { bindings::release_sock(self.0.raw()) };
-    }
-}
-
-/// The socket's spinlock, held by a softirq, with or without a task that owns the socket.
-pub struct BhLock<'a, P: Protocol>(Locked<'a, P>);
-
-impl<'a, P: Protocol> BhLock<'a, P> {
-    /// Takes over a spinlock that is held.
-    pub(super) fn from_held(locked: Locked<'a, P>) -> Self {
-        Self(locked)
-    }
-
-    /// The socket.
-    pub fn sock(&self) -> &'a Sock<P> {
-        self.0.sk
-    }
-
-    /// Exclusive access, if no task owns the socket.
-    pub fn owned(&mut self) -> Option<&mut Locked<'a, P>> {
-        // SAFETY: The spinlock is held.
-        if unsafe { bindings::sock_owned_by_user(self.0.raw()) } {
-            None
-        } else {
-            Some(&mut self.0)
-        }
-    }
-
-    /// Asks the task that owns the socket to look at its deadlines when it releases it.
-    pub fn defer(&mut self) {
-        self.0.sk.defer();
-    }
-
-    /// Leaves a packet for the task that owns the socket. Gives it back where the backlog is full.
-    pub fn add_backlog(
-        &mut self,
-        skb: super::skbuff::Skb,
-    ) -> core::result::Result<(), super::skbuff::Skb> {
-        let (rcvbuf, _) = self.0.sk.receive_memory();
-        let (sndbuf, _) = self.0.sk.send_memory();
-        // The kernel's own limit: room for the buffers and for the ACKs of what is in flight.
-        let limit = rcvbuf
-            .saturating_mul(2)
-            .saturating_add(sndbuf / 2)
-            .saturating_add(64 * 1024);
-        skb.add_to_backlog(self.0.raw(), limit)
-    }
-}
-
-impl<P: Protocol> Drop for BhLock<'_, P> {
-    fn drop(&mut self) {
-        // SAFETY: The spinlock is held.
-        unsafe { bindings::bh_unlock_sock(self.0.raw()) };
-    }
-}
-
 /// Initialises what the protocol keeps, in a socket that nobody else can lock yet.
 ///
 /// # Safety
@@ -842,7 +554,9 @@ pub(super) unsafe fn init_parts<P: Protocol>(
     unsafe {
         ptr::addr_of_mut!((*object).deferred).write(AtomicBool::new(false));
         shared.__pinned_init(ptr::addr_of_mut!((*object).shared).cast())?;
-        (*ptr::addr_of!((*object).state)).get().write(MaybeUninit::new(state));
+        (*ptr::addr_of!((*object).state))
+            .get()
+            .write(MaybeUninit::new(state));
     }
     Ok(())
 }

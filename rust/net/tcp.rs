@@ -129,11 +129,18 @@ const _: () = {
     assert!(size_of::<TcpInfo>() == 280);
     assert!(offset_of!(TcpInfo, rto) == offset_of!(bindings::tcp_info, tcpi_rto));
     assert!(offset_of!(TcpInfo, pacing_rate) == offset_of!(bindings::tcp_info, tcpi_pacing_rate));
-    assert!(offset_of!(TcpInfo, notsent_bytes) == offset_of!(bindings::tcp_info, tcpi_notsent_bytes));
-    assert!(offset_of!(TcpInfo, delivery_rate) == offset_of!(bindings::tcp_info, tcpi_delivery_rate));
+    assert!(
+        offset_of!(TcpInfo, notsent_bytes) == offset_of!(bindings::tcp_info, tcpi_notsent_bytes)
+    );
+    assert!(
+        offset_of!(TcpInfo, delivery_rate) == offset_of!(bindings::tcp_info, tcpi_delivery_rate)
+    );
     assert!(offset_of!(TcpInfo, delivered) == offset_of!(bindings::tcp_info, tcpi_delivered));
     assert!(offset_of!(TcpInfo, bytes_sent) == offset_of!(bindings::tcp_info, tcpi_bytes_sent));
     assert!(offset_of!(TcpInfo, snd_wnd) == offset_of!(bindings::tcp_info, tcpi_snd_wnd));
     assert!(offset_of!(TcpInfo, total_rto) == offset_of!(bindings::tcp_info, tcpi_total_rto));
-    assert!(offset_of!(TcpInfo, received_ce_bytes) == offset_of!(bindings::tcp_info, tcpi_received_ce_bytes));
+    assert!(
+        offset_of!(TcpInfo, received_ce_bytes)
+            == offset_of!(bindings::tcp_info, tcpi_received_ce_bytes)
+    );
 };

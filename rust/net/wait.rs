@@ -70,7 +70,11 @@ impl<P: Protocol> Locked<'_, P> {
         let sk = self.sock().as_raw();
         // SAFETY: This task owns the socket lock. The tail is only compared, never followed.
         let r = unsafe {
-            bindings::sk_wait_data(sk, &mut left, bindings::skb_peek_tail(&(*sk).sk_receive_queue))
+            bindings::sk_wait_data(
+                sk,
+                &mut left,
+                bindings::skb_peek_tail(&(*sk).sk_receive_queue),
+            )
         };
         *timeout = left as isize;
         if r < 0 {
