@@ -89,7 +89,11 @@ fn user_timeout_ends_earlier() {
     while script.connection.state() != State::Closed {
         script.expire();
     }
-    assert_eq!(script.now - start, 5_000, "5 s after the first transmission");
+    assert_eq!(
+        script.now - start,
+        5_000,
+        "5 s after the first transmission"
+    );
     assert_eq!(script.events(), [Event::Closed(Reason::TimedOut)]);
 }
 

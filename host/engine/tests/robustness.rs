@@ -95,29 +95,39 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The peer's idea of both streams, to aim segments near the truth.
-struct Aim {
+/// An established connection with a peer that aims its segments near the truth.
+struct Play {
+    connection: Connection,
+    /// Microseconds.
+    now: u64,
+    /// The peer's idea of both streams.
     rcv_nxt: SeqNum,
     snd_nxt: SeqNum,
 }
 
-fn play(config: Config, steps: Vec<Step>) {
-    let mut now = 1_000_000u64;
-    let at = |us: u64| Instant::from_nanos(us * 1_000);
-    let mut connection = Connection::connect(at(now), &config, isn());
-    let mut aim = Aim {
-        rcv_nxt: SeqNum(ISS + 1),
-        snd_nxt: SeqNum(IRS),
-    };
-    let mut syn_ack = segment(SYN_ACK, 0, 1, 0);
-    syn_ack.options.window_scale = Some(WindowScale::new(9));
-    syn_ack.options.sack_permitted = true;
-    syn_ack.options.timestamps = Some(Timestamps { value: 1, echo: 0 });
-    let _ = connection.on_segment(at(now), &syn_ack);
-    for step in steps {
-        now += 10;
-        let (acked, sent) = (connection.acked(), connection.sent());
-        let (readable, read) = (connection.readable(), connection.read());
+fn at(us: u64) -> Instant {
+    Instant::from_nanos(us * 1_000)
+}
+
+impl Play {
+    fn new(config: &Config) -> Play {
+        let now = 1_000_000u64;
+        let mut connection = Connection::connect(at(now), config, isn());
+        let mut syn_ack = segment(SYN_ACK, 0, 1, 0);
+        syn_ack.options.window_scale = Some(WindowScale::new(9));
+        syn_ack.options.sack_permitted = true;
+        syn_ack.options.timestamps = Some(Timestamps { value: 1, echo: 0 });
+        let _ = connection.on_segment(at(now), &syn_ack);
+        Play {
+            connection,
+            now,
+            rcv_nxt: SeqNum(ISS + 1),
+            snd_nxt: SeqNum(IRS),
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        let now = at(self.now);
         match step {
             Step::Segment {
                 flags,
@@ -137,109 +147,126 @@ fn play(config: Config, steps: Vec<Step>) {
                     wire_len: len,
                     options: Options::parse(&options),
                 };
-                let _ = connection.on_segment(at(now), &segment);
+                let _ = self.connection.on_segment(now, &segment);
             }
-            Step::Near {
-                flags,
-                seq,
-                ack,
-                len,
-                window,
-                sack,
-            } => {
-                let mut segment = SegmentIn {
-                    seq: aim.snd_nxt.add(seq as u32),
-                    ack: if ack == i32::MAX {
-                        aim.rcv_nxt
-                    } else {
-                        SeqNum(ISS + 1)
-                            .add(connection.acked() as u32)
-                            .add(ack as u32)
-                    },
-                    flags: Flags(flags),
-                    window,
-                    urgent: 0,
-                    len,
-                    wire_len: len.min(1_000),
-                    options: Options::default(),
-                };
-                let base = SeqNum(ISS + 1).add(connection.acked() as u32);
-                for (left, right) in sack {
-                    segment.options.sack.push(SackBlock {
-                        left: base.add(left as u32),
-                        right: base.add(right as u32),
-                    });
-                }
-                match connection.on_segment(at(now), &segment) {
-                    Payload::Discard => {}
-                    Payload::Append { skip, len: took }
-                    | Payload::Hold {
-                        skip, len: took, ..
-                    } => {
-                        assert!(took > 0 && skip + took <= len);
-                    }
-                }
-                aim.snd_nxt = SeqNum(IRS + 1).add(connection.readable() as u32);
-            }
-            Step::Write(len, more) => connection.on_write(at(now), len, more),
-            Step::Read(len) => connection.on_read(at(now), len),
+            Step::Near { .. } => self.near(step),
+            Step::Write(len, more) => self.connection.on_write(now, len, more),
+            Step::Read(len) => self.connection.on_read(now, len),
             Step::Deadline => {
-                if let Some(deadline) = connection.next_deadline() {
-                    now = now.max(deadline.as_nanos().div_ceil(1_000));
-                    connection.on_deadline(at(now));
+                if let Some(deadline) = self.connection.next_deadline() {
+                    self.now = self.now.max(deadline.as_nanos().div_ceil(1_000));
+                    self.connection.on_deadline(at(self.now));
                     assert!(
-                        connection.next_deadline() != Some(deadline),
+                        self.connection.next_deadline() != Some(deadline),
                         "a deadline must move"
                     );
                 }
             }
-            Step::Pass(millis) => now += millis * 1_000,
-            Step::Poll(room, max_len) => {
-                let limits = Limits {
-                    receive_room: room,
-                    max_len,
-                };
-                let mut segments = 0;
-                while let Some(segment) = connection.poll_transmit(at(now), &limits, |_, len| len) {
-                    let mut header = [0; 60];
-                    let len = segment.write_header(1, 2, &mut header);
-                    let _ = SegmentIn::parse(&header[..len], 0).unwrap();
-                    if let Some(data) = segment.data {
-                        assert!(data.len > 0 && data.offset >= connection.acked());
-                        assert!(data.offset + u64::from(data.len) <= connection.sent());
-                        assert!(segment.mss > 0);
-                    }
-                    let end = segment.seq.add(segment.data_len());
-                    if end.after(aim.rcv_nxt) {
-                        aim.rcv_nxt = end;
-                    }
-                    segments += 1;
-                    assert!(segments < 20_000, "poll_transmit does not end");
-                }
-                let mut events = 0;
-                while connection.poll_event().is_some() {
-                    events += 1;
-                    assert!(events < 10);
-                }
-            }
-            Step::Shutdown => connection.shutdown_write(at(now)),
-            Step::Close => connection.close(at(now)),
-            Step::Abort => connection.abort(at(now)),
-            Step::Nodelay(on) => connection.set_nodelay(at(now), on),
-            Step::Cork(on) => connection.set_cork(at(now), on),
-            Step::Mss(mss) => connection.set_mss(mss),
+            Step::Pass(millis) => self.now += millis * 1_000,
+            Step::Poll(room, max_len) => self.poll(room, max_len),
+            Step::Shutdown => self.connection.shutdown_write(now),
+            Step::Close => self.connection.close(now),
+            Step::Abort => self.connection.abort(now),
+            Step::Nodelay(on) => self.connection.set_nodelay(now, on),
+            Step::Cork(on) => self.connection.set_cork(now, on),
+            Step::Mss(mss) => self.connection.set_mss(mss),
             Step::KeepAlive(on) => {
-                connection.set_keepalive(at(now), on.then(KeepAlive::default));
+                self.connection
+                    .set_keepalive(now, on.then(KeepAlive::default));
             }
         }
-        assert!(acked <= connection.acked() && sent <= connection.sent());
-        assert!(readable <= connection.readable() && read <= connection.read());
-        assert!(
-            connection.acked() <= connection.sent() && connection.sent() <= connection.written()
-        );
-        assert!(connection.read() <= connection.readable());
-        let info = connection.info(at(now));
-        assert_eq!(info.state, connection.state());
+    }
+
+    fn near(&mut self, step: Step) {
+        let Step::Near {
+            flags,
+            seq,
+            ack,
+            len,
+            window,
+            sack,
+        } = step
+        else {
+            return;
+        };
+        let base = SeqNum(ISS + 1).add(self.connection.acked() as u32);
+        let mut segment = SegmentIn {
+            seq: self.snd_nxt.add(seq as u32),
+            ack: if ack == i32::MAX {
+                self.rcv_nxt
+            } else {
+                base.add(ack as u32)
+            },
+            flags: Flags(flags),
+            window,
+            urgent: 0,
+            len,
+            wire_len: len.min(1_000),
+            options: Options::default(),
+        };
+        for (left, right) in sack {
+            segment.options.sack.push(SackBlock {
+                left: base.add(left as u32),
+                right: base.add(right as u32),
+            });
+        }
+        match self.connection.on_segment(at(self.now), &segment) {
+            Payload::Discard => {}
+            Payload::Append { skip, len: took }
+            | Payload::Hold {
+                skip, len: took, ..
+            } => {
+                assert!(took > 0 && skip + took <= len);
+            }
+        }
+        self.snd_nxt = SeqNum(IRS + 1).add(self.connection.readable() as u32);
+    }
+
+    fn poll(&mut self, room: u32, max_len: u32) {
+        let limits = Limits {
+            receive_room: room,
+            max_len,
+        };
+        let connection = &mut self.connection;
+        let mut segments = 0;
+        while let Some(segment) = connection.poll_transmit(at(self.now), &limits, |_, len| len) {
+            let mut header = [0; 60];
+            let len = segment.write_header(1, 2, &mut header);
+            let _ = SegmentIn::parse(&header[..len], 0).unwrap();
+            if let Some(data) = segment.data {
+                assert!(data.len > 0 && data.offset >= connection.acked());
+                assert!(data.offset + u64::from(data.len) <= connection.sent());
+                assert!(segment.mss > 0);
+            }
+            let end = segment.seq.add(segment.data_len());
+            if end.after(self.rcv_nxt) {
+                self.rcv_nxt = end;
+            }
+            segments += 1;
+            assert!(segments < 20_000, "poll_transmit does not end");
+        }
+        let mut events = 0;
+        while connection.poll_event().is_some() {
+            events += 1;
+            assert!(events < 10);
+        }
+    }
+}
+
+fn play(config: Config, steps: Vec<Step>) {
+    let mut play = Play::new(&config);
+    for step in steps {
+        play.now += 10;
+        let before = &play.connection;
+        let (acked, sent) = (before.acked(), before.sent());
+        let (readable, read) = (before.readable(), before.read());
+        play.step(step);
+        let after = &play.connection;
+        assert!(acked <= after.acked() && sent <= after.sent());
+        assert!(readable <= after.readable() && read <= after.read());
+        assert!(after.acked() <= after.sent() && after.sent() <= after.written());
+        assert!(after.read() <= after.readable());
+        assert_eq!(after.info(at(play.now)).state, after.state());
     }
 }
 
