@@ -84,36 +84,39 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Config {
-        Config {
-            mss: 1460,
-            window_scaling: true,
-            timestamps: true,
-            sack: true,
-            receive_window: 65_535,
-            max_receive_window: 6 << 20,
-            initial_cwnd: 10,
-            syn_retries: 6,
-            syn_linear_timeouts: 4,
-            synack_retries: 5,
-            retries1: 3,
-            retries2: 15,
-            orphan_retries: 0,
-            rto_min: Duration::from_millis(200),
-            rto_max: Duration::from_secs(120),
-            rto_initial: Duration::from_secs(1),
-            fin_timeout: Duration::from_secs(60),
-            user_timeout: None,
-            nodelay: false,
-            cork: false,
-            keepalive: None,
-            invalid_ratelimit: Duration::from_millis(500),
-            slow_start_after_idle: true,
-            rfc1337: false,
-        }
+        Config::LINUX
     }
 }
 
 impl Config {
+    /// Linux's defaults.
+    pub const LINUX: Config = Config {
+        mss: 1460,
+        window_scaling: true,
+        timestamps: true,
+        sack: true,
+        receive_window: 65_535,
+        max_receive_window: 6 << 20,
+        initial_cwnd: 10,
+        syn_retries: 6,
+        syn_linear_timeouts: 4,
+        synack_retries: 5,
+        retries1: 3,
+        retries2: 15,
+        orphan_retries: 0,
+        rto_min: Duration::from_millis(200),
+        rto_max: Duration::from_secs(120),
+        rto_initial: Duration::from_secs(1),
+        fin_timeout: Duration::from_secs(60),
+        user_timeout: None,
+        nodelay: false,
+        cork: false,
+        keepalive: None,
+        invalid_ratelimit: Duration::from_millis(500),
+        slow_start_after_idle: true,
+        rfc1337: false,
+    };
+
     /// Returns how many times an orphan's data is retransmitted (Linux's `tcp_orphan_retries`).
     pub(crate) fn orphan_tries(&self, alive: bool) -> u8 {
         if self.orphan_retries == 0 && alive {

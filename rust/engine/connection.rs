@@ -26,6 +26,7 @@ use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Fate;
 use crate::engine::synchronized::Synchronized;
 use crate::engine::time::Instant;
+use core::mem::MaybeUninit;
 
 /// A TCP connection without bytes, clock or network.
 ///
@@ -89,30 +90,59 @@ struct Ended {
 }
 
 impl Connection {
-    /// Begins an active open; the SYN comes out of [`Connection::poll_transmit`] (RFC 9293,
-    /// 3.10.1).
-    pub fn connect(now: Instant, config: &Config, isn: Isn) -> Connection {
-        Connection {
-            config: *config,
-            phase: Phase::SynSent(SynSent::new(now, config, isn), Early::default()),
-            events: Events::default(),
-            counters: Counters::default(),
-        }
+    /// Makes a connection that is closed, for [`Connection::open`] or [`Connection::complete`].
+    ///
+    /// It is made where it will live: a connection is large, and an owner's stack may be small.
+    pub fn closed(room: &mut MaybeUninit<Connection>) -> &mut Connection {
+        room.write(Connection::CLOSED)
     }
 
-    /// Makes a connection of a half-open record that a segment has completed; give it that segment
-    /// next.
+    // A constant, since the compiler copies one straight to its place.
+    const CLOSED: Connection = Connection {
+        config: Config::LINUX,
+        phase: Phase::Ended(Ended {
+            state: State::Closed,
+            acked: 0,
+            sent: 0,
+            written: 0,
+            readable: 0,
+            read: 0,
+            last: None,
+        }),
+        events: Events::NONE,
+        counters: Counters::ZERO,
+    };
+
+    /// Begins an active open of a closed connection; the SYN comes out of
+    /// [`Connection::poll_transmit`] (RFC 9293, 3.10.1).
+    pub fn open(&mut self, now: Instant, config: &Config, isn: Isn) {
+        self.config = *config;
+        self.phase = Phase::SynSent(SynSent::new(now, config, isn), Early::default());
+    }
+
+    /// Makes a closed connection the one of a half-open record that a segment has completed; give it
+    /// that segment next.
+    pub fn complete(&mut self, config: &Config, half_open: &HalfOpen) {
+        self.config = *config;
+        let half_open = *half_open;
+        self.phase = Phase::SynReceived(SynReceived { half_open }, Early::default());
+    }
+
+    /// Makes a connection and opens it, see [`Connection::open`].
+    #[inline]
+    pub fn connect(now: Instant, config: &Config, isn: Isn) -> Connection {
+        let mut connection = Connection::CLOSED;
+        connection.open(now, config, isn);
+        connection
+    }
+
+    /// Makes a connection of a half-open record, see [`Connection::complete`].
+    #[inline]
     pub fn accept(now: Instant, config: &Config, half_open: &HalfOpen) -> Connection {
         let _ = now;
-        let received = SynReceived {
-            half_open: *half_open,
-        };
-        Connection {
-            config: *config,
-            phase: Phase::SynReceived(received, Early::default()),
-            events: Events::default(),
-            counters: Counters::default(),
-        }
+        let mut connection = Connection::CLOSED;
+        connection.complete(config, half_open);
+        connection
     }
 
     /// Takes a segment that arrived at `now`, and says what becomes of its payload.

@@ -52,6 +52,16 @@ pub(crate) struct Events {
 }
 
 impl Events {
+    /// None.
+    pub(crate) const NONE: Events = Events {
+        established: false,
+        readable: false,
+        acked: false,
+        peer_closed: false,
+        time_wait: None,
+        closed: None,
+    };
+
     /// Takes the next event.
     pub(crate) fn take(&mut self) -> Option<Event> {
         if core::mem::take(&mut self.established) {

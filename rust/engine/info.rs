@@ -31,6 +31,18 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Nothing counted yet.
+    pub(crate) const ZERO: Counters = Counters {
+        segs_in: 0,
+        segs_out: 0,
+        data_segs_in: 0,
+        data_segs_out: 0,
+        bytes_sent: 0,
+        bytes_retrans: 0,
+        total_retrans: 0,
+        dsack_dups: 0,
+    };
+
     pub(crate) fn on_segment_in(&mut self, segment: &SegmentIn) {
         let wire = segment.wire_segments();
         self.segs_in = self.segs_in.saturating_add(wire);

@@ -13,13 +13,13 @@ use super::{
         leave, //
     },
     socket::{
+        new_connection,
         Role,
         Tcp, //
     }, //
 };
 use crate::{
     engine::{
-        Connection,
         Isn,
         SeqNum, //
     },
@@ -104,12 +104,11 @@ fn begin(sk: &mut Locked<'_, Tcp>, ends: &Endpoints) -> Result {
         .insert(node.clone())
         .map_err(|e| if e == EEXIST { EADDRNOTAVAIL } else { e })?;
     sk.state().node = Some(node);
-    start(sk, &path, local, ends.destination);
-    Ok(())
+    start(sk, &path, local, ends.destination)
 }
 
 /// Starts the connection in the engine and sends the SYN.
-fn start(sk: &mut Locked<'_, Tcp>, path: &Path, local: SocketAddrV4, peer: SocketAddrV4) {
+fn start(sk: &mut Locked<'_, Tcp>, path: &Path, local: SocketAddrV4, peer: SocketAddrV4) -> Result {
     let sock = sk.sock();
     let now = super::now();
     let (seq, ts_offset) = initial_sequence(sock.net(), local, peer);
@@ -120,6 +119,9 @@ fn start(sk: &mut Locked<'_, Tcp>, path: &Path, local: SocketAddrV4, peer: Socke
     let fixed = sk.buffers_fixed().1;
     let config = config(sock, &sock.shared().options(), path, fixed);
     sk.seed_packet_ids();
-    sk.state().role = Role::Connection(Connection::connect(now, &config, isn));
+    let mut conn = new_connection(GFP_KERNEL)?;
+    conn.open(now, &config, isn);
+    sk.state().role = Role::Connection(conn);
     flush(sk, now);
+    Ok(())
 }

@@ -19,6 +19,7 @@ use super::{
     },
     namespace::Namespace,
     socket::{
+        new_connection,
         Role,
         Shared,
         State,
@@ -29,7 +30,6 @@ use super::{
 use crate::{
     engine::{
         self,
-        Connection,
         HalfOpenDeadline,
         HalfOpenVerdict,
         Instant,
@@ -203,6 +203,7 @@ pub(super) fn segment(
 
 /// A SYN: leaves a record and answers. Where a queue is full, or memory short, the SYN is dropped and
 /// the peer tries again.
+#[inline(never)]
 fn syn(
     net: &Net,
     ns: &Arc<Namespace>,
@@ -253,6 +254,8 @@ enum Next {
 }
 
 /// A segment for a connection without a socket. `ends` is the segment's.
+// Rare, and not to burden the stack of what is not.
+#[inline(never)]
 pub(super) fn record_segment(
     ns: &Namespace,
     net: &Net,
@@ -334,6 +337,7 @@ pub(super) fn record_segment(
 
 /// The third ACK: makes the socket, puts it in the record's place, gives it the segment, and queues
 /// it for `accept`.
+#[inline(never)]
 fn establish(node: &NodeRef<Entry>, listener: &TcpSock, segment: Segment, ends: &Endpoints) {
     let queue = &listener.shared().queue;
     if !listener.is_listening() {
@@ -366,6 +370,7 @@ fn establish(node: &NodeRef<Entry>, listener: &TcpSock, segment: Segment, ends: 
     }
 }
 
+#[inline(never)]
 fn make_child(
     node: &NodeRef<Entry>,
     listener: &TcpSock,
@@ -380,7 +385,9 @@ fn make_child(
     let namespace = node.value().namespace.clone();
     let mut state = State::new(namespace.clone());
     state.port = place.port.take();
-    state.role = Role::Connection(Connection::accept(super::now(), &config, &half.half));
+    let mut conn = new_connection(GFP_ATOMIC | __GFP_NOWARN)?;
+    conn.complete(&config, &half.half);
+    state.role = Role::Connection(conn);
 
     let child = listener.clone_child(
         Shared::child(options),

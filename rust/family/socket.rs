@@ -30,6 +30,7 @@ use crate::{
         Instant, //
     },
     net::{
+        boxed::in_place,
         msg::{
             Msg,
             OptionIn,
@@ -66,6 +67,7 @@ use core::{
     }, //
 };
 use kernel::{
+    alloc::Flags,
     prelude::*,
     sync::Arc, //
 };
@@ -128,7 +130,13 @@ pub(super) enum Role {
     /// Accepts connections.
     Listener,
     /// Has a connection, which may be closed by now.
-    Connection(Connection),
+    Connection(KBox<Connection>),
+}
+
+/// Makes a closed connection, on the heap from the start: it would take an eighth of the stack that
+/// system calls and softirqs share.
+pub(super) fn new_connection(flags: Flags) -> Result<KBox<Connection>> {
+    in_place(flags, Connection::closed)
 }
 
 /// What is reached under the socket lock.
