@@ -144,7 +144,7 @@ impl HalfOpen {
             simultaneous: false,
             sent: false,
             repeated: false,
-            deadline: now.saturating_add(config.rto_initial),
+            deadline: now.saturating_add(config.rto_initial.max(Duration::TICK)),
             rto_initial: config.rto_initial,
             rto_max: config.rto_max,
             invalid_ratelimit: config.invalid_ratelimit,
@@ -226,7 +226,7 @@ impl HalfOpen {
         let rto = self
             .rto_initial
             .doubled(u32::from(self.retries), self.rto_max);
-        self.deadline = now.saturating_add(rto);
+        self.deadline = now.saturating_add(rto.max(Duration::TICK));
         HalfOpenDeadline::Retransmit(self.syn_ack(now))
     }
 

@@ -62,7 +62,7 @@ impl SynSent {
             retries: 0,
             backoff: 0,
             due: true,
-            deadline: now.saturating_add(config.rto_initial),
+            deadline: now.saturating_add(config.rto_initial.max(Duration::TICK)),
         }
     }
 
@@ -122,7 +122,8 @@ impl SynSent {
             self.backoff = self.backoff.saturating_add(1);
         }
         self.due = true;
-        self.deadline = now.saturating_add(self.rto(config));
+        let rto = self.rto(config).max(Duration::TICK);
+        self.deadline = now.saturating_add(rto);
         Deadline::Wait
     }
 

@@ -151,7 +151,7 @@ impl Synchronized {
         }
         if let Some(keepalive) = config.keepalive {
             let at = now.saturating_add(keepalive.idle);
-            connection.timers.set(Timer::KeepAlive, at);
+            connection.timers.set(Timer::KeepAlive, now, at);
         }
         connection
     }
@@ -238,7 +238,7 @@ impl Synchronized {
     fn guard_fin_wait_2(&mut self, cx: &Context<'_>) {
         if self.orphan && self.state == State::FinWait2 && !self.timers.is_set(Timer::FinWait2) {
             let at = cx.now.saturating_add(cx.config.fin_timeout);
-            self.timers.set(Timer::FinWait2, at);
+            self.timers.set(Timer::FinWait2, cx.now, at);
         }
     }
 
@@ -247,7 +247,7 @@ impl Synchronized {
         self.timers.stop(Timer::KeepAlive);
         if let Some(keepalive) = cx.config.keepalive {
             let at = self.last_heard.saturating_add(keepalive.idle);
-            self.timers.set(Timer::KeepAlive, at.max(cx.now));
+            self.timers.set(Timer::KeepAlive, cx.now, at);
         }
     }
 

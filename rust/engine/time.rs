@@ -47,6 +47,10 @@ impl Duration {
     /// No time at all.
     pub const ZERO: Duration = Duration(0);
 
+    /// The granularity G of RFC 6298, 2: nothing is put off for less, so that no set of values makes
+    /// the owner's timer spin (Linux's jiffy).
+    pub(crate) const TICK: Duration = Duration::from_millis(1);
+
     /// Makes a span from nanoseconds.
     pub const fn from_nanos(nanos: u64) -> Duration {
         Duration(nanos)

@@ -2,6 +2,7 @@
 
 //! The named timers of a connection; outward there is only their minimum.
 
+use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 
 /// What a timer is for.
@@ -28,9 +29,10 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
+    /// Sets `timer` to `at`, or to a tick from `now` if that is later.
+    pub(crate) fn set(&mut self, timer: Timer, now: Instant, at: Instant) {
         if let Some(slot) = self.deadlines.get_mut(timer as usize) {
-            *slot = Some(at);
+            *slot = Some(at.max(now.saturating_add(Duration::TICK)));
         }
     }
 

@@ -28,16 +28,25 @@ enum Step {
     },
     Write(u32, bool),
     Read(u32),
-    Deadline,
+    Deadline(u32, u32, u32),
     Pass(u64),
-    Poll(u32, u32),
+    Poll(u32, u32, u32),
     Shutdown,
     Close,
     Abort,
     Nodelay(bool),
     Cork(bool),
     Mss(u16),
-    KeepAlive(bool),
+    KeepAlive(Option<KeepAlive>),
+}
+
+/// The owner's room for received data, its limit for one segment, and for one buffer.
+fn polls() -> impl Strategy<Value = (u32, u32, u32)> {
+    (
+        prop_oneof![Just(0u32), 1u32..2_000, 0u32..100_000, any::<u32>()],
+        prop_oneof![Just(0u32), 1u32..70_000],
+        prop_oneof![3 => Just(u32::MAX), 1 => 1u32..3_000],
+    )
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -83,15 +92,15 @@ fn step() -> impl Strategy<Value = Step> {
         3 => wild,
         6 => (0u32..20_000, any::<bool>()).prop_map(|(len, more)| Step::Write(len, more)),
         3 => (0u32..20_000).prop_map(Step::Read),
-        6 => Just(Step::Deadline),
+        6 => polls().prop_map(|(room, len, fit)| Step::Deadline(room, len, fit)),
         4 => (0u64..5_000).prop_map(Step::Pass),
-        8 => (0u32..100_000, prop_oneof![Just(0u32), 1u32..70_000]).prop_map(|(room, len)| Step::Poll(room, len)),
+        8 => polls().prop_map(|(room, len, fit)| Step::Poll(room, len, fit)),
         1 => Just(Step::Shutdown),
         1 => prop_oneof![9 => Just(Step::Pass(1)), 1 => Just(Step::Close), 1 => Just(Step::Abort)],
         1 => any::<bool>().prop_map(Step::Nodelay),
         1 => any::<bool>().prop_map(Step::Cork),
         1 => any::<u16>().prop_map(Step::Mss),
-        1 => any::<bool>().prop_map(Step::KeepAlive),
+        1 => proptest::option::of(keepalive()).prop_map(Step::KeepAlive),
     ]
 }
 
@@ -103,26 +112,43 @@ struct Play {
     /// The peer's idea of both streams.
     rcv_nxt: SeqNum,
     snd_nxt: SeqNum,
+    /// When deadlines came.
+    fired: Vec<u64>,
 }
 
 fn at(us: u64) -> Instant {
     Instant::from_nanos(us * 1_000)
 }
 
+/// How far the handshake has come when the steps begin.
+#[derive(Clone, Copy, Debug)]
+enum Begin {
+    SynSent,
+    SynReceived,
+    Established,
+}
+
 impl Play {
-    fn new(config: &Config) -> Play {
+    fn new(config: &Config, begin: Begin) -> Play {
         let now = 1_000_000u64;
         let mut connection = Connection::connect(at(now), config, isn());
-        let mut syn_ack = segment(SYN_ACK, 0, 1, 0);
-        syn_ack.options.window_scale = Some(WindowScale::new(9));
-        syn_ack.options.sack_permitted = true;
-        syn_ack.options.timestamps = Some(Timestamps { value: 1, echo: 0 });
-        let _ = connection.on_segment(at(now), &syn_ack);
+        let flags = match begin {
+            Begin::SynReceived => SYN,
+            Begin::SynSent | Begin::Established => SYN_ACK,
+        };
+        let mut syn = segment(flags, 0, 1, 0);
+        syn.options.window_scale = Some(WindowScale::new(9));
+        syn.options.sack_permitted = true;
+        syn.options.timestamps = Some(Timestamps { value: 1, echo: 0 });
+        if !matches!(begin, Begin::SynSent) {
+            let _ = connection.on_segment(at(now), &syn);
+        }
         Play {
             connection,
             now,
             rcv_nxt: SeqNum(ISS + 1),
             snd_nxt: SeqNum(IRS),
+            fired: Vec::new(),
         }
     }
 
@@ -152,28 +178,16 @@ impl Play {
             Step::Near { .. } => self.near(step),
             Step::Write(len, more) => self.connection.on_write(now, len, more),
             Step::Read(len) => self.connection.on_read(now, len),
-            Step::Deadline => {
-                if let Some(deadline) = self.connection.next_deadline() {
-                    self.now = self.now.max(deadline.as_nanos().div_ceil(1_000));
-                    self.connection.on_deadline(at(self.now));
-                    assert!(
-                        self.connection.next_deadline() != Some(deadline),
-                        "a deadline must move"
-                    );
-                }
-            }
+            Step::Deadline(room, max_len, fit) => self.deadline(room, max_len, fit),
             Step::Pass(millis) => self.now += millis * 1_000,
-            Step::Poll(room, max_len) => self.poll(room, max_len),
+            Step::Poll(room, max_len, fit) => self.poll(room, max_len, fit),
             Step::Shutdown => self.connection.shutdown_write(now),
             Step::Close => self.connection.close(now),
             Step::Abort => self.connection.abort(now),
             Step::Nodelay(on) => self.connection.set_nodelay(now, on),
             Step::Cork(on) => self.connection.set_cork(now, on),
             Step::Mss(mss) => self.connection.set_mss(mss),
-            Step::KeepAlive(on) => {
-                self.connection
-                    .set_keepalive(now, on.then(KeepAlive::default));
-            }
+            Step::KeepAlive(keepalive) => self.connection.set_keepalive(now, keepalive),
         }
     }
 
@@ -222,14 +236,34 @@ impl Play {
         self.snd_nxt = SeqNum(IRS + 1).add(self.connection.readable() as u32);
     }
 
-    fn poll(&mut self, room: u32, max_len: u32) {
+    /// Fires the timer: afterwards it is quiet for a while, or the owner would spin.
+    fn deadline(&mut self, room: u32, max_len: u32, fit: u32) {
+        let Some(deadline) = self.connection.next_deadline() else {
+            return;
+        };
+        self.now = self.now.max(deadline.as_nanos().div_ceil(1_000));
+        self.connection.on_deadline(at(self.now));
+        self.poll(room, max_len, fit);
+        let next = self.connection.next_deadline();
+        assert!(next.is_none_or(|next| next > at(self.now)), "still due");
+        self.fired.push(self.now);
+        let recent = self.fired.iter().rev().take(7);
+        if recent.len() == 7 {
+            // There are five timers, and none is set for less than a millisecond.
+            let span = self.now - recent.min().unwrap();
+            assert!(span >= 1_000, "seven deadlines in {span} us");
+        }
+    }
+
+    fn poll(&mut self, room: u32, max_len: u32, fit: u32) {
         let limits = Limits {
             receive_room: room,
             max_len,
         };
         let connection = &mut self.connection;
         let mut segments = 0;
-        while let Some(segment) = connection.poll_transmit(at(self.now), &limits, |_, len| len) {
+        let fits = |_, len: u32| len.min(fit);
+        while let Some(segment) = connection.poll_transmit(at(self.now), &limits, fits) {
             let mut header = [0; 60];
             let len = segment.write_header(1, 2, &mut header);
             let _ = SegmentIn::parse(&header[..len], 0).unwrap();
@@ -253,8 +287,8 @@ impl Play {
     }
 }
 
-fn play(config: Config, steps: Vec<Step>) {
-    let mut play = Play::new(&config);
+fn play(config: Config, begin: Begin, steps: Vec<Step>) {
+    let mut play = Play::new(&config, begin);
     for step in steps {
         play.now += 10;
         let before = &play.connection;
@@ -270,28 +304,72 @@ fn play(config: Config, steps: Vec<Step>) {
     }
 }
 
+fn span() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        Just(Duration::ZERO),
+        Just(Duration::from_nanos(1)),
+        Just(Duration::from_millis(200)),
+        Just(Duration::from_secs(120)),
+        (0u64..1 << 50).prop_map(Duration::from_nanos),
+    ]
+}
+
+fn keepalive() -> impl Strategy<Value = KeepAlive> {
+    (span(), span(), 0u8..10).prop_map(|(idle, interval, probes)| KeepAlive {
+        idle,
+        interval,
+        probes,
+    })
+}
+
+fn timing() -> impl Strategy<Value = Config> {
+    (
+        (span(), span(), span(), span(), span()),
+        any::<[u8; 6]>(),
+        proptest::option::of(span()),
+        proptest::option::of(keepalive()),
+    )
+        .prop_map(|(spans, tries, user_timeout, keepalive)| {
+            let (rto_min, rto_max, rto_initial, fin_timeout, invalid_ratelimit) = spans;
+            Config {
+                syn_retries: tries[0],
+                syn_linear_timeouts: tries[1],
+                synack_retries: tries[2],
+                retries1: tries[3],
+                retries2: tries[4],
+                orphan_retries: tries[5],
+                rto_min,
+                rto_max,
+                rto_initial,
+                fin_timeout,
+                invalid_ratelimit,
+                user_timeout,
+                keepalive,
+                ..Config::default()
+            }
+        })
+}
+
 fn config() -> impl Strategy<Value = Config> {
     (
         prop_oneof![Just(0u16), Just(u16::MAX), Just(1460), any::<u16>()],
         any::<(bool, bool, bool, bool)>(),
         prop_oneof![Just(0u32), Just(u32::MAX), 0u32..200_000],
         prop_oneof![Just(0u32), Just(u32::MAX), 0u32..10_000_000],
+        prop_oneof![Just(Config::default()), timing()],
     )
         .prop_map(
-            |(
-                mss,
-                (window_scaling, timestamps, sack, nodelay),
-                receive_window,
-                max_receive_window,
-            )| Config {
-                mss,
-                window_scaling,
-                timestamps,
-                sack,
-                nodelay,
-                receive_window,
-                max_receive_window,
-                ..Config::default()
+            |(mss, (window_scaling, timestamps, sack, nodelay), window, max_window, timing)| {
+                Config {
+                    mss,
+                    window_scaling,
+                    timestamps,
+                    sack,
+                    nodelay,
+                    receive_window: window,
+                    max_receive_window: max_window,
+                    ..timing
+                }
             },
         )
 }
@@ -300,8 +378,16 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_peer_and_user(config in config(), steps in prop::collection::vec(step(), 1..150)) {
-        play(config, steps);
+    fn any_peer_and_user(
+        config in config(),
+        begin in prop_oneof![
+            1 => Just(Begin::SynSent),
+            1 => Just(Begin::SynReceived),
+            8 => Just(Begin::Established),
+        ],
+        steps in prop::collection::vec(step(), 1..150),
+    ) {
+        play(config, begin, steps);
     }
 
     #[test]

@@ -121,7 +121,8 @@ impl Synchronized {
             self.backoff = self.backoff.saturating_add(1);
         }
         let wait = self.rto(config).max(config.rto_min);
-        self.timers.set(Timer::Persist, cx.now.saturating_add(wait));
+        self.timers
+            .set(Timer::Persist, cx.now, cx.now.saturating_add(wait));
         Fate::Alive
     }
 
@@ -149,7 +150,7 @@ impl Synchronized {
             keepalive.interval
         };
         self.timers
-            .set(Timer::KeepAlive, cx.now.saturating_add(wait));
+            .set(Timer::KeepAlive, cx.now, cx.now.saturating_add(wait));
         Fate::Alive
     }
 }

@@ -293,11 +293,13 @@ impl Synchronized {
         }
         let unacked = self.rx.unacked();
         if let Some(at) = self.delack.decide(cx.now, unacked, self.rx.mss) {
-            let at = self
+            if self
                 .timers
                 .get(Timer::DelayedAck)
-                .map_or(at, |set| set.min(at));
-            self.timers.set(Timer::DelayedAck, at);
+                .is_none_or(|set| at < set)
+            {
+                self.timers.set(Timer::DelayedAck, cx.now, at);
+            }
         }
         (arrival.payload, Fate::Alive)
     }

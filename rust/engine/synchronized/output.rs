@@ -262,9 +262,10 @@ impl Synchronized {
             // the peer stays silent.
             NewData::Window | NewData::Held if idle => {
                 let wait = self.rto(cx.config).max(cx.config.rto_min);
-                let at = self.timers.get(Timer::Persist);
-                let at = at.unwrap_or(cx.now.saturating_add(wait));
-                self.timers.set(Timer::Persist, at);
+                if !self.timers.is_set(Timer::Persist) {
+                    let at = cx.now.saturating_add(wait);
+                    self.timers.set(Timer::Persist, cx.now, at);
+                }
             }
             // The owner comes back when it can send; until then nothing is known to be missing.
             NewData::Owner => {}
@@ -283,9 +284,9 @@ impl Synchronized {
     pub(super) fn arm_retransmit(&mut self, cx: &Context<'_>) {
         let mut at = cx.now.saturating_add(self.rto(cx.config));
         if let (Some(since), Some(limit)) = (self.stalled_since, cx.config.user_timeout) {
-            at = at.min(since.saturating_add(limit)).max(cx.now);
+            at = at.min(since.saturating_add(limit));
         }
-        self.timers.set(Timer::Retransmit, at);
+        self.timers.set(Timer::Retransmit, cx.now, at);
     }
 
     fn data_segment(
