@@ -19,6 +19,7 @@ pub mod net_namespace;
 pub mod netfilter;
 pub mod poll;
 pub mod port;
+pub mod proc_fs;
 pub mod proto;
 mod proto_ops;
 pub mod rhashtable;

@@ -9,6 +9,10 @@ use super::{
     netfilter::{
         Hooks,
         LocalIn, //
+    },
+    proc_fs::{
+        self,
+        ProcFile, //
     }, //
 };
 use core::{
@@ -258,6 +262,9 @@ pub trait Pernet: 'static {
     /// The data of one namespace.
     type Data: LocalIn;
 
+    /// The files of a namespace in `/proc/net`.
+    const FILES: &'static [ProcFile] = &[];
+
     /// Makes the data of a namespace: of each that exists when this is registered, and of each that
     /// comes later. Where it fails, the registration or the new namespace fails. This may sleep.
     ///
@@ -266,8 +273,8 @@ pub trait Pernet: 'static {
 
     /// Called when the namespace goes away, or the registration. This may sleep.
     ///
-    /// No packet reaches the data any more, [`get`] does not find it, and who had found it under
-    /// RCU has finished.
+    /// No packet reaches the data any more, nobody reads a file of it, [`get`] does not find it,
+    /// and who had found it under RCU has finished.
     fn exit(net: &Net, data: Arc<Self::Data>);
 }
 
@@ -424,10 +431,15 @@ impl<P: Pernet> PernetRegistration<P> {
             let data = Arc::into_raw(P::init(net)?);
             // SAFETY: The slot is this namespace's, nobody else's before it is published, and
             // stays where it is until after `exit`. `data` is dropped after the hooks are gone: a
-            // grace period after `pre_exit`, or below where nothing was registered.
+            // grace period after `pre_exit`, or below where nothing was registered. `pre_exit`
+            // removes the files.
             unsafe {
                 (*slot).published.store(data.cast_mut(), Release);
-                if let Err(error) = Hooks::register(&raw mut (*slot).hooks, net, data) {
+                let begun = proc_fs::create_all(net, P::FILES).and_then(|()| {
+                    Hooks::register(&raw mut (*slot).hooks, net, data)
+                        .inspect_err(|_| proc_fs::remove_all(net, P::FILES))
+                });
+                if let Err(error) = begun {
                     (*slot).published.store(ptr::null_mut(), Relaxed);
                     bindings::synchronize_rcu();
                     P::exit(net, Arc::from_raw(data));
@@ -443,11 +455,13 @@ impl<P: Pernet> PernetRegistration<P> {
     ///
     /// As a pernet callback only.
     unsafe extern "C" fn pre_exit(net: *mut bindings::net) {
-        // SAFETY: The slot is this namespace's. The core waits for a grace period before it calls
-        // `exit`.
+        // SAFETY: The slot is this namespace's, which is there, and `init` has made its files. The
+        // core waits for a grace period before it calls `exit`.
         unsafe {
             let slot = Self::slot(net);
-            Hooks::unregister(&raw mut (*slot).hooks, Net::from_raw(net));
+            let net = Net::from_raw(net);
+            proc_fs::remove_all(net, P::FILES);
+            Hooks::unregister(&raw mut (*slot).hooks, net);
             (*slot).published.store(ptr::null_mut(), Relaxed);
         }
     }

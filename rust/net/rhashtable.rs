@@ -191,6 +191,11 @@ impl<T: Entry> Node<T> {
         unsafe { Pin::new_unchecked(&self.value) }
     }
 
+    /// Returns how many references there are now.
+    pub fn references(&self) -> i32 {
+        self.refs.as_atomic().load(Relaxed)
+    }
+
     /// Takes a reference, unless the last one is gone already.
     #[inline]
     pub fn get(&self) -> Option<NodeRef<T>> {

@@ -15,6 +15,7 @@
 #include "jiffies.c"
 #include "net_namespace.c"
 #include "netfilter.c"
+#include "proc_fs.c"
 #include "rcu.c"
 #include "refcount.c"
 #include "rhashtable.c"
