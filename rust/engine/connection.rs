@@ -12,6 +12,7 @@ use crate::engine::half_open::HalfOpenDeadline;
 use crate::engine::half_open::HalfOpenVerdict;
 use crate::engine::info::Counters;
 use crate::engine::info::Info;
+use crate::engine::info::Outline;
 use crate::engine::rx::Payload;
 use crate::engine::segment::Flags;
 use crate::engine::segment::SegmentIn;
@@ -460,6 +461,11 @@ impl Connection {
         self.events.take()
     }
 
+    /// Returns why the connection is over, until [`Connection::poll_event`] has told.
+    pub fn pending_end(&self) -> Option<Reason> {
+        self.events.closed
+    }
+
     /// Returns the state of RFC 9293.
     pub fn state(&self) -> State {
         match &self.phase {
@@ -600,6 +606,29 @@ impl Connection {
                 !seq.before(connection.tx.seq(una)) && !seq.after(connection.tx.seq(nxt))
             }
             Phase::Ended(_) => false,
+        }
+    }
+
+    /// Returns the values behind `/proc/net/tcp`, which costs little.
+    pub fn outline(&self) -> Outline {
+        match &self.phase {
+            Phase::Synchronized(connection) => connection.outline(&self.config),
+            Phase::SynSent(syn_sent, _) => Outline {
+                unacked: 1,
+                retransmit: Some(syn_sent.deadline),
+                retransmits: syn_sent.retries,
+                rto: syn_sent.rto(&self.config),
+                mss: self.config.mss.into(),
+                ..Outline::default()
+            },
+            Phase::SynReceived(received, _) => Outline {
+                unacked: 1,
+                retransmit: Some(received.half_open.next_deadline()),
+                retransmits: received.half_open.retransmits(),
+                mss: self.config.mss.into(),
+                ..Outline::default()
+            },
+            Phase::Ended(_) => Outline::default(),
         }
     }
 

@@ -58,6 +58,12 @@ impl DelayedAck {
         self.ato
     }
 
+    /// Returns how many acknowledgments leave without delay, and whether the others wait for data
+    /// to ride on.
+    pub(crate) fn mode(&self) -> (u32, bool) {
+        (self.quick, self.interactive)
+    }
+
     pub(crate) fn last_data(&self) -> Instant {
         self.last_data
     }

@@ -169,6 +169,11 @@ impl HalfOpen {
         }
     }
 
+    /// Returns how often the SYN-ACK was sent again because the peer stayed silent.
+    pub fn retransmits(&self) -> u8 {
+        self.retries
+    }
+
     /// Returns the SYN-ACK.
     pub fn syn_ack(&mut self, now: Instant) -> SegmentOut {
         let mut segment =

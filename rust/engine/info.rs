@@ -141,6 +141,41 @@ pub struct Info {
     pub counters: Counters,
 }
 
+/// What is known of a connection without computing: the values behind `/proc/net/tcp`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Outline {
+    /// Sequence numbers written and not acknowledged, SYN and FIN counted.
+    pub unacked: u64,
+    /// When what is in flight will be sent again.
+    pub retransmit: Option<Instant>,
+    /// When a closed window will be probed.
+    pub persist: Option<Instant>,
+    /// When a silent peer will be probed, or FIN-WAIT-2 be given up.
+    pub keepalive: Option<Instant>,
+    /// When received data will be acknowledged.
+    pub delayed_ack: Option<Instant>,
+    /// Expiries of the retransmission timer since SND.UNA moved.
+    pub retransmits: u8,
+    /// Window or keepalive probes since something was heard.
+    pub probes: u8,
+    /// Acknowledgments still to be sent without delay.
+    pub quick_acks: u32,
+    /// Acknowledgments wait for answers to ride on.
+    pub interactive: bool,
+    /// The retransmission time-out in force, back-off included.
+    pub rto: Duration,
+    /// The estimate behind the delay of acknowledgments.
+    pub ato: Duration,
+    /// Payload octets per segment sent.
+    pub mss: u32,
+    /// Congestion window, in octets.
+    pub cwnd: u32,
+    /// Slow-start threshold in octets; `None` before the first loss.
+    pub ssthresh: Option<u32>,
+    /// Acknowledgments have told of a loss that is being repaired.
+    pub fast_recovery: bool,
+}
+
 impl Info {
     /// Makes the snapshot of a connection that has nothing to tell but its state.
     pub(crate) fn idle(state: State, counters: Counters) -> Info {

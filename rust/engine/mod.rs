@@ -56,6 +56,7 @@ pub use self::half_open::HalfOpenVerdict;
 pub use self::info::CaState;
 pub use self::info::Counters;
 pub use self::info::Info;
+pub use self::info::Outline;
 pub use self::options::Options;
 pub use self::options::SackBlock;
 pub use self::options::SackBlocks;

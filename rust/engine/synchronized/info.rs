@@ -7,9 +7,11 @@ use crate::engine::config::Config;
 use crate::engine::info::CaState;
 use crate::engine::info::Counters;
 use crate::engine::info::Info;
+use crate::engine::info::Outline;
 use crate::engine::loss::Phase;
 use crate::engine::synchronized::Synchronized;
 use crate::engine::time::Instant;
+use crate::engine::timers::Timer;
 
 impl Synchronized {
     /// Returns the values behind `TCP_INFO`.
@@ -60,6 +62,34 @@ impl Synchronized {
             last_ack_received: now.since(self.last_heard),
             deadline: self.next_deadline(),
             ..Info::idle(self.state, counters)
+        }
+    }
+
+    /// Returns the values behind `/proc/net/tcp`.
+    pub(crate) fn outline(&self, config: &Config) -> Outline {
+        let fin = u64::from(self.state.sends_fin());
+        let end = self.tx.written.saturating_add(fin);
+        let ssthresh = self.cc.ssthresh();
+        let (quick_acks, interactive) = self.delack.mode();
+        let in_flight = self.tx.in_flight() > 0;
+        let retransmit = self.timers.get(Timer::Retransmit);
+        let silence = self.timers.get(Timer::KeepAlive);
+        Outline {
+            unacked: end.saturating_sub(self.tx.una),
+            retransmit: retransmit.filter(|_| in_flight),
+            persist: self.timers.get(Timer::Persist),
+            keepalive: self.timers.get(Timer::FinWait2).or(silence),
+            delayed_ack: self.timers.get(Timer::DelayedAck),
+            retransmits: self.retransmits,
+            probes: self.probes_out,
+            quick_acks,
+            interactive,
+            rto: self.rto(config),
+            ato: self.delack.ato(),
+            mss: self.mss(config),
+            cwnd: self.cc.cwnd(),
+            ssthresh: (ssthresh != NO_SSTHRESH).then_some(ssthresh),
+            fast_recovery: self.recovery.phase() == Phase::Recovery,
         }
     }
 }
