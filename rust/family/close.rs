@@ -3,6 +3,7 @@
 //! `shutdown(2)`, `close(2)`, and giving a connection up.
 
 use super::{
+    counters::Counter,
     flush::{
         destroy,
         flush,
@@ -62,12 +63,16 @@ fn is_closed(sk: &mut Locked<'_, Tcp>) -> bool {
     match &sk.state().role {
         Role::Idle => true,
         Role::Listener => false,
-        // In TIME-WAIT a record stands for the connection, not the socket.
-        Role::Connection(conn) => matches!(
-            conn.state(),
-            engine::State::Closed | engine::State::TimeWait
-        ),
+        Role::Connection(conn) => is_over(conn),
     }
+}
+
+/// Whether a connection does not need the socket any more: in TIME-WAIT a record stands for it.
+fn is_over(conn: &engine::Connection) -> bool {
+    matches!(
+        conn.state(),
+        engine::State::Closed | engine::State::TimeWait
+    )
 }
 
 /// `close(2)`: the last descriptor is gone.
@@ -78,7 +83,8 @@ pub(super) fn close(sk: &TcpSock, linger: isize) {
     lock.add_shutdown(Shutdown::BOTH);
     let had_connection = matches!(lock.state().role, Role::Connection(_));
     let now = super::now();
-    match &mut lock.state().role {
+    let state = lock.state();
+    match &mut state.role {
         Role::Idle => {}
         Role::Listener => listen::stop(&mut lock),
         Role::Connection(conn) => {
@@ -86,6 +92,14 @@ pub(super) fn close(sk: &TcpSock, linger: isize) {
             // RFC 2525 section 2.17: data that nobody will read is not to be acknowledged as if
             // somebody had.
             if unread || sk.resets_on_close() {
+                if !is_over(conn) {
+                    let cause = if unread {
+                        Counter::AbortOnClose
+                    } else {
+                        Counter::AbortOnData
+                    };
+                    state.namespace.counters.count(cause);
+                }
                 conn.abort(now);
             } else {
                 conn.close(now);

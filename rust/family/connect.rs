@@ -4,6 +4,7 @@
 
 use super::{
     config::config,
+    counters::Counter,
     entry::{
         Entry,
         Key, //
@@ -121,6 +122,7 @@ fn start(sk: &mut Locked<'_, Tcp>, path: &Path, local: SocketAddrV4, peer: Socke
     sk.seed_packet_ids();
     let mut conn = new_connection(GFP_KERNEL)?;
     conn.open(now, &config, isn);
+    sk.state().namespace.counters.count(Counter::ActiveOpens);
     sk.state().role = Role::Connection(conn);
     flush(sk, now);
     Ok(())

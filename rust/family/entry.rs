@@ -28,6 +28,7 @@ use crate::{
 };
 use core::net::{
     Ipv4Addr,
+    Ipv6Addr,
     SocketAddrV4, //
 };
 use kernel::{
@@ -57,6 +58,16 @@ impl Key {
         }
     }
 
+    /// Our address and port.
+    pub(super) fn local(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(ipv4(self.local), (self.ports >> 16) as u16)
+    }
+
+    /// The peer's address and port.
+    pub(super) fn remote(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(ipv4(self.remote), self.ports as u16)
+    }
+
     /// The connection between `local` and `remote`.
     pub(super) fn connection(local: SocketAddrV4, remote: SocketAddrV4) -> Self {
         Self::new(local, remote)
@@ -71,6 +82,12 @@ impl Key {
     pub(super) fn listener(local: SocketAddrV4) -> Self {
         Self::new(local, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0))
     }
+}
+
+/// The IPv4 address that is mapped to this one.
+fn ipv4(mapped: [u8; 16]) -> Ipv4Addr {
+    let address = Ipv6Addr::from(mapped).to_ipv4_mapped();
+    address.unwrap_or(Ipv4Addr::UNSPECIFIED)
 }
 
 /// A connection that is not established yet.

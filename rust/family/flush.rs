@@ -5,6 +5,7 @@
 
 use super::{
     config::window_of,
+    counters::Counter,
     entry::{
         Entry,
         Key,
@@ -57,7 +58,8 @@ pub(super) fn timer(sk: &mut Locked<'_, Tcp>) {
     let now = super::now();
     let state = sk.state();
     state.timer = None;
-    if let Some(conn) = state.connection() {
+    if let Role::Connection(conn) = &mut state.role {
+        state.namespace.counters.timer(conn, now);
         conn.on_deadline(now);
     }
     flush(sk, now);
@@ -82,7 +84,13 @@ fn fit(rope: &Rope, offset: u64, len: u32) -> u32 {
 fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
     let (space, used) = sk.sock().receive_memory();
     let gso_max = sk.gso_max();
-    let (wire, State { role, rope, .. }) = sk.parts();
+    let (wire, state) = sk.parts();
+    let State {
+        namespace,
+        role,
+        rope,
+        ..
+    } = state;
     let Role::Connection(conn) = role else {
         return;
     };
@@ -93,6 +101,7 @@ fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
     while let Some(segment) = conn.poll_transmit(now, &limits, |offset, len| fit(rope, offset, len))
     {
         send(&wire, &segment, rope);
+        namespace.counters.sent_by(conn, &segment);
     }
 }
 
@@ -132,7 +141,10 @@ fn publish(sk: &mut Locked<'_, Tcp>) {
     if let Some(conn) = sk.state().connection() {
         let state = kernel_state(conn.state());
         let unread = conn.readable().saturating_sub(conn.read());
-        sk.sock().shared().set_unread(unread);
+        let outline = conn.outline();
+        let shared = sk.sock().shared();
+        shared.set_unread(unread);
+        shared.published.set(&outline);
         let acknowledged =
             state == SockState::FinWait2 && sk.sock().kernel_state() != SockState::FinWait2 as u8;
         sk.set_kernel_state(state);
@@ -267,6 +279,9 @@ fn closed(sk: &mut Locked<'_, Tcp>, reason: Reason) {
     };
     if let Some(error) = error {
         sk.set_error(error);
+    }
+    if reason == Reason::TimedOut {
+        sk.state().namespace.counters.count(Counter::AbortOnTimeout);
     }
     leave(sk);
     sk.set_kernel_state(SockState::Close);

@@ -3,6 +3,7 @@
 //! Segments from the network.
 
 use super::{
+    counters::Counter,
     entry::{
         Entry,
         Key, //
@@ -20,6 +21,7 @@ use crate::{
     engine::{
         Instant,
         Payload,
+        Reason,
         SegmentIn, //
     },
     net::{
@@ -68,14 +70,28 @@ impl LocalIn for Namespace {
                 None => return Verdict::Accept(skb),
             },
         };
-        if let Some(segment) = skb.into_segment(net, super::now().as_nanos()) {
-            dispatch(self, net, entry, segment, &ends);
+        self.counters.count(Counter::InSegs);
+        match skb.into_segment(net, super::now().as_nanos()) {
+            Ok(segment) => dispatch(self, net, entry, segment, &ends),
+            Err(reason) => self.bad_segment(reason),
         }
         Verdict::Stolen
     }
 }
 
 impl Namespace {
+    /// Counts a packet that is no segment.
+    fn bad_segment(&self, reason: DropReason) {
+        match reason {
+            DropReason::Checksum => {
+                self.counters.count(Counter::InCsumErrors);
+                self.counters.count(Counter::InErrs);
+            }
+            DropReason::TooSmall => self.counters.count(Counter::InErrs),
+            _ => {}
+        }
+    }
+
     /// The listener for a destination: one that is bound to the address before one that is not.
     pub(super) fn listener<'g>(
         &self,
@@ -104,19 +120,20 @@ fn dispatch(ns: &Namespace, net: &Net, entry: &Node<Entry>, segment: Segment, en
         }
         Some(sk) => {
             if let Some(segment) = segment.pass_filters(sk) {
-                deliver(sk, segment);
+                deliver(ns, sk, segment);
             }
         }
     }
 }
 
 /// Gives a segment to a connection, or to the task that owns it for later.
-fn deliver(sk: &TcpSock, segment: Segment) {
+fn deliver(ns: &Namespace, sk: &TcpSock, segment: Segment) {
     let mut lock = sk.lock_bh();
     if let Some(locked) = lock.owned() {
         receive(locked, segment.into_skb());
     } else if let Err(skb) = lock.add_backlog(segment.into_skb()) {
         drop(lock);
+        ns.counters.count(Counter::BacklogDrop);
         skb.drop_because(DropReason::Backlog);
     }
 }
@@ -148,6 +165,7 @@ pub(super) fn receive(sk: &mut Locked<'_, Tcp>, skb: Skb) {
         skb = match skb.charge(sk) {
             Ok(skb) => skb,
             Err((skb, reason)) => {
+                sk.state().namespace.counters.count(Counter::RcvQDrop);
                 skb.drop_because(reason);
                 return;
             }
@@ -158,7 +176,10 @@ pub(super) fn receive(sk: &mut Locked<'_, Tcp>, skb: Skb) {
         return;
     };
     let begin = conn.readable();
-    match conn.on_segment(now, &parsed) {
+    let payload = conn.on_segment(now, &parsed);
+    // We give a connection up ourselves where data comes that nobody will read.
+    let refused = conn.pending_end() == Some(Reason::Aborted);
+    match payload {
         Payload::Discard => skb.consume(),
         Payload::Append { skip, len } => {
             let readable = conn.readable();
@@ -170,6 +191,9 @@ pub(super) fn receive(sk: &mut Locked<'_, Tcp>, skb: Skb) {
             skb.set_range(offset, header_len.saturating_add(skip), len);
             sk.state().held.insert(skb);
         }
+    }
+    if refused {
+        sk.state().namespace.counters.count(Counter::AbortOnData);
     }
     flush(sk, super::now());
 }

@@ -5,6 +5,7 @@
 use super::{
     accept_queue::Place,
     config::config,
+    counters::Counter,
     entry::{
         retire,
         Entry,
@@ -157,10 +158,11 @@ fn header(segment: &SegmentOut, ends: &Endpoints, out: &mut [u8; HEADER_MAX]) ->
 }
 
 /// Sends a segment for a connection without a socket, in the name of its listener.
-fn send_for(listener: &TcpSock, ends: &Endpoints, segment: &SegmentOut) {
+fn send_for(ns: &Namespace, listener: &TcpSock, ends: &Endpoints, segment: &SegmentOut) {
     let mut out = [0; HEADER_MAX];
     let len = header(segment, ends, &mut out);
     let _ = listener.send_for(ends, out.get(..len).unwrap_or_default());
+    ns.counters.sent(segment);
 }
 
 /// Sends a segment in nobody's name.
@@ -168,6 +170,7 @@ fn send(ns: &Namespace, ends: &Endpoints, segment: &SegmentOut) {
     let mut out = [0; HEADER_MAX];
     let len = header(segment, ends, &mut out);
     let _ = ns.control.send(ends, out.get(..len).unwrap_or_default());
+    ns.counters.sent(segment);
 }
 
 /// The way back.
@@ -196,7 +199,9 @@ pub(super) fn segment(
         ListenVerdict::Reset(reset) => send(ns, &reverse(ends), &reset),
         ListenVerdict::Syn => {
             let now = Instant::from_nanos(segment.arrival_ns());
-            let _ = syn(net, ns, listener, now, &parsed, &reverse(ends), after);
+            if syn(net, ns, listener, now, &parsed, &reverse(ends), after).is_err() {
+                ns.counters.count(Counter::ListenDrops);
+            }
         }
     }
 }
@@ -215,7 +220,12 @@ fn syn(
 ) -> Result {
     let shared = listener.shared();
     let backlog = listener.max_ack_backlog();
-    if shared.queue.is_full(backlog) || shared.queue.half_open() > backlog {
+    if shared.queue.is_full(backlog) {
+        ns.counters.count(Counter::ListenOverflows);
+        return Err(ENOBUFS);
+    }
+    if shared.queue.half_open() > backlog {
+        ns.counters.count(Counter::ReqQFullDrop);
         return Err(ENOBUFS);
     }
     let path = listener.path_for(ends)?;
@@ -238,7 +248,7 @@ fn syn(
     let node = Entry::record(ns, key, record, GFP_ATOMIC | __GFP_NOWARN)?;
     ns.table.insert(node.clone())?;
     node.arm(deadline.since(now).as_nanos());
-    send_for(listener, ends, &answer);
+    send_for(ns, listener, ends, &answer);
     Ok(())
 }
 
@@ -306,10 +316,14 @@ pub(super) fn record_segment(
     match next {
         Next::Nothing => {}
         Next::Send(answer) => match &half_open_listener {
-            Some(listener) => send_for(listener, &reverse(ends), &answer),
+            Some(listener) => send_for(ns, listener, &reverse(ends), &answer),
             None => send(ns, &reverse(ends), &answer),
         },
         Next::Remove => {
+            if half_open_listener.is_some() {
+                ns.counters.count(Counter::AttemptFails);
+                ns.counters.count(Counter::EmbryonicRsts);
+            }
             drop(retire(node));
             return;
         }
@@ -343,13 +357,16 @@ fn establish(node: &NodeRef<Entry>, listener: &TcpSock, segment: Segment, ends: 
     if !listener.is_listening() {
         return;
     }
+    let ns = &node.value().namespace;
     let Some(place) = queue.reserve(listener.max_ack_backlog()) else {
+        ns.counters.count(Counter::ListenOverflows);
+        ns.counters.count(Counter::ListenDrops);
         // Linux drops the ACK and lets the SYN-ACK's timer bring another, or resets.
         if listener.net().tcp_settings().abort_on_overflow {
             let reset = parse(&segment).and_then(|parsed| engine::on_closed(&parsed));
             drop(retire(node));
             if let Some(reset) = reset {
-                send_for(listener, ends, &reset);
+                send_for(ns, listener, ends, &reset);
             }
         }
         return;
@@ -366,7 +383,10 @@ fn establish(node: &NodeRef<Entry>, listener: &TcpSock, segment: Segment, ends: 
             listener.data_ready();
         }
         // The connection stays half-open, for the next try.
-        Err(_) => *node.value().record.lock() = Record::HalfOpen(half),
+        Err(_) => {
+            ns.counters.count(Counter::ListenDrops);
+            *node.value().record.lock() = Record::HalfOpen(half);
+        }
     }
 }
 
@@ -414,6 +434,7 @@ fn make_child(
             }
         },
     )?;
+    node.value().namespace.counters.count(Counter::PassiveOpens);
     if child.is_dead() {
         return Err(ENOMEM);
     }
@@ -428,6 +449,7 @@ fn make_child(
 /// The timer of a record fired.
 pub(super) fn on_record_timer(node: &NodeRef<Entry>) {
     let now = super::now();
+    let ns = &node.value().namespace;
     let mut answer = None;
     let next = match &mut *node.value().record.lock() {
         Record::None => return,
@@ -435,18 +457,25 @@ pub(super) fn on_record_timer(node: &NodeRef<Entry>) {
         Record::HalfOpen(h) => match h.half.on_deadline(now) {
             HalfOpenDeadline::Early => Some(h.half.next_deadline()),
             HalfOpenDeadline::Retransmit(segment) => {
+                ns.counters.count(Counter::Timeouts);
                 answer = Some((h.listener.clone(), h.ends, segment));
                 Some(h.half.next_deadline())
             }
-            HalfOpenDeadline::Expired => None,
+            HalfOpenDeadline::Expired => {
+                ns.counters.count(Counter::Timeouts);
+                None
+            }
         },
         Record::TimeWait(w) => {
             let deadline = w.record.deadline();
+            if deadline <= now {
+                ns.counters.count(Counter::TimeWaits);
+            }
             (deadline > now).then_some(deadline)
         }
     };
     if let Some((listener, ends, segment)) = answer {
-        send_for(&listener, &ends, &segment);
+        send_for(ns, &listener, &ends, &segment);
     }
     match next {
         Some(deadline) => node.arm(deadline.since(now).as_nanos()),

@@ -3,11 +3,17 @@
 //! What the family keeps for each network namespace.
 
 use super::{
+    counters::{
+        Counters,
+        Netstat,
+        Snmp, //
+    },
     entry::{
         retire,
         Entry, //
     },
-    ports::Ports, //
+    ports::Ports,
+    proc::Connections, //
 };
 use crate::net::{
     ip::ControlSock,
@@ -17,6 +23,7 @@ use crate::net::{
         Pernet, //
     },
     port::flush_released,
+    proc_fs::ProcFile,
     rhashtable::{
         rcu_barrier,
         synchronize_rcu,
@@ -36,6 +43,8 @@ pub(crate) struct Namespace {
     pub(super) ports: Arc<Ports>,
     /// Sends what belongs to no socket.
     pub(super) control: ControlSock,
+    /// What happened.
+    pub(super) counters: Counters,
 }
 
 /// The registration of the family with network namespaces.
@@ -44,12 +53,19 @@ pub(crate) struct Namespaces;
 impl Pernet for Namespaces {
     type Data = Namespace;
 
+    const FILES: &'static [ProcFile] = &[
+        ProcFile::new::<Self, Connections>(),
+        ProcFile::new::<Self, Snmp>(),
+        ProcFile::new::<Self, Netstat>(),
+    ];
+
     fn init(net: &Net) -> Result<Arc<Namespace>> {
         Ok(Arc::new(
             Namespace {
                 table: Table::try_new()?,
                 ports: Ports::new()?,
                 control: ControlSock::new(net)?,
+                counters: Counters::new()?,
             },
             GFP_KERNEL,
         )?)

@@ -7,6 +7,7 @@ use super::{
     accept_queue::AcceptQueue,
     close,
     connect,
+    counters,
     entry::Entry,
     flush,
     input,
@@ -21,6 +22,7 @@ use super::{
     },
     poll,
     ports::PortUse,
+    published::Published,
     recv,
     send, //
 };
@@ -51,7 +53,8 @@ use crate::{
         sock::{
             Locked,
             Shutdown,
-            Sock, //
+            Sock,
+            SockState, //
         },
         spinlock::{
             new_spinlock_bh,
@@ -91,6 +94,8 @@ pub(crate) struct Shared {
     pub(super) options: SpinLockBh<Options>,
     /// Bytes that can be read, for pollers.
     unread: AtomicU64,
+    /// The rest of what is seen without the lock.
+    pub(super) published: Published,
 }
 
 impl Shared {
@@ -99,6 +104,7 @@ impl Shared {
             queue <- AcceptQueue::new(),
             options <- new_spinlock_bh!(options, "oxtcp_options"),
             unread: AtomicU64::new(0),
+            published: Published::default(),
         }? Error)
     }
 
@@ -207,6 +213,10 @@ impl Protocol for Tcp {
         let settings = sk.sock().net().tcp_settings();
         sk.set_send_buffer(settings.wmem.default);
         sk.set_receive_buffer(settings.rmem.default);
+    }
+
+    fn state_changes(sk: &mut Locked<'_, Self>, old: u8, new: SockState) {
+        counters::state_changes(sk.state(), old, new);
     }
 
     fn connect(sk: &mut Locked<'_, Self>, peer: SocketAddrV4) -> Result {

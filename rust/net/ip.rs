@@ -101,7 +101,11 @@ impl Skb {
     /// Takes a segment out of the IP layer's hands, as `ip_local_deliver_finish` and then
     /// `tcp_v4_rcv` do before they look for a socket: connection tracking is told, borrowed memory is
     /// copied, lengths and checksum are right. What is left begins with the TCP header.
-    pub fn into_segment(self, net: &Net, now_ns: u64) -> Option<Segment> {
+    ///
+    /// # Errors
+    ///
+    /// Why the packet was dropped.
+    pub fn into_segment(self, net: &Net, now_ns: u64) -> core::result::Result<Segment, DropReason> {
         // SAFETY: At the hook, under RCU; the packet is ours from here on.
         unsafe {
             let raw = self.as_raw();
@@ -110,13 +114,13 @@ impl Skb {
             if !bindings::skb_nfct(raw).is_null() {
                 if let Some(confirm) = bindings::nf_ct_hook_get().as_ref().and_then(|h| h.confirm) {
                     if confirm(raw) != bindings::NF_ACCEPT as i32 {
-                        return None;
+                        return Err(DropReason::Unspecified);
                     }
                 }
             }
             // Memory that the sender may still write must not enter a receive queue.
             if bindings::skb_orphan_frags_rx(raw, bindings::GFP_ATOMIC) != 0 {
-                return None;
+                return Err(DropReason::Unspecified);
             }
             bindings::skb_clear_delivery_time(raw);
             bindings::__IP_INC_STATS(net.as_raw(), bindings::IPSTATS_MIB_INDELIVERS as i32);
@@ -127,12 +131,12 @@ impl Skb {
         let mut skb = self;
         if !skb.pull_linear(TCP_HEADER_MIN) {
             skb.drop_because(DropReason::TooSmall);
-            return None;
+            return Err(DropReason::TooSmall);
         }
         let header_len = skb.linear().get(12).map_or(0, |b| u32::from(b >> 4) * 4);
         if header_len < TCP_HEADER_MIN || !skb.pull_linear(header_len) {
             skb.drop_because(DropReason::TooSmall);
-            return None;
+            return Err(DropReason::TooSmall);
         }
         // SAFETY: The transport header is set, and the network header still there.
         let bad = unsafe {
@@ -141,9 +145,9 @@ impl Skb {
         };
         if bad {
             skb.drop_because(DropReason::Checksum);
-            return None;
+            return Err(DropReason::Checksum);
         }
-        Some(Segment {
+        Ok(Segment {
             skb,
             header_len,
             now_ns,

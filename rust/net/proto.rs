@@ -24,7 +24,8 @@ use super::{
         Locked,
         Object,
         Shutdown,
-        Sock, //
+        Sock,
+        SockState, //
     }, //
 };
 use core::{
@@ -73,6 +74,8 @@ pub trait Protocol: Sized + 'static {
 
     /// A socket was made; sets what differs from the defaults of sockets.
     fn opened(sk: &mut Locked<'_, Self>);
+    /// The state that the rest of the kernel sees is about to change from `old`.
+    fn state_changes(sk: &mut Locked<'_, Self>, old: u8, new: SockState);
     /// `connect(2)`: begins to connect.
     fn connect(sk: &mut Locked<'_, Self>, peer: SocketAddrV4) -> Result;
     /// Gives a connection or a listener up, the socket may be used again.

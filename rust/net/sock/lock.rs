@@ -73,7 +73,9 @@ impl<'a, P: Protocol> Locked<'a, P> {
 
     /// Publishes a change of state.
     pub fn set_kernel_state(&mut self, state: SockState) {
-        if self.sk.kernel_state() != state as u8 {
+        let old = self.sk.kernel_state();
+        if old != state as u8 {
+            P::state_changes(self, old, state);
             // SAFETY: The lock is held.
             unsafe { bindings::inet_sk_set_state(self.raw(), state as i32) };
         }
