@@ -169,8 +169,13 @@ class Agent:
             if done.returncode == 0:
                 return []
             if time.monotonic() > limit:
-                return [f"rmmod {name}: {done.stderr.strip()}"]
+                return [f"rmmod {name}: {done.stderr.strip()}", *self.connections_left(name)]
             time.sleep(0.5)
+
+    def connections_left(self, name):
+        # Who holds the module? Those of other namespaces do not show here.
+        table = pathlib.Path("/proc/net") / name
+        return table.read_text().splitlines() if table.exists() else []
 
     def slabs_left(self, prefix):
         # A cache whose objects are freed by RCU goes away a grace period after the module.
