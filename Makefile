@@ -22,8 +22,8 @@ kdir: ## Make the kernel build directory of VM= and print its path
 shell: ## Open a shell in a guest with the module loaded
 	@tools/lab/runner --vm $(VM) --shell
 
-run: ## Boot a guest, load the module and run the demo
-	@tools/lab/runner --vm $(VM) --command samples/demo
+run: ## Boot a guest, load the module and run the demo (VM=uml: on a virtual clock, which does not wait for the slow link)
+	@tools/lab/runner --vm $(VM) $(if $(filter uml,$(VM)),--time virtual) --command samples/demo
 
 check: ## The inner loop: module and quick tests of the User-Mode Linux guest, all on a virtual clock
 	@tools/lab/runner --vm uml --real-as virtual --skip-slow
