@@ -161,6 +161,12 @@ impl Rx {
         !self.held.is_empty()
     }
 
+    /// Returns the end of the data held out of order, in octets after RCV.NXT.
+    pub(crate) fn held_end(&self) -> Option<u64> {
+        let last = self.held.last()?;
+        Some(last.end.saturating_sub(self.nxt))
+    }
+
     /// Takes the payload of an acceptable segment that starts `start` octets after RCV.NXT.
     pub(crate) fn on_payload(&mut self, start: i64, len: u32, fin: bool) -> Arrival {
         let mut arrival = Arrival {

@@ -208,6 +208,28 @@ fn syn_in_the_window_is_challenged() {
 }
 
 #[test]
+fn rst_may_be_where_the_fin_was_or_the_held_data_ends() {
+    let mut script = Script::established(&plain());
+    script.answer(FIN, 1, 1, 0);
+    script.events();
+    script.connection.shutdown_write(script.instant());
+    script.answer(RST, 1, 0, 0);
+    assert_eq!(script.events(), [Event::Closed(Reason::Reset)]);
+
+    let config = Config {
+        sack: true,
+        ..plain()
+    };
+    let mut script = Script::established(&config);
+    script.answer(ACK, 1_001, 1, 1_000);
+    script.answer(ACK, 3_001, 1, 1_000);
+    script.answer(RST, 2_001, 0, 0);
+    assert_eq!(script.connection.state(), State::Established);
+    script.answer(RST, 4_001, 0, 0);
+    assert_eq!(script.events(), [Event::Closed(Reason::Reset)]);
+}
+
+#[test]
 fn acks_outside_are_challenged_and_their_data_dropped() {
     // RFC 5961, 5.2.
     let mut script = Script::established(&plain());

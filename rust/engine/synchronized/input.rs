@@ -35,16 +35,15 @@ impl Synchronized {
         segment: &SegmentIn,
     ) -> (Payload, Fate) {
         let start = self.rx.distance(segment.seq);
+        if segment.flags.rst() && self.is_late_reset(start) {
+            return (Payload::Discard, Fate::Closed(self.reset_reason()));
+        }
         if !self.is_acceptable(cx, segment, start) {
             return (Payload::Discard, Fate::Alive);
         }
         match acceptable::control(segment.flags, start) {
             Control::Reset => {
-                let reason = match self.state {
-                    State::CloseWait => Reason::ResetInCloseWait,
-                    _ => Reason::Reset,
-                };
-                return (Payload::Discard, Fate::Closed(reason));
+                return (Payload::Discard, Fate::Closed(self.reset_reason()));
             }
             Control::Challenge => {
                 self.challenge(cx);
@@ -81,6 +80,26 @@ impl Synchronized {
             return (Payload::Discard, Fate::Alive);
         }
         self.on_payload(cx, segment, start)
+    }
+
+    /// Returns whether a RST `start` octets after RCV.NXT is where a peer may put it that does not
+    /// know RCV.NXT: RFC 5961, 3.2 asks for RCV.NXT itself, Linux takes these as well.
+    ///
+    /// They are the peer's FIN (Linux's `tcp_reset_check`), and, with SACK, the end of what is held.
+    fn is_late_reset(&self, start: i64) -> bool {
+        let at_fin = matches!(
+            self.state,
+            State::CloseWait | State::LastAck | State::Closing
+        );
+        let held = self.rx.held_end().filter(|_| self.agreed.sack);
+        (at_fin && start == -1) || held.is_some_and(|end| i64::try_from(end) == Ok(start))
+    }
+
+    fn reset_reason(&self) -> Reason {
+        match self.state {
+            State::CloseWait => Reason::ResetInCloseWait,
+            _ => Reason::Reset,
+        }
     }
 
     /// First check: timestamp and sequence number. What fails is answered unless it is a RST.
