@@ -234,10 +234,13 @@ impl Synchronized {
         Fate::Alive
     }
 
-    /// Bounds FIN-WAIT-2 when nobody owns the connection (Linux's `tcp_fin_timeout`).
+    /// Bounds FIN-WAIT-2 when nobody owns the connection (Linux's `tcp_fin_time`): the peer gets
+    /// time to send its FIN twice again.
     fn guard_fin_wait_2(&mut self, cx: &Context<'_>) {
         if self.orphan && self.state == State::FinWait2 && !self.timers.is_set(Timer::FinWait2) {
-            let at = cx.now.saturating_add(cx.config.fin_timeout);
+            let rto = self.rto(cx.config).as_nanos();
+            let least = Duration::from_nanos(rto.saturating_mul(4).saturating_sub(rto / 2));
+            let at = cx.now.saturating_add(cx.config.fin_timeout.max(least));
             self.timers.set(Timer::FinWait2, cx.now, at);
         }
     }

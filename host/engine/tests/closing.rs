@@ -161,6 +161,21 @@ fn orphaned_fin_wait_2_ends() {
 }
 
 #[test]
+fn orphaned_fin_wait_2_lasts_a_few_time_outs() {
+    let mut script = Script::established(&Config {
+        fin_timeout: Duration::ZERO,
+        ..plain()
+    });
+    script.connection.close(script.instant());
+    script.sent();
+    script.answer(ACK, 1, 2, 0);
+    let rto = script.connection.info(script.instant()).rto.as_nanos();
+    let (wait, _) = script.expire();
+    assert_eq!(wait, (rto * 7 / 2).div_ceil(1_000_000));
+    assert_eq!(script.events(), [Event::Closed(Reason::Finished)]);
+}
+
+#[test]
 fn abort_sends_rst() {
     let mut script = Script::established(&plain());
     script.write(30);
