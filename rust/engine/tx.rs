@@ -234,12 +234,13 @@ impl Tx {
         budget.nodelay || self.small <= self.una
     }
 
-    /// Notes that a chunk left and returns the flags it needs besides ACK.
-    pub(crate) fn on_sent(&mut self, chunk: &Chunk, mss: u32) -> Flags {
+    /// Notes that a chunk left and returns the flags it needs besides ACK; `partial` if its last
+    /// segment was as small as the user's data or the peer's window made it.
+    pub(crate) fn on_sent(&mut self, chunk: &Chunk, partial: bool) -> Flags {
         let end = chunk.offset.saturating_add(u64::from(chunk.len));
         let flags = self.flags_for(chunk.offset, end, chunk.fin);
         self.nxt = self.nxt.max(end.saturating_add(u64::from(chunk.fin)));
-        if chunk.len.checked_rem(mss.max(1)).unwrap_or(0) > 0 {
+        if partial {
             self.small = end;
         }
         self.override_hold = false;

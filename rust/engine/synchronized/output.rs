@@ -227,15 +227,20 @@ impl Synchronized {
         fit: Fit<'_>,
     ) -> Option<SegmentOut> {
         let mut chunk = chunk;
+        let mut partial = chunk.len.checked_rem(mss.max(1)).unwrap_or(0) > 0;
         if chunk.len > 0 {
             let len = cut(chunk.len, fit(chunk.offset, chunk.len), mss);
             if len == 0 {
                 return None;
             }
-            chunk.fin = chunk.fin && len == chunk.len;
-            chunk.len = len;
+            if len < chunk.len {
+                // What the owner cut is no small segment of Nagle's: the rest follows at once.
+                partial = false;
+                chunk.fin = false;
+                chunk.len = len;
+            }
         }
-        let flags = self.tx.on_sent(&chunk, mss);
+        let flags = self.tx.on_sent(&chunk, partial);
         self.send_times.on_sent(self.tx.nxt, cx.now);
         if self.timers.is_set(Timer::Persist) {
             self.stop_persist();
