@@ -239,9 +239,8 @@ impl Connection {
             events: &mut self.events,
         };
         let mut connection = Synchronized::new(&cx, &received.half_open, segment);
-        let written = u32::try_from(early.written).unwrap_or(u32::MAX);
-        if written > 0 {
-            connection.on_write(&cx, written, early.more);
+        if early.written > 0 {
+            connection.on_write(&cx, early.written, early.more);
         }
         if early.fin {
             connection.shutdown_write();
@@ -313,7 +312,7 @@ impl Connection {
                     counters: &mut self.counters,
                     events: &mut self.events,
                 };
-                connection.on_write(&cx, len, more);
+                connection.on_write(&cx, u64::from(len), more);
             }
             Phase::Ended(_) => {}
         }

@@ -179,7 +179,7 @@ impl Synchronized {
         self.timers.next()
     }
 
-    pub(crate) fn on_write(&mut self, cx: &Context<'_>, len: u32, more: bool) {
+    pub(crate) fn on_write(&mut self, cx: &Context<'_>, len: u64, more: bool) {
         if self.state.sends_fin() {
             return;
         }
@@ -190,7 +190,7 @@ impl Synchronized {
                 self.cc.on_idle(idle, rto);
             }
         }
-        self.tx.written = self.tx.written.saturating_add(u64::from(len));
+        self.tx.written = self.tx.written.saturating_add(len);
         self.tx.more = more;
         if !more {
             self.tx.push = self.tx.written;
