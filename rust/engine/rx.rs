@@ -362,11 +362,13 @@ impl Rx {
             return 0;
         }
         if self.scale.shift() > 0 {
-            let unit = self.scale.unit();
-            if free < unit {
-                return 0;
-            }
-            return free.min(self.scale.max_window());
+            // As Linux: a buffer below the unit of our window field would never be offered.
+            let least = if free > 0 && free >= full / 2 {
+                self.scale.unit()
+            } else {
+                0
+            };
+            return free.max(least).min(self.scale.max_window());
         }
         let current = self.window();
         if current <= free.saturating_sub(mss) || current > free {
