@@ -6,6 +6,7 @@ use crate::engine::event::Reason;
 use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Fate;
 use crate::engine::synchronized::Synchronized;
+use crate::engine::time::Duration;
 use crate::engine::timers::Timer;
 
 impl Synchronized {
@@ -66,6 +67,9 @@ impl Synchronized {
         let since = self.stalled_since?;
         let waited = cx.now.since(since);
         let config = cx.config;
+        if self.tx.wnd == 0 && !self.orphan {
+            return self.give_up_probing(cx, waited);
+        }
         let mut tries = config.retries2;
         let mut reset = false;
         if self.orphan {
@@ -84,6 +88,18 @@ impl Synchronized {
         } else {
             Fate::Closed(Reason::TimedOut)
         })
+    }
+
+    /// The peer closed the window over what was in flight, so that retransmissions are probes: while
+    /// it answers, it may keep the window closed (RFC 9293, 3.8.6, MUST-35, and 3.8.6.1, MUST-37;
+    /// Linux's `tcp_rtx_probe0_timed_out`).
+    fn give_up_probing(&self, cx: &Context<'_>, waited: Duration) -> Option<Fate> {
+        let user = cx.config.user_timeout;
+        let limit = cx.config.rto_max.saturating_mul(2);
+        let limit = user.map_or(limit, |user| user.min(limit));
+        let silent = cx.now.since(self.last_heard);
+        let over = user.is_some_and(|user| waited >= user) || (silent > limit && waited > limit);
+        over.then_some(Fate::Closed(Reason::TimedOut))
     }
 
     /// The window has been closed, or a partial segment been held, for long enough (Linux's
