@@ -109,7 +109,8 @@ impl Rx {
             nxt: 0,
             read: 0,
             acked: 0,
-            edge: u64::from(window),
+            // What a scaled field would have said: an answer of SYN-RECEIVED may have done so.
+            edge: u64::from(scale.scale_up(scale.field_above(window))),
             scale,
             ts_recent: None,
             // Linux's `tcp_initialize_rcv_mss`: a small first guess makes the second small segment

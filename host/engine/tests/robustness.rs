@@ -107,11 +107,15 @@ fn step() -> impl Strategy<Value = Step> {
 /// An established connection with a peer that aims its segments near the truth.
 struct Play {
     connection: Connection,
+    config: Config,
     /// Microseconds.
     now: u64,
     /// The peer's idea of both streams.
     rcv_nxt: SeqNum,
     snd_nxt: SeqNum,
+    /// What our window fields are shifted by, and the right edge offered last.
+    scale: WindowScale,
+    edge: Option<SeqNum>,
     /// When deadlines came.
     fired: Vec<u64>,
 }
@@ -131,7 +135,16 @@ enum Begin {
 impl Play {
     fn new(config: &Config, begin: Begin) -> Play {
         let now = 1_000_000u64;
-        let mut connection = Connection::connect(at(now), config, isn());
+        let mut play = Play {
+            connection: Connection::connect(at(now), config, isn()),
+            config: *config,
+            now,
+            rcv_nxt: SeqNum(ISS + 1),
+            snd_nxt: SeqNum(IRS),
+            scale: WindowScale::default(),
+            edge: None,
+            fired: Vec::new(),
+        };
         let flags = match begin {
             Begin::SynReceived => SYN,
             Begin::SynSent | Begin::Established => SYN_ACK,
@@ -141,15 +154,21 @@ impl Play {
         syn.options.sack_permitted = true;
         syn.options.timestamps = Some(Timestamps { value: 1, echo: 0 });
         if !matches!(begin, Begin::SynSent) {
-            let _ = connection.on_segment(at(now), &syn);
+            let _ = play.give(&syn);
         }
-        Play {
-            connection,
-            now,
-            rcv_nxt: SeqNum(ISS + 1),
-            snd_nxt: SeqNum(IRS),
-            fired: Vec::new(),
+        play
+    }
+    fn give(&mut self, segment: &SegmentIn) -> Payload {
+        let before = self.connection.state();
+        let payload = self.connection.on_segment(at(self.now), segment);
+        let opened = matches!(before, State::SynSent) && before != self.connection.state();
+        if opened && segment.flags.syn() {
+            let theirs = segment.options.window_scale;
+            let offered = theirs.filter(|_| self.config.window_scaling);
+            let ours = WindowScale::for_window(self.config.max_receive_window);
+            self.scale = offered.map(|_| ours).unwrap_or_default();
         }
+        payload
     }
 
     fn step(&mut self, step: Step) {
@@ -173,7 +192,7 @@ impl Play {
                     wire_len: len,
                     options: Options::parse(&options),
                 };
-                let _ = self.connection.on_segment(now, &segment);
+                let _ = self.give(&segment);
             }
             Step::Near { .. } => self.near(step),
             Step::Write(len, more) => self.connection.on_write(now, len, more),
@@ -224,7 +243,7 @@ impl Play {
                 right: base.add(right as u32),
             });
         }
-        match self.connection.on_segment(at(self.now), &segment) {
+        match self.give(&segment) {
             Payload::Discard => {}
             Payload::Append { skip, len: took }
             | Payload::Hold {
@@ -271,6 +290,20 @@ impl Play {
                 assert!(data.len > 0 && data.offset >= connection.acked());
                 assert!(data.offset + u64::from(data.len) <= connection.sent());
                 assert!(segment.mss > 0);
+            }
+            if segment.flags.ack() && !segment.flags.syn() {
+                let edge = segment
+                    .ack
+                    .add(u32::from(segment.window) << self.scale.shift());
+                let old = *self.edge.get_or_insert(edge);
+                // An ACK number that only answers a foreign segment says nothing of the window.
+                let bare_reset = segment.flags.rst() && segment.window == 0;
+                assert!(
+                    bare_reset || !edge.before(old),
+                    "the right edge moved left by {}",
+                    old.distance_from(edge)
+                );
+                self.edge = self.edge.filter(|_| bare_reset).or(Some(edge));
             }
             let end = segment.seq.add(segment.data_len());
             if end.after(self.rcv_nxt) {

@@ -65,6 +65,7 @@ fn arbitrary(seed: u64) -> ([Config; 2], [App; 2], LinkConfig) {
         receive_buffer: u64::from(config.receive_window) + rng.below(50_000),
         more: rng.chance(200),
         gso: [1_500, 20_000, 65_536][rng.below(3) as usize],
+        short: [0, 0, 100, 300][rng.below(4) as usize],
     };
     let mut apps = [app(&configs[0]), app(&configs[1])];
     for app in &mut apps {

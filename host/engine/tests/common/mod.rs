@@ -334,7 +334,12 @@ impl World {
             let Some(connection) = &mut s.connection else {
                 return;
             };
-            let fit = |_, len: u32| len.min(mss * 20);
+            let most = if self.rng.chance(s.app.short) {
+                self.rng.range(1, u64::from(mss)) as u32
+            } else {
+                mss * 20
+            };
+            let fit = |_, len: u32| len.min(most);
             let Some(segment) = connection.poll_transmit(at(self.now), &limits, fit) else {
                 break;
             };

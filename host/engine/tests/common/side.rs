@@ -20,6 +20,8 @@ pub struct App {
     pub receive_buffer: u64,
     pub more: bool,
     pub gso: u32,
+    /// How often, per mille, a buffer takes less than a segment.
+    pub short: u64,
 }
 
 impl App {
@@ -33,6 +35,7 @@ impl App {
         receive_buffer: 262_144,
         more: false,
         gso: 65_536,
+        short: 0,
     };
 }
 
