@@ -109,9 +109,10 @@ impl Skb {
         // SAFETY: At the hook, under RCU; the packet is ours from here on.
         unsafe {
             let raw = self.as_raw();
-            // The hook that confirms a tracked connection stands behind ours, and a packet that
-            // does not reach it leaves the connection unknown.
-            if !bindings::skb_nfct(raw).is_null() {
+            // The hook that confirms a tracked connection may stand behind ours, and a packet that
+            // does not reach it leaves the connection unknown. Only the first packet confirms: over
+            // loopback even that one was, on its way out.
+            if bindings::skb_nfct_is_unconfirmed(raw) {
                 if let Some(confirm) = bindings::nf_ct_hook_get().as_ref().and_then(|h| h.confirm) {
                     if confirm(raw) != bindings::NF_ACCEPT as i32 {
                         return Err(DropReason::Unspecified);
