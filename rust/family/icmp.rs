@@ -18,6 +18,7 @@ use crate::{
         State, //
     },
     net::{
+        bottom_half::BhDisabled,
         icmp::{
             IcmpError,
             IcmpKind, //
@@ -35,6 +36,7 @@ pub(super) fn error(ns: &Namespace, error: &IcmpError) {
     if !ns.ports.is_used(error.quoted.source.port()) {
         return;
     }
+    let _bh = BhDisabled::new();
     let rcu = rcu::read_lock();
     let key = Key::connection(error.quoted.source, error.quoted.destination);
     let Some(sk) = ns

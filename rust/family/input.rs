@@ -25,6 +25,7 @@ use crate::{
         SegmentIn, //
     },
     net::{
+        bottom_half::BhDisabled,
         ip::{
             Endpoints,
             Segment, //
@@ -61,6 +62,7 @@ impl LocalIn for Namespace {
         if !self.ports.is_used(ends.destination.port()) {
             return Verdict::Accept(skb);
         }
+        let _bh = BhDisabled::new();
         let rcu = rcu::read_lock();
         let entry = match self.table.lookup(&Key::of_segment(&ends), &rcu) {
             Some(entry) => entry,

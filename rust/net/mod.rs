@@ -9,6 +9,7 @@
 #[rustfmt::skip]
 mod bindings;
 
+pub mod bottom_half;
 pub mod boxed;
 mod child;
 pub mod errno;

@@ -29,8 +29,9 @@ pub trait LocalIn: Send + Sync + 'static {
     /// Called for each IPv4 packet at `NF_INET_LOCAL_IN`, after all other hooks.
     ///
     /// The packet has passed the firewall and NAT, is reassembled, has a route, and begins with its
-    /// IP header. This runs in softirq context under the RCU read lock, for every packet: what is
-    /// of no interest must be accepted at little cost.
+    /// IP header. This runs under the RCU read lock, for every packet: what is of no interest must be
+    /// accepted at little cost. Softirqs may run meanwhile: a packet that a program has had in its
+    /// hands (`NFQUEUE`) comes from that program's task.
     fn local_in(&self, net: &Net, skb: Skb) -> Verdict;
 }
 

@@ -19,6 +19,7 @@ pub use self::lock::{
 
 use super::{
     bindings,
+    bottom_half::BhDisabled,
     net_namespace::Net,
     proto::Protocol, //
 };
@@ -216,12 +217,9 @@ impl<P: Protocol> Sock<P> {
     ///
     /// For a socket that no task can own any more (or not yet); `None` where one does.
     pub fn with_bh_lock<R>(&self, f: impl FnOnce(&mut Locked<'_, P>) -> R) -> Option<R> {
-        // SAFETY: Undone below.
-        unsafe { bindings::local_bh_disable() };
-        let result = self.lock_bh().owned().map(f);
-        // SAFETY: Undoes the above.
-        unsafe { bindings::local_bh_enable() };
-        result
+        let _bh = BhDisabled::new();
+        let mut lock = self.lock_bh();
+        lock.owned().map(f)
     }
 
     /// The state that the rest of the kernel sees.
