@@ -63,13 +63,32 @@ impl<const N: usize> RangeSet<N> {
         self.floor.saturating_add(u64::from(above))
     }
 
-    /// Returns the runs from the lowest.
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Run> + '_ {
-        let runs = self.runs.get(..self.len).unwrap_or_default();
-        runs.iter().map(|&(start, end)| Run {
+    fn wide(&self, (start, end): (u32, u32)) -> Run {
+        Run {
             start: self.widen(start),
             end: self.widen(end),
-        })
+        }
+    }
+
+    /// Returns the number of runs.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Returns the runs from the lowest.
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Run> + '_ {
+        self.iter_from(0)
+    }
+
+    fn iter_from(&self, index: usize) -> impl DoubleEndedIterator<Item = Run> + '_ {
+        let runs = self.runs.get(index..self.len).unwrap_or_default();
+        runs.iter().map(|&run| self.wide(run))
+    }
+
+    /// Returns the number of runs at the front for which `test` holds, as for no later one.
+    fn count_while(&self, test: impl Fn(Run) -> bool) -> usize {
+        let runs = self.runs.get(..self.len).unwrap_or_default();
+        runs.partition_point(|&run| test(self.wide(run)))
     }
 
     /// Returns the lowest run.
@@ -84,14 +103,17 @@ impl<const N: usize> RangeSet<N> {
 
     /// Returns the run that contains `offset`.
     pub(crate) fn run_at(&self, offset: u64) -> Option<Run> {
-        self.iter()
-            .find(|run| run.start <= offset && offset < run.end)
+        let first = self.count_while(|run| run.end <= offset);
+        self.iter_from(first)
+            .next()
+            .filter(|run| run.start <= offset)
     }
 
     /// Returns how many offsets of `start..end` are in the set.
     pub(crate) fn count_in(&self, start: u64, end: u64) -> u64 {
         let mut count = 0u64;
-        for run in self.iter() {
+        let first = self.count_while(|run| run.end <= start);
+        for run in self.iter_from(first).take_while(|run| run.start < end) {
             let overlap = run.end.min(end).saturating_sub(run.start.max(start));
             count = count.saturating_add(overlap);
         }
@@ -101,7 +123,8 @@ impl<const N: usize> RangeSet<N> {
     /// Returns the first run of offsets in `from..limit` that are not in the set.
     pub(crate) fn gap_from(&self, from: u64, limit: u64) -> Option<Run> {
         let mut start = from;
-        for run in self.iter() {
+        let first = self.count_while(|run| run.end <= from);
+        for run in self.iter_from(first) {
             if run.start > start {
                 let end = run.start.min(limit);
                 return (start < end).then_some(Run { start, end });
@@ -122,11 +145,11 @@ impl<const N: usize> RangeSet<N> {
             return Err(Full);
         }
         // Runs `first .. beyond` touch the new one and melt into it.
-        let first = self.iter().filter(|run| run.end < start).count();
-        let beyond = self.iter().filter(|run| run.start <= end).count();
+        let first = self.count_while(|run| run.end < start);
+        let beyond = self.count_while(|run| run.start <= end);
         let touched = beyond.saturating_sub(first);
         let mut merged = Run { start, end };
-        for run in self.iter().skip(first).take(touched) {
+        for run in self.iter_from(first).take(touched) {
             merged.start = merged.start.min(run.start);
             merged.end = merged.end.max(run.end);
         }
@@ -153,7 +176,7 @@ impl<const N: usize> RangeSet<N> {
         if offset <= self.floor {
             return;
         }
-        let gone = self.iter().filter(|run| run.end <= offset).count();
+        let gone = self.count_while(|run| run.end <= offset);
         self.remove(0, gone);
         let cut = self.first().is_some_and(|run| run.start < offset);
         self.floor = offset;

@@ -268,10 +268,19 @@ impl Rx {
         }
     }
 
+    /// Returns the number of SACK blocks that the next acknowledgment carries.
+    pub(crate) fn sack_count(&self, most: usize) -> usize {
+        let count = self.held.len().saturating_add(self.dsack.is_some().into());
+        count.min(most)
+    }
+
     /// Returns the SACK blocks for the next acknowledgment, at most `most` (RFC 2018, 4; RFC 2883,
     /// 4).
     pub(crate) fn sack_blocks(&self, most: usize) -> SackBlocks {
         let mut blocks = SackBlocks::new();
+        if self.sack_count(most) == 0 {
+            return blocks;
+        }
         let block = |run: Run| SackBlock {
             left: self.seq(run.start),
             right: self.seq(run.end),

@@ -48,8 +48,7 @@ impl Synchronized {
         if self.rx.take_emptied() {
             self.delack.on_emptied();
         }
-        let sack = self.sack_blocks();
-        let mss = self.mss_beside(cx.config, &sack);
+        let mss = self.mss_beside_sack(cx.config);
         if let Some(run) = self.next_repair(mss) {
             if let Some(segment) = self.retransmit(cx, run, mss, limits, &mut *fit) {
                 self.recovery.on_retransmitted(after(&segment, run));
@@ -81,18 +80,18 @@ impl Synchronized {
         None
     }
 
-    /// Returns the SACK blocks of the next segment.
-    fn sack_blocks(&self) -> SackBlocks {
-        if !self.agreed.sack {
-            return SackBlocks::new();
+    /// Returns the SACK blocks that have room in a segment.
+    fn most_sack_blocks(&self) -> usize {
+        match (self.agreed.sack, self.agreed.timestamps) {
+            (false, _) => 0,
+            (true, true) => 3,
+            (true, false) => 4,
         }
-        let most = if self.agreed.timestamps { 3 } else { 4 };
-        self.rx.sack_blocks(most)
     }
 
-    /// Returns the payload octets of a segment with these SACK blocks.
-    fn mss_beside(&self, config: &Config, sack: &SackBlocks) -> u32 {
-        let space = match sack.len() {
+    /// Returns the payload octets of a segment with the SACK blocks that are due.
+    fn mss_beside_sack(&self, config: &Config) -> u32 {
+        let space = match self.rx.sack_count(self.most_sack_blocks()) {
             0 => 0,
             blocks => (blocks as u32).saturating_mul(8).saturating_add(4),
         };
@@ -320,9 +319,8 @@ impl Synchronized {
 
     /// Makes a segment that acknowledges all there is, and pays the acknowledgment owed.
     fn segment(&mut self, cx: &Context<'_>, seq: SeqNum, flags: Flags, data: bool) -> SegmentOut {
-        let sack = self.sack_blocks();
         let mut segment = SegmentOut::bare(seq, self.rx.nxt_seq(), flags);
-        segment.options.sack = sack;
+        segment.options.sack = self.rx.sack_blocks(self.most_sack_blocks());
         segment.options.timestamps = self.timestamps(cx.now);
         segment.window = self.rx.offer();
         self.delack.on_sent(cx.now, data);
