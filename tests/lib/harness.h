@@ -10,6 +10,8 @@
  *   PEER=same|other        the family at the other end of a pair (same)
  *   ROLE=active|passive    whether the socket under test connects or is
  *                          accepted (active)
+ *   CASES="NAME NAME"      only these cases of a program; unknown names are
+ *                          no cases, and a program without any is skipped
  */
 #ifndef TESTS_HARNESS_H
 #define TESTS_HARNESS_H
