@@ -2,9 +2,12 @@
 
 //! Congestion control: cwnd, ssthresh, and the events that move them. Octets throughout.
 
+pub(crate) mod cubic;
 pub(crate) mod reno;
 
+use crate::engine::cc::cubic::Cubic;
 use crate::engine::cc::reno::Reno;
+use crate::engine::config::Algorithm;
 use crate::engine::config::Config;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
@@ -23,13 +26,25 @@ pub(crate) struct Congestion {
     ssthresh: u32,
     /// cwnd after an idle time: RFC 5681, 4.1's restart window.
     initial: u32,
-    algorithm: Algorithm,
+    law: Law,
     usage: Usage,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Algorithm {
+enum Law {
     Reno(Reno),
+    Cubic(Cubic),
+}
+
+/// What an acknowledgment outside fast recovery tells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Acked {
+    pub(crate) now: Instant,
+    /// The octets that left the network.
+    pub(crate) octets: u32,
+    pub(crate) mss: u32,
+    /// The smoothed round-trip time, zero if it is not known.
+    pub(crate) srtt: Duration,
 }
 
 /// Whether cwnd was the limit during the current window of data (RFC 7661's concern; Linux's
@@ -55,7 +70,10 @@ impl Congestion {
             cwnd: initial,
             ssthresh: NO_SSTHRESH,
             initial: config.initial_cwnd.max(1).saturating_mul(mss),
-            algorithm: Algorithm::Reno(Reno::new()),
+            law: match config.congestion {
+                Algorithm::Reno => Law::Reno(Reno::new()),
+                Algorithm::Cubic => Law::Cubic(Cubic::new()),
+            },
             usage: Usage::default(),
         }
     }
@@ -85,29 +103,34 @@ impl Congestion {
         self.usage.limited || (in_slow_start && self.cwnd / 2 < self.usage.most)
     }
 
-    /// `acked` octets left the network by an acknowledgment outside fast recovery.
-    pub(crate) fn on_ack(&mut self, acked: u32, mss: u32) {
+    /// Octets left the network by an acknowledgment outside fast recovery.
+    pub(crate) fn on_ack(&mut self, acked: &Acked) {
         if !self.was_limit() {
+            if let Law::Cubic(cubic) = &mut self.law {
+                cubic.on_unlimited_ack(acked.now);
+            }
             return;
         }
-        let mut acked = acked;
+        let mut acked = *acked;
         if self.cwnd < self.ssthresh {
             // RFC 5681, 3.1, equation 2 with RFC 3465's byte counting; as Linux without its limit
             // of two segments per ACK, because peers and NICs merge acknowledgments.
-            let step = acked.min(self.ssthresh.saturating_sub(self.cwnd));
+            let room = self.ssthresh.saturating_sub(self.cwnd);
+            let step = acked.octets.min(room);
             self.cwnd = self.cwnd.saturating_add(step);
-            acked = acked.saturating_sub(step);
+            acked.octets = acked.octets.saturating_sub(step);
         }
-        if acked > 0 {
-            match &mut self.algorithm {
-                Algorithm::Reno(reno) => self.cwnd = reno.on_ack(self.cwnd, acked, mss),
-            }
+        if acked.octets > 0 {
+            self.cwnd = match &mut self.law {
+                Law::Reno(reno) => reno.on_ack(self.cwnd, acked.octets, acked.mss),
+                Law::Cubic(cubic) => cubic.on_ack(self.cwnd, &acked),
+            };
         }
     }
 
     /// Fast retransmit: loss was detected by acknowledgments with `flight` octets out.
     pub(crate) fn on_fast_retransmit(&mut self, flight: u32, mss: u32) {
-        self.reduce(flight, mss);
+        self.reduce(flight, mss, false);
         self.cwnd = self.ssthresh;
     }
 
@@ -116,14 +139,15 @@ impl Congestion {
     /// RFC 5681, 3.1: cwnd becomes one segment; ssthresh is held when the timer expires again.
     pub(crate) fn on_timeout(&mut self, flight: u32, mss: u32, first: bool) {
         if first {
-            self.reduce(flight, mss);
+            self.reduce(flight, mss, true);
         }
         self.cwnd = mss;
     }
 
-    fn reduce(&mut self, flight: u32, mss: u32) {
-        self.ssthresh = match &mut self.algorithm {
-            Algorithm::Reno(reno) => reno.on_loss(flight, mss),
+    fn reduce(&mut self, flight: u32, mss: u32, timeout: bool) {
+        self.ssthresh = match &mut self.law {
+            Law::Reno(reno) => reno.on_loss(flight, mss),
+            Law::Cubic(cubic) => cubic.on_loss(self.cwnd, flight, mss, timeout),
         };
     }
 
@@ -152,6 +176,9 @@ impl Congestion {
         }
         self.cwnd = self.cwnd.max(restart);
         self.usage = Usage::default();
+        if let Law::Cubic(cubic) = &mut self.law {
+            cubic.on_idle();
+        }
     }
 
     /// The segment size became `mss`: cwnd is at least one segment.

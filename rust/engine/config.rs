@@ -25,6 +25,16 @@ impl Default for KeepAlive {
     }
 }
 
+/// How the congestion window moves (`TCP_CONGESTION`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Algorithm {
+    /// NewReno (RFC 5681, RFC 6582).
+    #[default]
+    Reno,
+    /// CUBIC (RFC 9438), Linux's default.
+    Cubic,
+}
+
 /// The settings of one connection. The default is Linux's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Config {
@@ -42,6 +52,8 @@ pub struct Config {
     /// The largest receive window that the buffer may ever grow to, in octets: decides the scale
     /// that is offered.
     pub max_receive_window: u32,
+    /// The congestion control, for the whole life of the connection.
+    pub congestion: Algorithm,
     /// The initial congestion window, in segments (RFC 6928).
     pub initial_cwnd: u32,
     /// Retransmissions of a SYN beyond the linear ones (`tcp_syn_retries`).
@@ -97,6 +109,7 @@ impl Config {
         sack: true,
         receive_window: 65_535,
         max_receive_window: 6 << 20,
+        congestion: Algorithm::Reno,
         initial_cwnd: 10,
         syn_retries: 6,
         syn_linear_timeouts: 4,

@@ -11,8 +11,8 @@
 //! engine panic; SND.UNA ≤ SND.NXT; the right edge of the offered window never moves left.
 //!
 //! Standards: RFC 9293 (TCP), 7323 (window scale, timestamps), 2018, 6675 and 2883 (SACK), 5681,
-//! 6582 and 6928 (congestion control), 6298 (RTO), 3042 (limited transmit, by way of the pipe),
-//! 5961 (blind attacks), 6191 and 1337 (TIME-WAIT), 6528 (ISN, made by the owner).
+//! 6582, 6928 and 9438 (congestion control), 6298 (RTO), 3042 (limited transmit, by way of the
+//! pipe), 5961 (blind attacks), 6191 and 1337 (TIME-WAIT), 6528 (ISN, made by the owner).
 
 #![forbid(unsafe_code)]
 
@@ -45,6 +45,7 @@ mod window;
 pub use self::closed::on_closed;
 pub use self::closed::on_listen;
 pub use self::closed::ListenVerdict;
+pub use self::config::Algorithm;
 pub use self::config::Config;
 pub use self::config::KeepAlive;
 pub use self::connection::Connection;

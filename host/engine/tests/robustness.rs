@@ -386,19 +386,30 @@ fn timing() -> impl Strategy<Value = Config> {
 fn config() -> impl Strategy<Value = Config> {
     (
         prop_oneof![Just(0u16), Just(u16::MAX), Just(1460), any::<u16>()],
-        any::<(bool, bool, bool, bool)>(),
+        any::<(bool, bool, bool, bool, bool)>(),
         prop_oneof![Just(0u32), Just(u32::MAX), 0u32..200_000],
         prop_oneof![Just(0u32), Just(u32::MAX), 0u32..10_000_000],
         prop_oneof![Just(Config::default()), timing()],
     )
         .prop_map(
-            |(mss, (window_scaling, timestamps, sack, nodelay), window, max_window, timing)| {
+            |(
+                mss,
+                (window_scaling, timestamps, sack, nodelay, cubic),
+                window,
+                max_window,
+                timing,
+            )| {
                 Config {
                     mss,
                     window_scaling,
                     timestamps,
                     sack,
                     nodelay,
+                    congestion: if cubic {
+                        Algorithm::Cubic
+                    } else {
+                        Algorithm::Reno
+                    },
                     receive_window: window,
                     max_receive_window: max_window,
                     ..timing

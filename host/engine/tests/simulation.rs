@@ -51,6 +51,7 @@ fn arbitrary(seed: u64) -> ([Config; 2], [App; 2], LinkConfig) {
         timestamps: rng.chance(700),
         sack: rng.chance(600),
         nodelay: rng.chance(300),
+        congestion: [Algorithm::Reno, Algorithm::Cubic][rng.below(2) as usize],
         receive_window: rng.range(2_000, 100_000) as u32,
         ..Config::default()
     };
@@ -113,8 +114,9 @@ fn arbitrary_links() {
 }
 
 /// Returns the payload rate of a transfer from side 0, in bytes per second.
-fn rate(link: LinkConfig, sack: bool, bytes: u64) -> u64 {
+fn rate(link: LinkConfig, congestion: Algorithm, sack: bool, bytes: u64) -> u64 {
     let config = Config {
+        congestion,
         sack,
         receive_window: 65_535,
         ..Config::default()
@@ -138,13 +140,32 @@ fn a_bottleneck_is_filled() {
         ..LinkConfig::CLEAN
     };
     let full = 1448 * 1_000_000 / 1_200;
-    for (sack, share) in [(true, 85), (false, 60)] {
-        let rate = rate(link, sack, 5_000_000);
-        assert!(
-            rate * 100 / full >= share,
-            "sack {sack}: {rate} of {full} bytes per second"
-        );
+    for congestion in [Algorithm::Reno, Algorithm::Cubic] {
+        for (sack, share) in [(true, 85), (false, 60)] {
+            let rate = rate(link, congestion, sack, 5_000_000);
+            assert!(
+                rate * 100 / full >= share,
+                "{congestion:?}, sack {sack}: {rate} of {full} bytes per second"
+            );
+        }
     }
+}
+
+#[test]
+fn cubic_fills_a_long_path_sooner() {
+    // 100 Mbit/s and 100 ms: 833 packets, of which Reno regains one in a round trip.
+    let link = LinkConfig {
+        delay_us: 50_000,
+        us_per_packet: 120,
+        queue: 200,
+        ..LinkConfig::CLEAN
+    };
+    let rates = [Algorithm::Reno, Algorithm::Cubic].map(|law| rate(link, law, true, 50_000_000));
+    let [reno, cubic] = rates;
+    assert!(
+        cubic > reno + reno / 10,
+        "{reno} and {cubic} bytes per second"
+    );
 }
 
 #[test]
@@ -156,7 +177,7 @@ fn random_loss_costs_no_time_out_with_sack() {
     };
     // Mathis: 1448 bytes * 1.22 / (20 ms * sqrt(0.005)) is 1.25 MB/s; delayed ACKs and chance take
     // some.
-    let rate = rate(link, true, 10_000_000);
+    let rate = rate(link, Algorithm::Reno, true, 10_000_000);
     assert!(rate > 500_000, "{rate}");
 }
 

@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
+use crate::engine::cc::Acked;
 use crate::engine::cc::Congestion;
 use crate::engine::cc::NO_SSTHRESH;
 use crate::engine::config::Config;
 use crate::engine::time::Duration;
+use crate::engine::time::Instant;
 
 const MSS: u32 = 1_000;
+
+fn acked(octets: u32) -> Acked {
+    Acked {
+        now: Instant::default(),
+        octets,
+        mss: MSS,
+        srtt: Duration::ZERO,
+    }
+}
 
 fn limited() -> Congestion {
     let mut cc = Congestion::new(&Config::default(), MSS, false);
@@ -24,15 +35,15 @@ fn new__rfc_6928() {
 #[test]
 fn on_ack__slow_start_then_one_segment_per_window() {
     let mut cc = limited();
-    cc.on_ack(10 * MSS, MSS);
+    cc.on_ack(&acked(10 * MSS));
     assert_eq!(cc.cwnd(), 20 * MSS);
     cc.on_fast_retransmit(20 * MSS, MSS);
     assert_eq!((cc.cwnd(), cc.ssthresh()), (10 * MSS, 10 * MSS));
     for _ in 0..9 {
-        cc.on_ack(MSS, MSS);
+        cc.on_ack(&acked(MSS));
         assert_eq!(cc.cwnd(), 10 * MSS);
     }
-    cc.on_ack(MSS, MSS);
+    cc.on_ack(&acked(MSS));
     assert_eq!(cc.cwnd(), 11 * MSS);
 }
 
@@ -42,7 +53,7 @@ fn on_ack__crossing_ssthresh_spends_the_rest_in_avoidance() {
     cc.on_fast_retransmit(10 * MSS, MSS);
     cc.on_timeout(10 * MSS, MSS, false);
     assert_eq!((cc.cwnd(), cc.ssthresh()), (MSS, 5 * MSS));
-    cc.on_ack(9 * MSS, MSS);
+    cc.on_ack(&acked(9 * MSS));
     assert_eq!(cc.cwnd(), 6 * MSS);
 }
 
@@ -50,10 +61,10 @@ fn on_ack__crossing_ssthresh_spends_the_rest_in_avoidance() {
 fn on_ack__nothing_grows_that_was_not_the_limit() {
     let mut cc = Congestion::new(&Config::default(), MSS, false);
     cc.on_sent(0, 2_000, 2_000, false);
-    cc.on_ack(2_000, MSS);
+    cc.on_ack(&acked(2_000));
     assert_eq!(cc.cwnd(), 10 * MSS);
     cc.on_sent(2_000, 10_000, 6_000, false);
-    cc.on_ack(6_000, MSS);
+    cc.on_ack(&acked(6_000));
     assert_eq!(cc.cwnd(), 16 * MSS, "more than half of cwnd, in slow start");
 }
 
@@ -67,7 +78,7 @@ fn loss__ssthresh_is_never_below_two_segments() {
 #[test]
 fn on_idle__halves_per_rto_down_to_the_initial_window() {
     let mut cc = limited();
-    cc.on_ack(70 * MSS, MSS);
+    cc.on_ack(&acked(70 * MSS));
     assert_eq!(cc.cwnd(), 80 * MSS);
     let rto = Duration::from_millis(200);
     let mut twice = cc;

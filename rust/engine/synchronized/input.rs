@@ -7,6 +7,7 @@ use crate::engine::acceptable::AckCheck;
 use crate::engine::acceptable::Control;
 use crate::engine::acceptable::Expected;
 use crate::engine::ack::AckInfo;
+use crate::engine::cc::Acked;
 use crate::engine::event::Reason;
 use crate::engine::loss::Phase;
 use crate::engine::loss::Verdict;
@@ -183,8 +184,12 @@ impl Synchronized {
             Verdict::Recovered | Verdict::Nothing => {}
         }
         if advance > 0 && before != Phase::Recovery && verdict != Verdict::FastRetransmit {
-            let acked = u32::try_from(advance).unwrap_or(u32::MAX);
-            self.cc.on_ack(acked, mss);
+            self.cc.on_ack(&Acked {
+                now: cx.now,
+                octets: u32::try_from(advance).unwrap_or(u32::MAX),
+                mss,
+                srtt: self.rtt.srtt().unwrap_or_default(),
+            });
         }
         if advance > 0 {
             self.retransmits = 0;
