@@ -47,8 +47,8 @@ impl Duration {
     /// No time at all.
     pub const ZERO: Duration = Duration(0);
 
-    /// The granularity G of RFC 6298, 2: nothing is put off for less, so that no set of values makes
-    /// the owner's timer spin (Linux's jiffy).
+    /// The granularity G of RFC 6298, 2: nothing is put off for less, so that no set of values
+    /// makes the owner's timer spin (Linux's jiffy).
     pub(crate) const TICK: Duration = Duration::from_millis(1);
 
     /// Makes a span from nanoseconds.

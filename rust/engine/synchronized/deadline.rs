@@ -90,9 +90,10 @@ impl Synchronized {
         })
     }
 
-    /// The peer closed the window over what was in flight, so that retransmissions are probes: while
-    /// it answers, it may keep the window closed (RFC 9293, 3.8.6, MUST-35, and 3.8.6.1, MUST-37;
-    /// Linux's `tcp_rtx_probe0_timed_out`).
+    /// The peer closed the window over what was in flight, so that retransmissions are probes.
+    ///
+    /// RFC 9293, 3.8.6 (MUST-35) and 3.8.6.1 (MUST-37): while it answers, it may keep the window
+    /// closed. Linux's `tcp_rtx_probe0_timed_out`.
     fn give_up_probing(&self, cx: &Context<'_>, waited: Duration) -> Option<Fate> {
         let user = cx.config.user_timeout;
         let limit = cx.config.rto_max.saturating_mul(2);

@@ -86,7 +86,8 @@ impl Synchronized {
     /// Returns whether a RST `start` octets after RCV.NXT is where a peer may put it that does not
     /// know RCV.NXT: RFC 5961, 3.2 asks for RCV.NXT itself, Linux takes these as well.
     ///
-    /// They are the peer's FIN (Linux's `tcp_reset_check`), and, with SACK, the end of what is held.
+    /// They are the peer's FIN (Linux's `tcp_reset_check`) and, with SACK, the end of what is
+    /// held.
     fn is_late_reset(&self, start: i64) -> bool {
         let at_fin = matches!(
             self.state,
