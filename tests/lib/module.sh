@@ -24,15 +24,18 @@ fails() { ! "$@" 2> /dev/null; }
 
 loaded() { [ -d /sys/module/oxtcp ]; }
 
-# Sockets are freed by RCU, so for a moment after the last close the module is still in use.
+# unload [ATTEMPTS]: sockets are freed by RCU, so for a moment after the last close the module is still in use.
 unload() {
     local _
-    for _ in $(seq 100); do
+    for _ in $(seq "${1:-100}"); do
         rmmod oxtcp 2> /dev/null && return
         sleep 0.05
     done
     rmmod oxtcp
 }
+
+# Connections of the tests before may still be saying goodbye, but not for ever.
+begin_unloaded() { ! loaded || unload 1500; }
 
 # No slab cache of the module is left; those that are freed by RCU take a moment.
 no_slabs() {

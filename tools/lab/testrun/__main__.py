@@ -238,7 +238,7 @@ def arguments():
     parser.add_argument("--family", action="append", choices=plan.FAMILIES, help="only these families")
     parser.add_argument("--list", action="store_true", help="name the tests and run none")
     parser.add_argument("--command", metavar="CMD", help="run this command in the guest instead of tests")
-    parser.add_argument("--shell", action="store_true", help="a shell in the guest instead of tests")
+    parser.add_argument("--shell", action="store_true", help="a shell in the guest instead of tests; not from a terminal: runs standard input there")
     parser.add_argument("--jobs", type=int, default=0, metavar="N",
                         help="guests at a time; lists are split among them (default: as many as CPUs, one for QEMU)")
     parser.add_argument("--append", action="append", default=[], metavar="ARG", help="argument for the guest's kernel")
@@ -284,8 +284,11 @@ def main():
     work = pathlib.Path(checkout) / "build" / "work" / str(time.time_ns())
     if options.shell or options.command:
         clock = (options.time or ["real"])[0]
-        if options.shell:
+        if options.shell and sys.stdin.isatty():
             return shell(lab, options.vm[0], clock, work)
+        if options.shell:
+            # A serial line loses what comes before somebody reads it.
+            options.command = sys.stdin.read()
         return run_command(lab, options.vm[0], clock, options.command, work)
     try:
         tests = chosen(options, checkout)
