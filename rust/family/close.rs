@@ -113,12 +113,11 @@ pub(super) fn close(sk: &TcpSock, linger: isize) {
         let _ = lock.wait_until(&mut timeout, Wake::All, |lock| !is_closing(lock));
     }
     lock.orphan();
+    // From here on whoever ends the connection destroys the socket.
+    if is_closed(&mut lock) {
+        destroy(&mut lock);
+    }
     drop(lock);
-    sk.with_bh_lock(|lock| {
-        if is_closed(lock) {
-            destroy(lock);
-        }
-    });
     if !had_connection {
         // The port of a socket that only was bound, or listened, is free for AF_INET on return.
         flush_released();
