@@ -147,7 +147,10 @@ fn publish(sk: &mut Locked<'_, Tcp>) {
         shared.published.set(&outline);
         let acknowledged =
             state == SockState::FinWait2 && sk.sock().kernel_state() != SockState::FinWait2 as u8;
-        sk.set_kernel_state(state);
+        // The end is published by its event, after the error that a poller must find with it.
+        if state != SockState::Close {
+            sk.set_kernel_state(state);
+        }
         // Whoever lingers in `close` waits for this.
         if acknowledged && !sk.sock().is_dead() {
             sk.sock().state_changed();
