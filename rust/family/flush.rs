@@ -213,6 +213,8 @@ fn acked(sk: &mut Locked<'_, Tcp>) {
     let released = before.saturating_sub(rope.bytes()) as u32;
     sk.uncharge_send(released);
     sk.confirm_route();
+    // As `tcp_ack`: what the network said before is over.
+    let _ = sk.take_soft_error();
     grow_send_buffer(sk);
     sk.sock().write_space();
 }
