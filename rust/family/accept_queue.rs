@@ -184,7 +184,8 @@ impl Place<'_> {
     /// Puts the connection in. Gives it back where the listener was closed meanwhile.
     pub(super) fn fill(self, sock: ARef<TcpSock>) -> core::result::Result<u32, ARef<TcpSock>> {
         let mut inner = self.queue.inner.lock();
-        if inner.port.is_none() {
+        // The queue may be another than the place was promised in, and smaller.
+        if inner.port.is_none() || inner.len >= inner.ring.len() {
             drop(inner);
             return Err(sock);
         }

@@ -385,7 +385,10 @@ fn establish(node: &NodeRef<Entry>, listener: &TcpSock, segment: Segment, ends: 
         // The connection stays half-open, for the next try.
         Err(_) => {
             ns.counters.count(Counter::ListenDrops);
+            let deadline = half.half.next_deadline();
             *node.value().record.lock() = Record::HalfOpen(half);
+            // The timer may have fired meanwhile, and found nothing to do.
+            node.arm(deadline.since(super::now()).as_nanos());
         }
     }
 }
@@ -409,6 +412,7 @@ fn make_child(
     conn.complete(&config, &half.half);
     state.role = Role::Connection(conn);
 
+    let mut entered = false;
     let child = listener.clone_child(
         Shared::child(options),
         state,
@@ -417,27 +421,31 @@ fn make_child(
         |child| {
             let key = Key::connection(ends.source, ends.destination);
             let sock = child.sock().get();
-            let entered = child.path().and_then(|_| {
+            let made = child.path().and_then(|_| {
                 let new = Entry::socket(&namespace, key, sock, GFP_ATOMIC | __GFP_NOWARN)?;
                 namespace.table.replace(node, new.clone())?;
                 Ok(new)
             });
-            match entered {
+            match made {
                 Ok(new) => {
+                    entered = true;
                     child.state().node = Some(new);
                     input::receive(child, segment.into_skb());
                 }
                 Err(_) => {
+                    // The peer is to hear nothing of it: it is still half-open.
+                    child.state().role = Role::Idle;
+                    child.set_kernel_state(SockState::Close);
                     child.orphan();
                     super::close::abort(child);
                 }
             }
         },
     )?;
-    node.value().namespace.counters.count(Counter::PassiveOpens);
-    if child.is_dead() {
+    if !entered {
         return Err(ENOMEM);
     }
+    node.value().namespace.counters.count(Counter::PassiveOpens);
     match place.fill(child) {
         Ok(waiting) => listener.set_ack_backlog(waiting),
         // The listener was closed meanwhile.
