@@ -48,7 +48,7 @@ pub(super) struct Ports {
 
 /// One port at one address.
 struct Reservation {
-    _reserved: ReservedPort,
+    reserved: ReservedPort,
     addr: Ipv4Addr,
     /// All uses.
     users: u32,
@@ -169,7 +169,7 @@ impl Ports {
         let node = RBTreeNode::new(
             key(addr, port),
             Reservation {
-                _reserved: reserved,
+                reserved,
                 addr,
                 users: 1,
                 strict: u32::from(!reuse),
@@ -231,6 +231,8 @@ impl PortUse {
         }
         if let Some(r) = uses.get_mut(&self.key) {
             r.listening += 1;
+            // Two listeners on one port, ours and one of AF_INET, would hide one another.
+            r.reserved.share(false);
         }
         drop(uses);
         self.listening = true;
@@ -242,6 +244,7 @@ impl PortUse {
         if core::mem::take(&mut self.listening) {
             if let Some(r) = self.ports.uses.lock().get_mut(&self.key) {
                 r.listening -= 1;
+                r.reserved.share(r.listening == 0 && r.strict == 0);
             }
         }
     }

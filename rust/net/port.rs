@@ -164,6 +164,22 @@ impl ReservedPort {
     }
 }
 
+impl ReservedPort {
+    /// Whether sockets of AF_INET that allow reuse may listen at the port. One that is bound to it
+    /// already finds out when it does.
+    pub fn share(&self, share: bool) {
+        if let Some(holder) = &self.0 {
+            // SAFETY: The socket is live while its holder is. The bit-field is the only one of its
+            // byte that anybody writes: nothing else is done with this socket.
+            unsafe {
+                (*(*holder.socket.as_ptr()).sk)
+                    .__sk_common
+                    .set_skc_reuse(u8::from(share))
+            };
+        }
+    }
+}
+
 impl Drop for ReservedPort {
     fn drop(&mut self) {
         let queue = QUEUE.load(Ordering::Acquire);
