@@ -74,6 +74,8 @@ pub(super) enum Counter {
     FastRetrans,
     /// Expiries of the retransmission timer, SYN and SYN-ACK included.
     Timeouts,
+    /// Connections that found no place in TIME-WAIT.
+    TimeWaitOverflow,
     /// Resets because data came after close, or `SO_LINGER` asks for them.
     AbortOnData,
     /// Resets because close left data unread.
@@ -111,7 +113,7 @@ const TCP: [(&str, Counter); 11] = [
 ];
 
 /// Of the line `TcpExt:` of `/proc/net/netstat`, in its order.
-const TCP_EXT: [(&str, Counter); 15] = [
+const TCP_EXT: [(&str, Counter); 16] = [
     ("EmbryonicRsts", Counter::EmbryonicRsts),
     ("TW", Counter::TimeWaits),
     ("DelayedACKs", Counter::DelayedAcks),
@@ -123,6 +125,7 @@ const TCP_EXT: [(&str, Counter); 15] = [
     ("TCPAbortOnClose", Counter::AbortOnClose),
     ("TCPAbortOnTimeout", Counter::AbortOnTimeout),
     ("TCPBacklogDrop", Counter::BacklogDrop),
+    ("TCPTimeWaitOverflow", Counter::TimeWaitOverflow),
     ("TCPReqQFullDrop", Counter::ReqQFullDrop),
     ("TCPSynRetrans", Counter::SynRetrans),
     ("TCPOrigDataSent", Counter::OrigDataSent),

@@ -26,10 +26,13 @@ use crate::{
         }, //
     }, //
 };
-use core::net::{
-    Ipv4Addr,
-    Ipv6Addr,
-    SocketAddrV4, //
+use core::{
+    net::{
+        Ipv4Addr,
+        Ipv6Addr,
+        SocketAddrV4, //
+    },
+    sync::atomic::Ordering, //
 };
 use kernel::{
     alloc::Flags,
@@ -109,14 +112,34 @@ pub(super) struct Waiting {
     pub(super) record: engine::TimeWait,
     /// The port stays busy.
     _port: Option<PortUse>,
+    _counted: Counted,
 }
 
 impl Waiting {
-    pub(super) fn new(record: engine::TimeWait, port: Option<PortUse>) -> Self {
-        Self {
+    /// `None` where the namespace has as many as it may (`tcp_max_tw_buckets`).
+    pub(super) fn new(
+        record: engine::TimeWait,
+        port: Option<PortUse>,
+        namespace: &Arc<Namespace>,
+        most: u32,
+    ) -> Option<Self> {
+        // Counted before it is compared, so that no two get the last place.
+        namespace.time_waits.fetch_add(1, Ordering::Relaxed);
+        let counted = Counted(namespace.clone());
+        (counted.0.time_waits.load(Ordering::Relaxed) <= most).then(|| Self {
             record,
             _port: port,
-        }
+            _counted: counted,
+        })
+    }
+}
+
+/// One of the namespace's connections in TIME-WAIT.
+struct Counted(Arc<Namespace>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.time_waits.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

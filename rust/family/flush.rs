@@ -245,8 +245,8 @@ fn grow_send_buffer(sk: &mut Locked<'_, Tcp>) {
     }
 }
 
-/// Leaves the record of TIME-WAIT in the place of the socket. Without memory for it the connection
-/// just ends, as in Linux.
+/// Leaves the record of TIME-WAIT in the place of the socket. Without memory for it, or where there
+/// are enough of them, the connection just ends, as in Linux.
 fn wait(sk: &mut Locked<'_, Tcp>, now: Instant, record: engine::TimeWait) {
     let ends = Endpoints {
         source: sk.sock().local(),
@@ -260,13 +260,17 @@ fn wait(sk: &mut Locked<'_, Tcp>, now: Instant, record: engine::TimeWait) {
     let key = Key::connection(ends.source, ends.destination);
     let port = state.port.as_ref().map(|port| port.for_child());
     let namespace = state.namespace.clone();
-    let waiting = Record::TimeWait(Waiting::new(record, port));
-    let new = Entry::record(&namespace, key, waiting, GFP_ATOMIC | __GFP_NOWARN);
+    let most = sk.sock().net().tcp_settings().max_tw_buckets;
+    let new = Waiting::new(record, port, &namespace, most).and_then(|waiting| {
+        let record = Record::TimeWait(waiting);
+        let new = Entry::record(&namespace, key, record, GFP_ATOMIC | __GFP_NOWARN).ok()?;
+        namespace.table.replace(&node, new.clone()).ok()?;
+        Some(new)
+    });
     match new {
-        Ok(new) if namespace.table.replace(&node, new.clone()).is_ok() => {
-            new.arm(deadline.since(now).as_nanos());
-        }
-        _ => {
+        Some(new) => new.arm(deadline.since(now).as_nanos()),
+        None => {
+            namespace.counters.count(Counter::TimeWaitOverflow);
             namespace.table.remove(&node);
         }
     }

@@ -30,6 +30,7 @@ use crate::net::{
         Table, //
     }, //
 };
+use core::sync::atomic::AtomicU32;
 use kernel::{
     prelude::*,
     sync::Arc, //
@@ -43,6 +44,8 @@ pub(crate) struct Namespace {
     pub(super) ports: Arc<Ports>,
     /// Sends what belongs to no socket.
     pub(super) control: ControlSock,
+    /// Connections in TIME-WAIT.
+    pub(super) time_waits: AtomicU32,
     /// What happened.
     pub(super) counters: Counters,
 }
@@ -65,6 +68,7 @@ impl Pernet for Namespaces {
                 table: Table::try_new()?,
                 ports: Ports::new()?,
                 control: ControlSock::new(net)?,
+                time_waits: AtomicU32::new(0),
                 counters: Counters::new()?,
             },
             GFP_KERNEL,
