@@ -65,17 +65,20 @@ pub struct Endpoints {
 
 impl Skb {
     /// Source and destination of a packet at the LOCAL_IN hook, if it is a TCP segment for this host
-    /// alone.
+    /// alone: neither its frame nor its address is for many.
     pub fn tcp4_endpoints(&self) -> Option<Endpoints> {
         let mut ports = [0u8; 4];
-        // SAFETY: At the hook the IP header is complete and in one piece, its length checked;
-        // `skb_header_pointer` checks the rest and gives a pointer to 4 readable bytes or null.
+        // SAFETY: At the hook the IP header is complete and in one piece, its length checked, the packet
+        // routed; `skb_header_pointer` checks the rest and gives a pointer to 4 readable bytes or null.
         unsafe {
             let raw = self.as_raw();
             let ip = &*bindings::ip_hdr(raw);
             if u32::from(ip.protocol) != bindings::IPPROTO_TCP
                 || bindings::skb_pkt_type(raw) != bindings::PACKET_HOST
                 || bindings::ip_is_fragment(ip)
+                || (*bindings::skb_rtable(raw)).rt_flags
+                    & (bindings::RTCF_MULTICAST | bindings::RTCF_BROADCAST)
+                    != 0
             {
                 return None;
             }

@@ -40,6 +40,21 @@ def active(bench):
 
 
 @case
+def passive_broadcast(bench):
+    """Nobody answers a SYN to an address of many."""
+    sock = new_socket()
+    sock.bind(("0.0.0.0", 8080))
+    sock.listen(10)
+    peer = bench.caller()
+    syn = packet.Segment(peer.port, 8080, 1000, 0, "S", 65535)
+    for address in "10.0.0.255", "255.255.255.255":
+        bench.tun.write(syn.pack(packet.THERE, address))
+        peer.expect_nothing(2)
+    peer.send("S")
+    peer.expect("SA", ack=1)
+
+
+@case
 def active_peer_without_options(bench):
     sock, peer = bench.connecting()
     peer.expect("S")
