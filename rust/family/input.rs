@@ -64,13 +64,17 @@ impl LocalIn for Namespace {
         }
         let _bh = BhDisabled::new();
         let rcu = rcu::read_lock();
-        let entry = match self.table.lookup(&Key::of_segment(&ends), &rcu) {
-            Some(entry) => entry,
-            None => match self.listener(ends.destination, &rcu) {
-                Some(entry) => entry,
-                // The kernel finds no socket either and answers as the standard says.
-                None => return Verdict::Accept(skb),
-            },
+        let hears = |entry: &Node<Entry>| {
+            let socket = entry.value().socket.as_ref();
+            socket.is_none_or(|sk| skb.is_heard_by(sk))
+        };
+        let connection = self.table.lookup(&Key::of_segment(&ends), &rcu);
+        let entry = connection
+            .filter(|entry| hears(entry))
+            .or_else(|| self.listener(ends.destination, &rcu, hears));
+        let Some(entry) = entry else {
+            // The kernel finds no socket either and answers as the standard says.
+            return Verdict::Accept(skb);
         };
         self.counters.count(Counter::InSegs);
         match skb.into_segment(net, super::now().as_nanos()) {
@@ -94,16 +98,20 @@ impl Namespace {
         }
     }
 
-    /// The listener for a destination: one that is bound to the address before one that is not.
+    /// The listener for a destination, of those that `hears` allows: one that is bound to the
+    /// address before one that is not.
     pub(super) fn listener<'g>(
         &self,
         to: SocketAddrV4,
         rcu: &'g rcu::Guard,
+        hears: impl Fn(&Node<Entry>) -> bool,
     ) -> Option<&'g Node<Entry>> {
-        self.table.lookup(&Key::listener(to), rcu).or_else(|| {
-            let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, to.port());
-            self.table.lookup(&Key::listener(any), rcu)
-        })
+        let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, to.port());
+        let at = |address| {
+            let entry = self.table.lookup(&Key::listener(address), rcu);
+            entry.filter(|entry| hears(entry))
+        };
+        at(to).or_else(|| at(any))
     }
 }
 

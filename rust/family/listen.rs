@@ -335,11 +335,16 @@ pub(super) fn record_segment(
         }
         Next::Reopen(after) => {
             let rcu = rcu::read_lock();
-            let listener = ns.listener(ends.destination, &rcu);
+            let listener = ns.listener(ends.destination, &rcu, |entry| {
+                let socket = entry.value().socket.as_ref();
+                socket.is_some_and(|sk| segment.is_heard_by(sk))
+            });
             if let Some(sk) = listener.and_then(|entry| entry.value().socket.as_ref()) {
                 drop(retire(node));
                 let own = &node.value().namespace;
-                self::segment(net, own, sk, segment, ends, Some(after));
+                if let Some(segment) = segment.pass_filters(sk) {
+                    self::segment(net, own, sk, segment, ends, Some(after));
+                }
             }
             return;
         }

@@ -101,6 +101,20 @@ impl Skb {
         }
     }
 
+    /// Whether the device that a packet at the LOCAL_IN hook came through is one that `sk` hears:
+    /// that it is bound to; if to none, any that is in no VRF, or all where `tcp_l3mdev_accept` is set.
+    pub fn is_heard_by<P: Protocol>(&self, sk: &Sock<P>) -> bool {
+        // SAFETY: Valid by the type invariant, with a route, and IP's control block still in place.
+        unsafe {
+            bindings::inet_sk_bound_dev_eq(
+                sk.net().as_raw(),
+                sk.bound_device(),
+                bindings::inet_iif(self.as_raw()),
+                bindings::inet_sdif(self.as_raw()),
+            )
+        }
+    }
+
     /// Takes a segment out of the IP layer's hands, as `ip_local_deliver_finish` and then
     /// `tcp_v4_rcv` do before they look for a socket: connection tracking is told, borrowed memory is
     /// copied, lengths and checksum are right. What is left begins with the TCP header.
@@ -226,6 +240,11 @@ impl Segment {
         unsafe { bindings::skb_clear_dev(this.skb.as_raw()) };
         this.skb.set_arrival(this.now_ns);
         Some(this)
+    }
+
+    /// As [`Skb::is_heard_by`], until [`Segment::pass_filters`].
+    pub fn is_heard_by<P: Protocol>(&self, sk: &Sock<P>) -> bool {
+        self.skb.is_heard_by(sk)
     }
 
     /// The same for a segment that no socket will see.

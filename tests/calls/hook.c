@@ -54,11 +54,91 @@ static void tracked_over_link(void)
 	both_ways(&pair);
 }
 
+/* A listener that is bound to a device hears no other. */
+static void device(void)
+{
+	struct link link = make_link(NULL);
+	struct sockaddr_in address = loopback(8080);
+	int server, client;
+
+	shell("ip link add idle type dummy && ip link set idle up");
+	server = make_socket(0);
+	address.sin_addr.s_addr = inet_addr(NEAR);
+	OK(bind(server, (struct sockaddr *)&address, sizeof(address)));
+	OK(setsockopt(server, SOL_SOCKET, SO_BINDTODEVICE, "idle", 5));
+	OK(listen(server, 1));
+	enter_netns(link.far);
+	client = make_socket_of(peer_family(), 0);
+	FAILS(connect_to(client, &address), ECONNREFUSED);
+	OK(setsockopt(server, SOL_SOCKET, SO_BINDTODEVICE, "near", 5));
+	OK(connect_to(client, &address));
+	accept_one(server);
+}
+
+static int reusing(int af, const struct sockaddr_in *address, bool *done)
+{
+	int fd = make_socket_of(af, 0);
+
+	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	*done = bind(fd, (const struct sockaddr *)address,
+		     sizeof(*address)) == 0 && listen(fd, 1) == 0;
+	CHECK(*done || errno == EADDRINUSE);
+	return fd;
+}
+
+/* Only one of the families listens at a port, even where both allow reuse. */
+static void one_listener(void)
+{
+	struct sockaddr_in address = loopback(unused_port());
+	int first, second;
+	bool done;
+
+	first = reusing(family(), &address, &done);
+	CHECK(done);
+	second = reusing(other_family(), &address, &done);
+	CHECK(!done);
+	close(second);
+	close(first);
+	second = reusing(other_family(), &address, &done);
+	CHECK(done);
+	first = reusing(family(), &address, &done);
+	CHECK(!done);
+}
+
+/* Beyond tcp_max_tw_buckets a connection just ends, and its port is free. */
+static void time_waits(void)
+{
+	int in_use = 0;
+
+	own_netns();
+	shell("echo 2 >/proc/sys/net/ipv4/tcp_max_tw_buckets");
+	for (int i = 0; i < 5; i++) {
+		struct pair pair = make_pair();
+		struct sockaddr_in address = local_of(pair.fd);
+		int fd = make_socket(0);
+
+		OK(shutdown(pair.fd, SHUT_WR));
+		expect_end(pair.peer);
+		close(pair.peer);
+		expect_end(pair.fd);
+		close(pair.fd);
+		sleep_ms(20);
+		if (bind(fd, (struct sockaddr *)&address, sizeof(address))) {
+			CHECK(errno == EADDRINUSE);
+			in_use++;
+		}
+	}
+	EQ(in_use, 2);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
 		CASE(tracked),
 		CASE(tracked_over_link),
+		CASE(device),
+		CASE(one_listener),
+		CASE(time_waits),
 	};
 
 	if (getuid() != 0)

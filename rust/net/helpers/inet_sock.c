@@ -86,3 +86,9 @@ struct rtable *oxtcp_helper_ip_route_output_ports(struct net *net,
 	return ip_route_output_ports(net, fl4, sk, daddr, saddr, dport, sport,
 				     proto, tos, oif);
 }
+
+bool oxtcp_helper_inet_sk_bound_dev_eq(const struct net *net, int bound_dev_if,
+				       int dif, int sdif)
+{
+	return inet_sk_bound_dev_eq(net, bound_dev_if, dif, sdif);
+}
