@@ -559,6 +559,22 @@ impl Connection {
         self.config.user_timeout = limit;
     }
 
+    /// Takes over the limits and times of `config` that act on a connection at any time in its life:
+    /// the system's settings may have changed since it began.
+    pub fn retune(&mut self, config: &Config) {
+        self.config.syn_retries = config.syn_retries;
+        self.config.syn_linear_timeouts = config.syn_linear_timeouts;
+        self.config.retries1 = config.retries1;
+        self.config.retries2 = config.retries2;
+        self.config.orphan_retries = config.orphan_retries;
+        self.config.rto_min = config.rto_min;
+        self.config.rto_max = config.rto_max;
+        self.config.fin_timeout = config.fin_timeout;
+        self.config.invalid_ratelimit = config.invalid_ratelimit;
+        self.config.slow_start_after_idle = config.slow_start_after_idle;
+        self.config.rfc1337 = config.rfc1337;
+    }
+
     /// Changes the payload that the route lets a segment carry without options: the path MTU
     /// changed.
     ///

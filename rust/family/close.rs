@@ -7,7 +7,8 @@ use super::{
     flush::{
         destroy,
         flush,
-        leave, //
+        leave,
+        retune, //
     },
     listen,
     socket::{
@@ -81,6 +82,7 @@ pub(super) fn close(sk: &TcpSock, linger: isize) {
     let _keep = sk.get();
     let mut lock = sk.lock();
     lock.add_shutdown(Shutdown::BOTH);
+    retune(&mut lock);
     let had_connection = matches!(lock.state().role, Role::Connection(_));
     let now = super::now();
     let state = lock.state();

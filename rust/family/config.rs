@@ -59,6 +59,17 @@ pub(super) fn config(sk: &TcpSock, options: &Options, path: &Path, buffer_fixed:
         } else {
             buffer.max(settings.rmem.max)
         },
+        user_timeout: options.user_timeout,
+        nodelay: options.nodelay,
+        cork: options.cork,
+        keepalive: sk.keeps_alive().then(|| keepalive(options, &settings)),
+        ..limits(options, &settings)
+    }
+}
+
+/// Those parts that may change while a connection lives.
+pub(super) fn limits(options: &Options, settings: &TcpSettings) -> Config {
+    Config {
         syn_retries: options.syn_retries.unwrap_or(settings.syn_retries),
         syn_linear_timeouts: settings.syn_linear_timeouts,
         synack_retries: options.syn_retries.unwrap_or(settings.synack_retries),
@@ -68,13 +79,10 @@ pub(super) fn config(sk: &TcpSock, options: &Options, path: &Path, buffer_fixed:
         rto_min: Duration::from_nanos(settings.rto_min_ns),
         rto_max: Duration::from_nanos(settings.rto_max_ns),
         fin_timeout: Duration::from_nanos(settings.fin_timeout_ns),
-        user_timeout: options.user_timeout,
-        nodelay: options.nodelay,
-        keepalive: sk.keeps_alive().then(|| keepalive(options, &settings)),
         invalid_ratelimit: Duration::from_nanos(settings.invalid_ratelimit_ns),
         slow_start_after_idle: settings.slow_start_after_idle,
         rfc1337: settings.rfc1337,
-        ..Config::default()
+        ..Config::LINUX
     }
 }
 

@@ -4,7 +4,10 @@
 //! the state, arm the timer. Nothing else in the family does any of these.
 
 use super::{
-    config::window_of,
+    config::{
+        limits,
+        window_of, //
+    },
     counters::Counter,
     entry::{
         Entry,
@@ -56,6 +59,7 @@ const HEADER_MAX: usize = 60;
 /// The socket's timer fired: what is due?
 pub(super) fn timer(sk: &mut Locked<'_, Tcp>) {
     let now = super::now();
+    retune(sk);
     let state = sk.state();
     state.timer = None;
     if let Role::Connection(conn) = &mut state.role {
@@ -63,6 +67,15 @@ pub(super) fn timer(sk: &mut Locked<'_, Tcp>) {
         conn.on_deadline(now);
     }
     flush(sk, now);
+}
+
+/// Brings the connection's limits up to date with the namespace's settings.
+pub(super) fn retune(sk: &mut Locked<'_, Tcp>) {
+    let sock = sk.sock();
+    let limits = limits(&sock.shared().options(), &sock.net().tcp_settings());
+    if let Some(conn) = sk.state().connection() {
+        conn.retune(&limits);
+    }
 }
 
 /// Carries out all that the engine has decided.
