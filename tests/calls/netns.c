@@ -127,14 +127,6 @@ static void destroyed_with_orphans(void)
 		int fd = make_socket(SOCK_NONBLOCK);
 		struct sockaddr_in listening;
 
-		/*
-		 * An end whose peer's namespace went first, with the device
-		 * and with the last ACK, would try for two minutes.
-		 */
-		enter_netns(link.far);
-		shell("sysctl -qw net.ipv4.tcp_orphan_retries=3");
-		enter_netns(link.near);
-		shell("sysctl -qw net.ipv4.tcp_orphan_retries=3");
 		listener(1, &listening);
 		OK(connect_to(make_socket_of(peer_family(), 0), &listening));
 		address.sin_addr.s_addr = inet_addr(FAR);
