@@ -7,7 +7,7 @@ export KDIR KSRC
 .PHONY: modules help setup kdir shell run check test clean
 
 modules: ## Build oxtcp.ko for the guest VM=uml|umlsmp|stock|debug, or for another kernel with KDIR= (and ARCH=)
-	@tools/lab/module $(VM)
+	@tools/lab/module $(if $(KDIR),kdir,$(VM))
 
 help: ## Show this list
 	@echo "make [TARGET] [VM=uml|umlsmp|stock|debug] [KDIR=prepared kernel build directory] [KSRC=kernel source]"
