@@ -148,6 +148,24 @@ impl Connection {
 
     /// Takes a segment that arrived at `now`, and says what becomes of its payload.
     pub fn on_segment(&mut self, now: Instant, segment: &SegmentIn) -> Payload {
+        self.take_segment(now, segment, true)
+    }
+
+    /// Takes a segment whose payload the owner has no memory for: only its payload and its FIN are
+    /// lost, as Linux does when a receive buffer is full.
+    pub fn on_segment_without_room(&mut self, now: Instant, segment: &SegmentIn) {
+        let _ = self.take_segment(now, segment, false);
+    }
+
+    /// Returns whether `segment` begins with the octet that is awaited next.
+    pub fn is_next(&self, segment: &SegmentIn) -> bool {
+        match &self.phase {
+            Phase::Synchronized(connection) => connection.rx.distance(segment.seq) == 0,
+            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => false,
+        }
+    }
+
+    fn take_segment(&mut self, now: Instant, segment: &SegmentIn, room: bool) -> Payload {
         self.counters.on_segment_in(segment);
         match &mut self.phase {
             Phase::SynSent(..) => {
@@ -167,11 +185,11 @@ impl Connection {
                     }
                     HalfOpenVerdict::Established => {
                         self.establish(now, segment);
-                        self.on_segment_synchronized(now, &without_syn(segment))
+                        self.on_segment_synchronized(now, &without_syn(segment), room)
                     }
                 }
             }
-            Phase::Synchronized(_) => self.on_segment_synchronized(now, segment),
+            Phase::Synchronized(_) => self.on_segment_synchronized(now, segment, room),
             Phase::Ended(_) => Payload::Discard,
         }
     }
@@ -210,7 +228,12 @@ impl Connection {
         }
     }
 
-    fn on_segment_synchronized(&mut self, now: Instant, segment: &SegmentIn) -> Payload {
+    fn on_segment_synchronized(
+        &mut self,
+        now: Instant,
+        segment: &SegmentIn,
+        room: bool,
+    ) -> Payload {
         let Phase::Synchronized(connection) = &mut self.phase else {
             return Payload::Discard;
         };
@@ -220,7 +243,7 @@ impl Connection {
             counters: &mut self.counters,
             events: &mut self.events,
         };
-        let (payload, fate) = connection.on_segment(&mut cx, segment);
+        let (payload, fate) = connection.on_segment(&mut cx, segment, room);
         self.end(now, fate);
         payload
     }

@@ -339,9 +339,6 @@ pub(super) fn leave(sk: &mut Locked<'_, Tcp>) {
 
 /// Gives back all that a closed socket without a file still has.
 pub(super) fn destroy(sk: &mut Locked<'_, Tcp>) {
-    if core::mem::replace(&mut sk.state().destroyed, true) {
-        return;
-    }
     leave(sk);
     let state = sk.state();
     state.role = Role::Idle;

@@ -172,11 +172,16 @@ pub(super) fn receive(sk: &mut Locked<'_, Tcp>, skb: Skb) {
 
     // Memory first: once the engine has taken data in, it is acknowledged and must be kept.
     if parsed.len != 0 {
-        skb = match skb.charge(sk) {
+        let factor = memory_factor(sk, &parsed);
+        skb = match skb.charge(sk, factor) {
             Ok(skb) => skb,
             Err((skb, reason)) => {
                 sk.state().namespace.counters.count(Counter::RcvQDrop);
                 skb.drop_because(reason);
+                if let Some(conn) = sk.state().connection() {
+                    conn.on_segment_without_room(now, &parsed);
+                }
+                flush(sk, super::now());
                 return;
             }
         };
@@ -206,6 +211,20 @@ pub(super) fn receive(sk: &mut Locked<'_, Tcp>, skb: Skb) {
         sk.state().namespace.counters.count(Counter::AbortOnData);
     }
     flush(sk, super::now());
+}
+
+/// How many times the size of the receive buffer the memory may take that a segment joins.
+fn memory_factor(sk: &mut Locked<'_, Tcp>, segment: &SegmentIn) -> u32 {
+    let nothing_to_read = sk.is_receive_queue_empty();
+    let state = sk.state();
+    let holds = !state.held.is_empty();
+    let is_next = state.connection().is_some_and(|conn| conn.is_next(segment));
+    match (is_next, nothing_to_read, holds) {
+        // It fills the hole before data that fills the buffer: no reader can make room for it.
+        (true, true, _) => u32::MAX,
+        (true, false, true) => 4,
+        _ => 2,
+    }
 }
 
 /// Moves what has come into order to the receive queue.

@@ -158,8 +158,6 @@ pub(crate) struct State {
     pub(super) port: Option<PortUse>,
     /// When the socket's timer will fire.
     pub(super) timer: Option<Instant>,
-    /// The kernel's part was given back.
-    pub(super) destroyed: bool,
 }
 
 impl State {
@@ -172,7 +170,6 @@ impl State {
             node: None,
             port: None,
             timer: None,
-            destroyed: false,
         }
     }
 

@@ -220,13 +220,15 @@ impl Skb {
     /// Charges the packet's memory to the socket, if its buffer and the protocol's limits allow.
     ///
     /// The window that was offered counts payload, and what it invited must be taken: packets may use
-    /// twice the buffer's size, which is enough for those that are at least a quarter full.
+    /// `factor` times the buffer's size. With 2 that is enough for packets that are at least a quarter
+    /// full.
     pub fn charge<P: Protocol>(
         self,
         sk: &mut Locked<'_, P>,
+        factor: u32,
     ) -> core::result::Result<Self, (Self, DropReason)> {
         let (room, used) = sk.sock().receive_memory();
-        if used > room.saturating_mul(2) {
+        if used > room.saturating_mul(factor) {
             return Err((self, DropReason::ReceiveBuffer));
         }
         let raw = sk.sock().as_raw();

@@ -112,6 +112,8 @@ pub(super) struct Object<P: Protocol> {
     pub(super) inet6: bindings::ipv6_pinfo,
     /// Work that found the socket owned by a process and waits for its release.
     deferred: AtomicBool,
+    /// The reference that the socket's life is was given back.
+    ended: AtomicBool,
     shared: MaybeUninit<P::Shared>,
     state: UnsafeCell<MaybeUninit<P::State>>,
 }
@@ -494,7 +496,14 @@ impl<P: Protocol> Sock<P> {
         }
     }
 
-    /// Drops the lock of a task and forgets the file: the socket lives on by itself.
+    /// Marks the end of the socket's life; true for the first who does.
+    pub(super) fn end(&self) -> bool {
+        // SAFETY: The object is live; the field is only used through shared references.
+        let ended = unsafe { &(*self.0.get()).ended };
+        !ended.swap(true, Ordering::Relaxed)
+    }
+
+    /// Leaves what is due to the task that owns the socket, for when it releases it.
     pub(super) fn defer(&self) {
         self.deferred().store(true, Ordering::Release);
     }
@@ -551,6 +560,7 @@ pub(super) unsafe fn init_parts<P: Protocol>(
     // slot is not dropped where the initialiser fails.
     unsafe {
         ptr::addr_of_mut!((*object).deferred).write(AtomicBool::new(false));
+        ptr::addr_of_mut!((*object).ended).write(AtomicBool::new(false));
         shared.__pinned_init(ptr::addr_of_mut!((*object).shared).cast())?;
         (*ptr::addr_of!((*object).state))
             .get()

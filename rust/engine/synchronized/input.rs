@@ -30,10 +30,14 @@ const MAX_ECHO_AGE: u32 = 2_147_483;
 
 impl Synchronized {
     /// Takes a segment: the checks in the order of RFC 9293, 3.10.7.4.
+    ///
+    /// Without `room` for its payload, payload and FIN count as lost, but the peer is told at once
+    /// what is still awaited.
     pub(crate) fn on_segment(
         &mut self,
         cx: &mut Context<'_>,
         segment: &SegmentIn,
+        room: bool,
     ) -> (Payload, Fate) {
         let start = self.rx.distance(segment.seq);
         if segment.flags.rst() && self.is_late_reset(start) {
@@ -78,6 +82,10 @@ impl Synchronized {
             }
         }
         if segment.len == 0 && !segment.flags.fin() {
+            return (Payload::Discard, Fate::Alive);
+        }
+        if !room {
+            self.delack.demand();
             return (Payload::Discard, Fate::Alive);
         }
         self.on_payload(cx, segment, start)

@@ -247,8 +247,10 @@ impl<'a, P: Protocol> Locked<'a, P> {
     /// The caller must not use the connection any more; it still has a reference of its own.
     pub fn destroy(&mut self) {
         self.stop_timer();
-        // SAFETY: The lock is held, the socket is closed and dead, and this is called once in its
-        // life (the caller's duty is checked by `SOCK_DEAD` being set, and the closed state).
+        if !self.sk.end() {
+            return;
+        }
+        // SAFETY: The lock is held, and nobody was here before for this socket.
         unsafe {
             bindings::sk_stream_kill_queues(self.raw());
             bindings::xfrm_sk_free_policy(self.raw());
