@@ -10,6 +10,12 @@ use kernel::types::NotThreadSafe;
 /// Softirqs do not run on this CPU while this lives. May be nested.
 pub struct BhDisabled(NotThreadSafe);
 
+impl Default for BhDisabled {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl BhDisabled {
     /// Keeps softirqs off.
     pub fn new() -> Self {

@@ -21,8 +21,8 @@ const fn error(errno: u32) -> Error {
     unsafe { transmute::<i32, Error>(-(errno as i32)) }
 }
 
-// SAFETY: Any bytes of an `Error` are a valid `i32`, and the sizes are the same.
 const _: () = assert!(
+    // SAFETY: Any bytes of an `Error` are a valid `i32`, and the sizes are the same.
     unsafe { transmute::<Error, i32>(code::EINVAL) } == -(bindings::EINVAL as i32),
     "`kernel::error::Error` is no longer the negative errno"
 );

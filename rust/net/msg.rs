@@ -186,7 +186,7 @@ impl OptionOut {
         }
         // SAFETY: `AsBytes`: all bytes of the value are initialised.
         let bytes = unsafe {
-            core::slice::from_raw_parts((value as *const T).cast::<u8>(), size_of::<T>())
+            core::slice::from_raw_parts(core::ptr::from_ref(value).cast::<u8>(), size_of::<T>())
         };
         let len = bytes.len().min(room as usize);
         let bytes = bytes.get(..len).ok_or(EINVAL)?;

@@ -165,7 +165,7 @@ pub fn print_address<T>(out: &SeqFile, object: &T) {
 
 /// Nanoseconds in the unit of time that user space is told of, `USER_HZ`.
 pub fn clock_ticks(ns: u64) -> u64 {
-    ns / (1_000_000_000 / bindings::USER_HZ as u64)
+    ns / (1_000_000_000 / u64::from(bindings::USER_HZ))
 }
 
 impl<P: Protocol> Sock<P> {

@@ -131,6 +131,12 @@ pub struct Tables {
 // own rules for that.
 unsafe impl Sync for Tables {}
 
+impl Default for Tables {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Tables {
     /// Empty tables.
     pub const fn new() -> Self {
@@ -178,7 +184,7 @@ impl<P: Protocol> Registration<P> {
         let tcp = unsafe { &*ptr::addr_of!(bindings::tcp_prot) };
         let mut name = [0; 32];
         for (to, from) in name.iter_mut().zip(P::NAME.to_bytes()) {
-            *to = *from as _;
+            *to = *from;
         }
         // SAFETY: By the requirement.
         unsafe {

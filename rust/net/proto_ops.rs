@@ -125,9 +125,10 @@ unsafe fn create_sock<P: Protocol>(
     if sk.is_null() {
         return Err(ENOMEM);
     }
-    // SAFETY: The namespace is valid; the object is new and of our size, and nobody else knows it.
-    let made = P::state(unsafe { Net::from_raw(net) })
-        .and_then(|state| unsafe { sock::init_parts::<P>(sk, P::shared(), state) });
+    // SAFETY: The namespace is valid while the callback runs.
+    let state = P::state(unsafe { Net::from_raw(net) });
+    // SAFETY: The object is new and of our size, and nobody else knows it.
+    let made = state.and_then(|state| unsafe { sock::init_parts::<P>(sk, P::shared(), state) });
     if let Err(e) = made {
         // SAFETY: The only reference, and `sk_destruct` is not set yet.
         unsafe { bindings::sk_free(sk) };
@@ -338,7 +339,7 @@ pub(super) unsafe extern "C" fn keepalive<P: Protocol>(sk: *mut bindings::sock, 
 /// For the kernel, which calls it with a socket of `P` that it has a reference on.
 pub(super) unsafe extern "C" fn close<P: Protocol>(sk: *mut bindings::sock, timeout: c_long) {
     // SAFETY: The caller's reference on the socket's life becomes the protocol's.
-    P::close(unsafe { Sock::from_raw(sk) }, timeout as isize);
+    P::close(unsafe { Sock::from_raw(sk) }, timeout);
 }
 
 /// `proto->accept`
@@ -355,7 +356,7 @@ pub(super) unsafe extern "C" fn accept<P: Protocol>(
         let nonblock = (*arg).flags & bindings::O_NONBLOCK as c_int != 0;
         match P::accept(Sock::from_raw(sk), nonblock) {
             Ok(accepted) => {
-                (*arg).is_empty = accepted.is_last as _;
+                (*arg).is_empty = i32::from(accepted.is_last);
                 // The child's life keeps it: a connection lives until its file closes it.
                 accepted.sock.as_raw()
             }

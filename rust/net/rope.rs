@@ -179,7 +179,7 @@ impl Rope {
     }
 
     /// The fragments from the one with the byte at `offset` on; none if there is no such byte.
-    fn from_offset(&self, offset: u64) -> &[Piece] {
+    fn pieces_from(&self, offset: u64) -> &[Piece] {
         if offset < self.start || offset >= self.end {
             return &[];
         }
@@ -212,7 +212,7 @@ impl Rope {
     /// Returns the length of the longest prefix of the `len` bytes at `offset` that is in at most
     /// `max_pieces` fragments.
     pub fn fit(&self, offset: u64, len: u32, max_pieces: usize) -> u32 {
-        let pieces = self.from_offset(offset);
+        let pieces = self.pieces_from(offset);
         let Some(last) = pieces.get(..max_pieces).unwrap_or(pieces).last() else {
             return 0;
         };
@@ -228,13 +228,13 @@ impl Rope {
         len: u32,
         mut f: impl FnMut(*mut bindings::page, u32, u32),
     ) {
-        let mut skip = match self.from_offset(offset).first() {
+        let mut skip = match self.pieces_from(offset).first() {
             // Less than the length of the piece, which is an `u32`.
             Some(piece) => (offset - piece.start) as u32,
             None => return,
         };
         let mut left = len;
-        for piece in self.from_offset(offset) {
+        for piece in self.pieces_from(offset) {
             if left == 0 {
                 break;
             }

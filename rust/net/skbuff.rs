@@ -271,6 +271,12 @@ pub struct SkbTree {
 // SAFETY: The tree owns packets, which are `Send`.
 unsafe impl Send for SkbTree {}
 
+impl Default for SkbTree {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl SkbTree {
     /// An empty tree.
     pub const fn new() -> Self {

@@ -424,7 +424,7 @@ impl<P: Protocol> Sock<P> {
         let n = unsafe {
             bindings::sock_rcvlowat(
                 self.as_raw(),
-                wait_all as i32,
+                i32::from(wait_all),
                 len.min(i32::MAX as usize) as i32,
             )
         };

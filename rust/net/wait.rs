@@ -33,7 +33,7 @@ pub fn signal_pending() -> bool {
 /// own.
 pub fn interrupted(timeout: isize) -> Error {
     // SAFETY: A pure function.
-    Error::from_errno(unsafe { bindings::sock_intr_errno(timeout as _) })
+    Error::from_errno(unsafe { bindings::sock_intr_errno(timeout) })
 }
 
 /// Whether the next wait of `wait_until` wakes alone among several waiters.
@@ -127,7 +127,7 @@ impl<P: Protocol> Locked<'_, P> {
             // SAFETY: As above.
             unsafe {
                 bindings::release_sock(sk);
-                *timeout = bindings::schedule_timeout(*timeout as _) as isize;
+                *timeout = bindings::schedule_timeout(*timeout);
                 bindings::sched_annotate_sleep();
                 bindings::lock_sock(sk);
             }
