@@ -82,8 +82,11 @@ def expand(path, entry, names):
         fail(f"time {time!r} exists only in the uml guest, but vms is {entry['vms']}")
     if not isinstance(timeout, int) or timeout <= 0:
         fail(f"timeout {timeout!r}")
+    alone = entry.get("own_guest", [])
+    if not isinstance(alone, list) or set(alone) - set(entry["vms"]):
+        fail(f"own_guest {alone!r} is no list of some of {entry['vms']}")
     return [
-        Test(name, entry["cmd"], family, vm, time, timeout, bool(entry.get("own_guest", False)),
+        Test(name, entry["cmd"], family, vm, time, timeout, vm in alone,
              bool(entry.get("slow", False)), bool(entry.get("only_real", False)), tuple(entry.get("expect_log", [])))
         for vm in entry["vms"]
         for family in families
@@ -103,13 +106,14 @@ SMALLEST_PART = 10
 
 
 def guests(tests, jobs=1):
-    """Groups of tests that share one guest, in the order of the lists; long ones in up to so many parts, which have names."""
+    """Groups of tests that share one guest; long ones in up to so many parts, which have names."""
     groups = {}
     for number, test in enumerate(tests):
         key = (test.vm, test.time, number if test.own_guest else -1)
         groups.setdefault(key, []).append(test)
     parts = []
-    for group in groups.values():
+    # Tests with a guest of their own come first: a long one is not to begin when all else is done.
+    for _, group in sorted(groups.items(), key=lambda item: item[0][2] < 0):
         number = max(1, min(jobs, len(group) // SMALLEST_PART))
         for part in range(number):
             parts.append(("" if number == 1 else f".{part + 1}", group[part::number]))
