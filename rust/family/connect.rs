@@ -44,10 +44,17 @@ use core::net::{
     Ipv4Addr,
     SocketAddrV4, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::rcu, //
+};
 
 /// Takes `port` at the address that the socket receives at, or a free one for 0.
 pub(super) fn get_port(sk: &mut Locked<'_, Tcp>, port: u16) -> Result {
+    take(sk, port, false)
+}
+
+fn take(sk: &mut Locked<'_, Tcp>, port: u16, outgoing: bool) -> Result {
     let sock = sk.sock();
     let ports = sk.state().namespace.ports.clone();
     let (hold, port) = ports.take(
@@ -55,6 +62,7 @@ pub(super) fn get_port(sk: &mut Locked<'_, Tcp>, port: u16) -> Result {
         sock.receive_address(),
         port,
         sock.reuses_address(),
+        outgoing,
     )?;
     sk.state().port = Some(hold);
     sk.set_port(port);
@@ -83,29 +91,75 @@ pub(super) fn connect(sk: &mut Locked<'_, Tcp>, peer: SocketAddrV4) -> Result {
 
 fn begin(sk: &mut Locked<'_, Tcp>, ends: &Endpoints) -> Result {
     let sock = sk.sock();
-    if sock.port() == 0 {
-        // Before the local address is set: the port is ours at every address, so that a listener
-        // elsewhere cannot get it.
-        get_port(sk, 0).map_err(|e| if e == EADDRINUSE { EADDRNOTAVAIL } else { e })?;
-    }
+    let address = sock.receive_address();
+    // Before the local address is set: the port is ours at every address, so that a listener
+    // elsewhere cannot get it.
+    let taken = if sock.port() != 0 {
+        true
+    } else {
+        match take(sk, 0, true) {
+            Err(e) if e == EADDRINUSE => false,
+            other => other.map(|()| true)?,
+        }
+    };
     if sock.local().ip().is_unspecified() {
         sk.set_local_address(*ends.source.ip());
     }
     sk.set_peer(ends.destination);
     sk.set_kernel_state(SockState::SynSent);
-    let local = sock.local();
-
+    if taken {
+        enter(sk)?;
+    } else {
+        share(sk, address)?;
+    }
     sk.route_with_ports()?;
     let path = sk.path()?;
+    start(sk, &path, sock.local(), ends.destination)
+}
+
+/// Enters the connection into the table; fails with `EADDRNOTAVAIL` where there is one between the
+/// same addresses and ports.
+fn enter(sk: &mut Locked<'_, Tcp>) -> Result {
+    let sock = sk.sock();
     let namespace = sk.state().namespace.clone();
-    let key = Key::connection(local, ends.destination);
+    let key = Key::connection(sock.local(), sock.peer());
+    if namespace.table.lookup(&key, &rcu::read_lock()).is_some() {
+        return Err(EADDRNOTAVAIL);
+    }
     let node = Entry::socket(&namespace, key, sock.get(), GFP_KERNEL)?;
     namespace
         .table
         .insert(node.clone())
         .map_err(|e| if e == EEXIST { EADDRNOTAVAIL } else { e })?;
     sk.state().node = Some(node);
-    start(sk, &path, local, ends.destination)
+    Ok(())
+}
+
+/// No port is free: finds one that connections to other peers use.
+///
+/// The search begins where the keyed hash of the addresses says, so that the choice cannot be
+/// foretold (RFC 6056 section 3.3.3).
+fn share(sk: &mut Locked<'_, Tcp>, address: Ipv4Addr) -> Result {
+    let sock = sk.sock();
+    let ports = sk.state().namespace.ports.clone();
+    let (hash, _) = initial_sequence(sock.net(), sock.local(), sock.peer());
+    let begin = (hash >> 16) as u16;
+    for (from, to) in [(begin, u16::MAX), (0, begin)] {
+        let mut after = from;
+        while let Some((hold, port)) = ports.share(address, after, sock.reuses_address()) {
+            if port > to {
+                break;
+            }
+            after = port;
+            sk.state().port = Some(hold);
+            sk.set_port(port);
+            match enter(sk) {
+                Err(e) if e == EADDRNOTAVAIL => {}
+                other => return other,
+            }
+        }
+    }
+    Err(EADDRNOTAVAIL)
 }
 
 /// Starts the connection in the engine and sends the SYN.

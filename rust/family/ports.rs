@@ -56,6 +56,8 @@ struct Reservation {
     strict: u32,
     /// Uses that listen.
     listening: u32,
+    /// Chosen for a connection that leaves, and bound by nobody.
+    outgoing: bool,
 }
 
 /// One socket's, or record's, use of a port.
@@ -138,13 +140,42 @@ impl Ports {
         false
     }
 
+    /// Joins the first port above `after` at `addr` that only outgoing connections use: they share
+    /// it as long as their peers differ, which is for the caller to see.
+    pub(super) fn share(
+        self: &Arc<Self>,
+        addr: Ipv4Addr,
+        after: u16,
+        reuse: bool,
+    ) -> Option<(PortUse, u16)> {
+        let mut uses = self.uses.lock();
+        let mut next = key(Ipv4Addr::UNSPECIFIED, after.checked_add(1)?);
+        loop {
+            let cursor = uses.cursor_lower_bound(&next)?;
+            let (&at, r) = cursor.current();
+            if r.outgoing && r.addr == addr {
+                next = at;
+                break;
+            }
+            next = at.checked_add(1)?;
+        }
+        let r = uses.get_mut(&next)?;
+        r.users += 1;
+        r.strict += u32::from(!reuse);
+        drop(uses);
+        Some((PortUse::new(self, next, reuse), port_of(next)))
+    }
+
     /// Takes `port` at `addr`, or a free port for 0. May sleep.
+    ///
+    /// `outgoing`: the port is for a connection, others may [`share`](Self::share) it.
     pub(super) fn take(
         self: &Arc<Self>,
         net: &Net,
         addr: Ipv4Addr,
         port: u16,
         reuse: bool,
+        outgoing: bool,
     ) -> Result<(PortUse, u16)> {
         if port != 0 {
             let mut uses = self.uses.lock();
@@ -154,6 +185,7 @@ impl Ports {
             if let Some(r) = uses.get_mut(&key(addr, port)) {
                 r.users += 1;
                 r.strict += u32::from(!reuse);
+                r.outgoing = false;
                 drop(uses);
                 return Ok((PortUse::new(self, key(addr, port), reuse), port));
             }
@@ -174,6 +206,7 @@ impl Ports {
                 users: 1,
                 strict: u32::from(!reuse),
                 listening: 0,
+                outgoing,
             },
             GFP_KERNEL,
         )?;

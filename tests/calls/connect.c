@@ -321,6 +321,32 @@ static void ephemeral_ports_differ(void)
 	CHECK(steps < 7);
 }
 
+/* Connections share a port as long as their peers differ. */
+static void few_ephemeral_ports(void)
+{
+	struct sockaddr_in address[3];
+	int servers[3];
+	int fd;
+
+	own_netns();
+	for (int i = 0; i < 3; i++)
+		servers[i] = peer_listener(&address[i]);
+	shell("echo 30000 30001 > /proc/sys/net/ipv4/ip_local_port_range");
+	for (int i = 0; i < 3; i++) {
+		for (int j = 0; j < 2; j++) {
+			fd = make_socket(0);
+			OK(connect_to(fd, &address[i]));
+			BETWEEN(ntohs(local_of(fd).sin_port), 30000, 30001);
+			send_pattern(fd, 0, 100);
+			recv_pattern(accept_one(servers[i]), 0, 100);
+		}
+	}
+	FAILS(connect_to(make_socket(0), &address[2]), EADDRNOTAVAIL);
+	/* Another port helps. */
+	shell("echo 30002 30002 > /proc/sys/net/ipv4/ip_local_port_range");
+	OK(connect_to(make_socket(0), &address[2]));
+}
+
 static void disconnect(void)
 {
 	struct sockaddr none = { .sa_family = AF_UNSPEC };
@@ -379,7 +405,8 @@ int main(void)
 		CASE(not_one_host),		CASE(bad_addresses),
 		CASE(wildcard_destination),	CASE(from_bound),
 		CASE(to_itself),		CASE(tuple_in_use),
-		CASE(ephemeral_ports_differ),	CASE(disconnect),
+		CASE(ephemeral_ports_differ),	CASE(few_ephemeral_ports),
+		CASE(disconnect),
 		CASE(several_at_once),
 	};
 
