@@ -13,7 +13,6 @@ use crate::{
     engine::{
         Connection,
         Instant,
-        Reason,
         SegmentOut, //
     },
     net::{
@@ -227,10 +226,9 @@ impl Counters {
     }
 }
 
-/// Counts a change of a socket's state, as `tcp_set_state` and `tcp_done` do.
+/// Counts a change of a socket's state, as `tcp_set_state` does.
 pub(super) fn state_changes(state: &mut State, old: u8, new: SockState) {
     let is = |state: SockState| old == state as u8;
-    let was_opening = is(SockState::SynSent) || is(SockState::SynRecv);
     let was_established = is(SockState::Established) || is(SockState::CloseWait);
     let is_established = matches!(new, SockState::Established | SockState::CloseWait);
     let counters = &state.namespace.counters;
@@ -239,14 +237,8 @@ pub(super) fn state_changes(state: &mut State, old: u8, new: SockState) {
         (true, false) => counters.add(Counter::CurrEstab, 1_u64.wrapping_neg()),
         _ => {}
     }
-    if new == SockState::Close {
-        if was_established {
-            counters.count(Counter::EstabResets);
-        }
-        let end = state.connection().and_then(|conn| conn.pending_end());
-        if was_opening && end.is_some_and(|reason| reason != Reason::Aborted) {
-            state.namespace.counters.count(Counter::AttemptFails);
-        }
+    if new == SockState::Close && was_established {
+        counters.count(Counter::EstabResets);
     }
 }
 

@@ -305,6 +305,11 @@ fn closed(sk: &mut Locked<'_, Tcp>, reason: Reason) {
     if reason == Reason::TimedOut {
         sk.state().namespace.counters.count(Counter::AbortOnTimeout);
     }
+    // As `tcp_done`; a connection that its owner gives up does not count.
+    let opening = [SockState::SynSent as u8, SockState::SynRecv as u8];
+    if reason != Reason::Aborted && opening.contains(&sk.sock().kernel_state()) {
+        sk.state().namespace.counters.count(Counter::AttemptFails);
+    }
     leave(sk);
     sk.set_kernel_state(SockState::Close);
     sk.add_shutdown(Shutdown::BOTH);
