@@ -23,6 +23,9 @@ use kernel::{
     sync::aref::ARef, //
 };
 
+/// The largest backlog that is honoured, whatever `somaxconn` allows: the places are made at once.
+const BACKLOG_MAX: u32 = 1 << 18;
+
 /// The queues of one listener. Empty and closed for every other socket.
 #[pin_data]
 pub(super) struct AcceptQueue {
@@ -71,7 +74,7 @@ impl AcceptQueue {
     /// Opens the queue for at most `backlog + 1` connections (as Linux counts), or makes room for more
     /// in an open one. May sleep.
     pub(super) fn open(&self, backlog: u32, port: Option<PortUse>) -> Result {
-        let mut ring = KVVec::with_capacity(backlog as usize + 1, GFP_KERNEL)?;
+        let mut ring = KVVec::with_capacity(backlog.min(BACKLOG_MAX) as usize + 1, GFP_KERNEL)?;
         while ring.len() < ring.capacity() {
             ring.push(None, GFP_KERNEL)?;
         }

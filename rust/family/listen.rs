@@ -195,15 +195,18 @@ pub(super) fn segment(
         return;
     };
     match engine::on_listen(&parsed) {
-        ListenVerdict::Ignore => {}
+        ListenVerdict::Ignore => return,
         ListenVerdict::Reset(reset) => send(ns, &reverse(ends), &reset),
         ListenVerdict::Syn => {
             let now = Instant::from_nanos(segment.arrival_ns());
             if syn(net, ns, listener, now, &parsed, &reverse(ends), after).is_err() {
                 ns.counters.count(Counter::ListenDrops);
+                return;
             }
         }
     }
+    // It did what it came for: no drop that a monitor should see.
+    segment.into_skb().consume();
 }
 
 /// A SYN: leaves a record and answers. Where a queue is full, or memory short, the SYN is dropped and
@@ -325,6 +328,7 @@ pub(super) fn record_segment(
                 ns.counters.count(Counter::EmbryonicRsts);
             }
             drop(retire(node));
+            segment.into_skb().consume();
             return;
         }
         Next::Establish => {
@@ -349,6 +353,7 @@ pub(super) fn record_segment(
             return;
         }
     }
+    segment.into_skb().consume();
     if let Some(deadline) = rearm {
         node.arm(deadline.since(now).as_nanos());
     }
