@@ -43,7 +43,6 @@ use crate::{
             MAX_FRAGMENTS, //
         },
         rope::Rope,
-        skbuff::SkbTree,
         sock::{
             Locked,
             Shutdown,
@@ -347,7 +346,6 @@ pub(super) fn destroy(sk: &mut Locked<'_, Tcp>) {
     leave(sk);
     let state = sk.state();
     state.role = Role::Idle;
-    state.held = SkbTree::new();
     state.port = None;
     sk.destroy();
 }

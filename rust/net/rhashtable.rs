@@ -183,14 +183,6 @@ impl<T: Entry> Node<T> {
         &self.value
     }
 
-    /// Returns the value, which will not move.
-    #[inline]
-    pub fn pinned_value(&self) -> Pin<&T> {
-        // SAFETY: By the type invariants the node is never moved, and `value` is structurally
-        // pinned in it.
-        unsafe { Pin::new_unchecked(&self.value) }
-    }
-
     /// Returns how many references there are now.
     pub fn references(&self) -> i32 {
         self.refs.as_atomic().load(Relaxed)

@@ -132,16 +132,6 @@ impl Skb {
         unsafe { bindings::pskb_may_pull(self.as_raw(), len) }
     }
 
-    /// Removes the first `len` bytes, which must be in one piece; false if they are not.
-    pub fn pull(&mut self, len: u32) -> bool {
-        if self.linear().len() < len as usize {
-            return false;
-        }
-        // SAFETY: There are so many bytes in the linear part.
-        unsafe { bindings::__skb_pull(self.as_raw(), len) };
-        true
-    }
-
     /// Frees the packet and says why.
     pub fn drop_because(self, reason: DropReason) {
         // SAFETY: We own the packet.

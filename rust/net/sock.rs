@@ -466,12 +466,6 @@ impl<P: Protocol> Sock<P> {
         }
     }
 
-    /// Whether the send buffer is full.
-    pub fn is_send_buffer_full(&self) -> bool {
-        // SAFETY: The socket is live.
-        unsafe { !bindings::sk_stream_memory_free(self.as_raw()) }
-    }
-
     /// Size of the receive buffer and bytes of memory in it, both as the kernel counts.
     pub fn receive_memory(&self) -> (u32, u32) {
         // SAFETY: The socket is live; both fields are read without a lock by the kernel as well.

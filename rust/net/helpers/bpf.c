@@ -7,21 +7,9 @@ int oxtcp_helper_BPF_CGROUP_RUN_PROG_INET_SOCK(struct sock *sk)
 	return BPF_CGROUP_RUN_PROG_INET_SOCK(sk);
 }
 
-bool oxtcp_helper_BPF_CGROUP_PRE_CONNECT_ENABLED(struct sock *sk)
-{
-	return BPF_CGROUP_PRE_CONNECT_ENABLED(sk);
-}
-
 int oxtcp_helper_BPF_CGROUP_RUN_PROG_INET4_CONNECT(struct sock *sk,
 						   struct sockaddr_unsized *uaddr,
 						   int *uaddrlen)
 {
 	return BPF_CGROUP_RUN_PROG_INET4_CONNECT(sk, uaddr, uaddrlen);
-}
-
-int oxtcp_helper_BPF_CGROUP_RUN_PROG_INET6_CONNECT(struct sock *sk,
-						   struct sockaddr_unsized *uaddr,
-						   int *uaddrlen)
-{
-	return BPF_CGROUP_RUN_PROG_INET6_CONNECT(sk, uaddr, uaddrlen);
 }

@@ -16,7 +16,6 @@
 #include "net_namespace.c"
 #include "netfilter.c"
 #include "proc_fs.c"
-#include "rcu.c"
 #include "refcount.c"
 #include "rhashtable.c"
 #include "sched.c"

@@ -16,11 +16,6 @@ struct tcphdr *oxtcp_helper_tcp_hdr(const struct sk_buff *skb)
 	return tcp_hdr(skb);
 }
 
-struct icmphdr *oxtcp_helper_icmp_hdr(const struct sk_buff *skb)
-{
-	return icmp_hdr(skb);
-}
-
 bool oxtcp_helper_ip_is_fragment(const struct iphdr *iph)
 {
 	return ip_is_fragment(iph);
@@ -36,19 +31,9 @@ int oxtcp_helper_inet_sdif(const struct sk_buff *skb)
 	return inet_sdif(skb);
 }
 
-struct inet_skb_parm *oxtcp_helper_IPCB(const struct sk_buff *skb)
-{
-	return IPCB(skb);
-}
-
 bool oxtcp_helper_ip_sk_accept_pmtu(const struct sock *sk)
 {
 	return ip_sk_accept_pmtu(sk);
-}
-
-bool oxtcp_helper_ip_sk_use_pmtu(const struct sock *sk)
-{
-	return ip_sk_use_pmtu(sk);
 }
 
 __sum16 oxtcp_helper_tcp_v4_check(int len, __be32 saddr, __be32 daddr,
@@ -70,46 +55,15 @@ struct rtable *oxtcp_helper_ip_route_connect(struct flowi4 *fl4, __be32 dst,
 	return ip_route_connect(fl4, dst, src, oif, protocol, sport, dport, sk);
 }
 
-struct rtable *oxtcp_helper_ip_route_newports(struct flowi4 *fl4,
-					      struct rtable *rt,
-					      __be16 orig_sport,
-					      __be16 orig_dport, __be16 sport,
-					      __be16 dport,
-					      const struct sock *sk)
-{
-	return ip_route_newports(fl4, rt, orig_sport, orig_dport, sport, dport,
-				 sk);
-}
-
 void oxtcp_helper_ip_rt_put(struct rtable *rt)
 {
 	ip_rt_put(rt);
-}
-
-void oxtcp_helper_flowi4_init_output(struct flowi4 *fl4, int oif, __u32 mark,
-				     __u8 tos, __u8 scope, __u8 proto,
-				     __u8 flags, __be32 daddr, __be32 saddr,
-				     __be16 dport, __be16 sport, kuid_t uid)
-{
-	flowi4_init_output(fl4, oif, mark, tos, scope, proto, flags, daddr,
-			   saddr, dport, sport, uid);
 }
 
 void oxtcp_helper_inet_sk_init_flowi4(const struct inet_sock *inet,
 				      struct flowi4 *fl4)
 {
 	inet_sk_init_flowi4(inet, fl4);
-}
-
-bool oxtcp_helper_ipv4_is_multicast(__be32 addr)
-{
-	return ipv4_is_multicast(addr);
-}
-
-bool oxtcp_helper_inet_port_requires_bind_service(struct net *net,
-						  unsigned short port)
-{
-	return inet_port_requires_bind_service(net, port);
 }
 
 void oxtcp_helper___IP_INC_STATS(struct net *net, int field)
@@ -120,14 +74,4 @@ void oxtcp_helper___IP_INC_STATS(struct net *net, int field)
 void oxtcp_helper_IP_INC_STATS(struct net *net, int field)
 {
 	IP_INC_STATS(net, field);
-}
-
-void oxtcp_helper_INET_ECN_xmit(struct sock *sk)
-{
-	INET_ECN_xmit(sk);
-}
-
-void oxtcp_helper_INET_ECN_dontxmit(struct sock *sk)
-{
-	INET_ECN_dontxmit(sk);
 }

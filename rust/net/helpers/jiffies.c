@@ -12,8 +12,3 @@ unsigned long oxtcp_helper_jiffies_now(void)
 {
 	return READ_ONCE(jiffies);
 }
-
-u64 oxtcp_helper_get_jiffies_64(void)
-{
-	return get_jiffies_64();
-}

@@ -22,28 +22,3 @@ u64 oxtcp_helper_net_cookie(const struct net *net)
 {
 	return net->net_cookie;
 }
-
-struct net *oxtcp_helper_get_net(struct net *net)
-{
-	return get_net(net);
-}
-
-void oxtcp_helper_put_net(struct net *net)
-{
-	put_net(net);
-}
-
-bool oxtcp_helper_check_net(const struct net *net)
-{
-	return check_net(net);
-}
-
-struct net *oxtcp_helper_read_pnet(const possible_net_t *pnet)
-{
-	return read_pnet(pnet);
-}
-
-struct net *oxtcp_helper_dev_net(const struct net_device *dev)
-{
-	return dev_net(dev);
-}

@@ -11,11 +11,6 @@ struct sk_buff *oxtcp_helper_alloc_skb(unsigned int size, gfp_t priority)
 	return alloc_skb(size, priority);
 }
 
-struct sk_buff *oxtcp_helper_alloc_skb_fclone(unsigned int size, gfp_t priority)
-{
-	return alloc_skb_fclone(size, priority);
-}
-
 struct skb_shared_info *oxtcp_helper_skb_shinfo(const struct sk_buff *skb)
 {
 	return skb_shinfo(skb);
@@ -26,24 +21,9 @@ void oxtcp_helper_skb_reserve(struct sk_buff *skb, int len)
 	skb_reserve(skb, len);
 }
 
-unsigned int oxtcp_helper_skb_headroom(const struct sk_buff *skb)
-{
-	return skb_headroom(skb);
-}
-
-int oxtcp_helper_skb_tailroom(const struct sk_buff *skb)
-{
-	return skb_tailroom(skb);
-}
-
 unsigned int oxtcp_helper_skb_headlen(const struct sk_buff *skb)
 {
 	return skb_headlen(skb);
-}
-
-bool oxtcp_helper_skb_is_nonlinear(const struct sk_buff *skb)
-{
-	return skb_is_nonlinear(skb);
 }
 
 void *oxtcp_helper___skb_pull(struct sk_buff *skb, unsigned int len)
@@ -66,27 +46,10 @@ bool oxtcp_helper_pskb_may_pull(struct sk_buff *skb, unsigned int len)
 	return pskb_may_pull(skb, len);
 }
 
-int oxtcp_helper_pskb_trim_rcsum(struct sk_buff *skb, unsigned int len)
-{
-	return pskb_trim_rcsum(skb, len);
-}
-
-void oxtcp_helper_skb_postpull_rcsum(struct sk_buff *skb, const void *start,
-				     unsigned int len)
-{
-	skb_postpull_rcsum(skb, start, len);
-}
-
 void *oxtcp_helper_skb_header_pointer(const struct sk_buff *skb, int offset,
 				      int len, void *buffer)
 {
 	return skb_header_pointer(skb, offset, len, buffer);
-}
-
-void oxtcp_helper___skb_fill_page_desc(struct sk_buff *skb, int i,
-				       struct page *page, int off, int size)
-{
-	__skb_fill_page_desc(skb, i, page, off, size);
 }
 
 void oxtcp_helper_skb_fill_page_desc(struct sk_buff *skb, int i,
@@ -95,44 +58,9 @@ void oxtcp_helper_skb_fill_page_desc(struct sk_buff *skb, int i,
 	skb_fill_page_desc(skb, i, page, off, size);
 }
 
-struct page *oxtcp_helper_skb_frag_page(const skb_frag_t *frag)
-{
-	return skb_frag_page(frag);
-}
-
-unsigned int oxtcp_helper_skb_frag_off(const skb_frag_t *frag)
-{
-	return skb_frag_off(frag);
-}
-
-unsigned int oxtcp_helper_skb_frag_size(const skb_frag_t *frag)
-{
-	return skb_frag_size(frag);
-}
-
-void oxtcp_helper_skb_frag_size_add(skb_frag_t *frag, int delta)
-{
-	skb_frag_size_add(frag, delta);
-}
-
-void oxtcp_helper_skb_frag_ref(struct sk_buff *skb, int f)
-{
-	skb_frag_ref(skb, f);
-}
-
 void oxtcp_helper_skb_len_add(struct sk_buff *skb, int delta)
 {
 	skb_len_add(skb, delta);
-}
-
-void oxtcp_helper_skb_queue_head_init(struct sk_buff_head *list)
-{
-	skb_queue_head_init(list);
-}
-
-void oxtcp_helper___skb_queue_head_init(struct sk_buff_head *list)
-{
-	__skb_queue_head_init(list);
 }
 
 void oxtcp_helper___skb_queue_tail(struct sk_buff_head *list,
@@ -141,30 +69,14 @@ void oxtcp_helper___skb_queue_tail(struct sk_buff_head *list,
 	__skb_queue_tail(list, newsk);
 }
 
-void oxtcp_helper___skb_queue_head(struct sk_buff_head *list,
-				   struct sk_buff *newsk)
-{
-	__skb_queue_head(list, newsk);
-}
-
 void oxtcp_helper___skb_unlink(struct sk_buff *skb, struct sk_buff_head *list)
 {
 	__skb_unlink(skb, list);
 }
 
-struct sk_buff *oxtcp_helper___skb_dequeue(struct sk_buff_head *list)
-{
-	return __skb_dequeue(list);
-}
-
 void oxtcp_helper___skb_queue_purge(struct sk_buff_head *list)
 {
 	__skb_queue_purge(list);
-}
-
-void oxtcp_helper_skb_queue_purge(struct sk_buff_head *list)
-{
-	skb_queue_purge(list);
 }
 
 struct sk_buff *oxtcp_helper_skb_peek(const struct sk_buff_head *list)
@@ -182,29 +94,14 @@ int oxtcp_helper_skb_queue_empty(const struct sk_buff_head *list)
 	return skb_queue_empty(list);
 }
 
-__u32 oxtcp_helper_skb_queue_len(const struct sk_buff_head *list)
-{
-	return skb_queue_len(list);
-}
-
 __sum16 oxtcp_helper_skb_checksum_init_v4(struct sk_buff *skb)
 {
 	return skb_checksum_init(skb, IPPROTO_TCP, inet_compute_pseudo);
 }
 
-__sum16 oxtcp_helper_skb_checksum_init_v6(struct sk_buff *skb)
-{
-	return skb_checksum_init(skb, IPPROTO_TCP, ip6_compute_pseudo);
-}
-
 __sum16 oxtcp_helper_skb_checksum_complete(struct sk_buff *skb)
 {
 	return skb_checksum_complete(skb);
-}
-
-int oxtcp_helper_skb_csum_unnecessary(const struct sk_buff *skb)
-{
-	return skb_csum_unnecessary(skb);
 }
 
 int oxtcp_helper_skb_orphan_frags_rx(struct sk_buff *skb, gfp_t gfp_mask)
@@ -217,31 +114,6 @@ void oxtcp_helper_skb_clear_delivery_time(struct sk_buff *skb)
 	skb_clear_delivery_time(skb);
 }
 
-void oxtcp_helper_skb_orphan(struct sk_buff *skb)
-{
-	skb_orphan(skb);
-}
-
-int oxtcp_helper_skb_shared(const struct sk_buff *skb)
-{
-	return skb_shared(skb);
-}
-
-int oxtcp_helper_skb_cloned(const struct sk_buff *skb)
-{
-	return skb_cloned(skb);
-}
-
-bool oxtcp_helper_skb_is_gso(const struct sk_buff *skb)
-{
-	return skb_is_gso(skb);
-}
-
-unsigned char *oxtcp_helper_skb_network_header(const struct sk_buff *skb)
-{
-	return skb_network_header(skb);
-}
-
 int oxtcp_helper_skb_network_offset(const struct sk_buff *skb)
 {
 	return skb_network_offset(skb);
@@ -252,50 +124,9 @@ u32 oxtcp_helper_skb_network_header_len(const struct sk_buff *skb)
 	return skb_network_header_len(skb);
 }
 
-void oxtcp_helper_skb_reset_network_header(struct sk_buff *skb)
-{
-	skb_reset_network_header(skb);
-}
-
-void oxtcp_helper_skb_set_network_header(struct sk_buff *skb, int offset)
-{
-	skb_set_network_header(skb, offset);
-}
-
-unsigned char *oxtcp_helper_skb_transport_header(const struct sk_buff *skb)
-{
-	return skb_transport_header(skb);
-}
-
-int oxtcp_helper_skb_transport_offset(const struct sk_buff *skb)
-{
-	return skb_transport_offset(skb);
-}
-
 void oxtcp_helper_skb_reset_transport_header(struct sk_buff *skb)
 {
 	skb_reset_transport_header(skb);
-}
-
-void oxtcp_helper_skb_set_transport_header(struct sk_buff *skb, int offset)
-{
-	skb_set_transport_header(skb, offset);
-}
-
-ktime_t oxtcp_helper_skb_get_ktime(const struct sk_buff *skb)
-{
-	return skb_get_ktime(skb);
-}
-
-void oxtcp_helper_skb_set_delivery_time(struct sk_buff *skb, ktime_t kt,
-					enum skb_tstamp_type tstamp_type)
-{
-	skb_set_delivery_time(skb, kt, tstamp_type);
-}
-
-__u32 oxtcp_helper_skb_get_hash(struct sk_buff *skb)
-{
-	return skb_get_hash(skb);
 }
 
 void oxtcp_helper_secpath_reset(struct sk_buff *skb)
@@ -307,12 +138,6 @@ int oxtcp_helper_xfrm4_policy_check(struct sock *sk, int dir,
 				    struct sk_buff *skb)
 {
 	return xfrm4_policy_check(sk, dir, skb);
-}
-
-int oxtcp_helper_xfrm6_policy_check(struct sock *sk, int dir,
-				    struct sk_buff *skb)
-{
-	return xfrm6_policy_check(sk, dir, skb);
 }
 
 void oxtcp_helper_xfrm_sk_free_policy(struct sock *sk)

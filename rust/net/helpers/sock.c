@@ -11,11 +11,6 @@ void oxtcp_helper_lock_sock(struct sock *sk)
 	lock_sock(sk);
 }
 
-void oxtcp_helper_bh_lock_sock(struct sock *sk)
-{
-	bh_lock_sock(sk);
-}
-
 void oxtcp_helper_bh_lock_sock_nested(struct sock *sk)
 {
 	bh_lock_sock_nested(sk);
@@ -29,11 +24,6 @@ void oxtcp_helper_bh_unlock_sock(struct sock *sk)
 bool oxtcp_helper_sock_owned_by_user(const struct sock *sk)
 {
 	return sock_owned_by_user(sk);
-}
-
-bool oxtcp_helper_sock_owned_by_user_nocheck(const struct sock *sk)
-{
-	return sock_owned_by_user_nocheck(sk);
 }
 
 int oxtcp_helper_sk_add_backlog(struct sock *sk, struct sk_buff *skb,
@@ -52,24 +42,9 @@ void oxtcp_helper_sock_put(struct sock *sk)
 	sock_put(sk);
 }
 
-void oxtcp_helper___sock_put(struct sock *sk)
-{
-	__sock_put(sk);
-}
-
-bool oxtcp_helper_sock_refcount_inc_not_zero(struct sock *sk)
-{
-	return refcount_inc_not_zero(&sk->sk_refcnt);
-}
-
 void oxtcp_helper_sock_orphan(struct sock *sk)
 {
 	sock_orphan(sk);
-}
-
-void oxtcp_helper_sock_graft(struct sock *sk, struct socket *parent)
-{
-	sock_graft(sk, parent);
 }
 
 void oxtcp_helper_sock_set_flag(struct sock *sk, enum sock_flags flag)
@@ -122,11 +97,6 @@ int oxtcp_helper_sock_rcvlowat(const struct sock *sk, int waitall, int len)
 	return sock_rcvlowat(sk, waitall, len);
 }
 
-gfp_t oxtcp_helper_sk_gfp_mask(const struct sock *sk, gfp_t gfp_mask)
-{
-	return sk_gfp_mask(sk, gfp_mask);
-}
-
 struct page_frag *oxtcp_helper_sk_page_frag(struct sock *sk)
 {
 	return sk_page_frag(sk);
@@ -153,49 +123,14 @@ void oxtcp_helper_sk_mem_uncharge(struct sock *sk, int size)
 	sk_mem_uncharge(sk, size);
 }
 
-void oxtcp_helper_sk_mem_reclaim(struct sock *sk)
-{
-	sk_mem_reclaim(sk);
-}
-
-bool oxtcp_helper_sk_under_memory_pressure(const struct sock *sk)
-{
-	return sk_under_memory_pressure(sk);
-}
-
-bool oxtcp_helper_sk_has_account(struct sock *sk)
-{
-	return sk_has_account(sk);
-}
-
 void oxtcp_helper_sk_wmem_queued_add(struct sock *sk, int val)
 {
 	sk_wmem_queued_add(sk, val);
 }
 
-int oxtcp_helper_sk_stream_wspace(const struct sock *sk)
-{
-	return sk_stream_wspace(sk);
-}
-
-int oxtcp_helper_sk_stream_min_wspace(const struct sock *sk)
-{
-	return sk_stream_min_wspace(sk);
-}
-
-bool oxtcp_helper_sk_stream_is_writeable(const struct sock *sk)
-{
-	return sk_stream_is_writeable(sk);
-}
-
 bool oxtcp_helper_sk_stream_memory_free(const struct sock *sk)
 {
 	return sk_stream_memory_free(sk);
-}
-
-void oxtcp_helper_sk_stream_moderate_sndbuf(struct sock *sk)
-{
-	sk_stream_moderate_sndbuf(sk);
 }
 
 void oxtcp_helper_skb_set_owner_r(struct sk_buff *skb, struct sock *sk)
@@ -213,40 +148,9 @@ void oxtcp_helper_sk_sockets_allocated_dec(struct sock *sk)
 	sk_sockets_allocated_dec(sk);
 }
 
-void oxtcp_helper_sock_prot_inuse_add(const struct net *net,
-				      const struct proto *prot, int val)
-{
-	sock_prot_inuse_add(net, prot, val);
-}
-
-struct dst_entry *oxtcp_helper___sk_dst_get(const struct sock *sk)
-{
-	return __sk_dst_get(sk);
-}
-
-struct dst_entry *oxtcp_helper_sk_dst_get(const struct sock *sk)
-{
-	return sk_dst_get(sk);
-}
-
-void oxtcp_helper___sk_dst_set(struct sock *sk, struct dst_entry *dst)
-{
-	__sk_dst_set(sk, dst);
-}
-
-void oxtcp_helper_sk_dst_set(struct sock *sk, struct dst_entry *dst)
-{
-	sk_dst_set(sk, dst);
-}
-
 void oxtcp_helper___sk_dst_reset(struct sock *sk)
 {
 	__sk_dst_reset(sk);
-}
-
-void oxtcp_helper_sk_dst_reset(struct sock *sk)
-{
-	sk_dst_reset(sk);
 }
 
 void oxtcp_helper_sk_dst_confirm(struct sock *sk)
@@ -264,19 +168,9 @@ void oxtcp_helper_sk_set_txhash(struct sock *sk)
 	sk_set_txhash(sk);
 }
 
-bool oxtcp_helper_sk_rethink_txhash(struct sock *sk)
-{
-	return sk_rethink_txhash(sk);
-}
-
 void oxtcp_helper_sk_wake_async(const struct sock *sk, int how, int band)
 {
 	sk_wake_async(sk, how, band);
-}
-
-void oxtcp_helper_sk_wake_async_rcu(const struct sock *sk, int how, int band)
-{
-	sk_wake_async_rcu(sk, how, band);
 }
 
 bool oxtcp_helper_skwq_has_sleeper(struct socket_wq *wq)
@@ -293,64 +187,6 @@ void oxtcp_helper_sock_poll_wait(struct file *filp, struct socket *sock,
 				 poll_table *p)
 {
 	sock_poll_wait(filp, sock, p);
-}
-
-void oxtcp_helper_sk_incoming_cpu_update(struct sock *sk)
-{
-	sk_incoming_cpu_update(sk);
-}
-
-void oxtcp_helper_sk_mark_napi_id(struct sock *sk, const struct sk_buff *skb)
-{
-	sk_mark_napi_id(sk, skb);
-}
-
-void oxtcp_helper_sk_mark_napi_id_set(struct sock *sk,
-				      const struct sk_buff *skb)
-{
-	sk_mark_napi_id_set(sk, skb);
-}
-
-void oxtcp_helper_sock_rps_save_rxhash(struct sock *sk,
-				       const struct sk_buff *skb)
-{
-	sock_rps_save_rxhash(sk, skb);
-}
-
-void oxtcp_helper_sock_rps_record_flow(const struct sock *sk)
-{
-	sock_rps_record_flow(sk);
-}
-
-bool oxtcp_helper_sk_can_busy_loop(const struct sock *sk)
-{
-	return sk_can_busy_loop(sk);
-}
-
-void oxtcp_helper_sk_busy_loop(struct sock *sk, int nonblock)
-{
-	sk_busy_loop(sk, nonblock);
-}
-
-void oxtcp_helper_sock_recv_cmsgs(struct msghdr *msg, struct sock *sk,
-				  struct sk_buff *skb)
-{
-	sock_recv_cmsgs(msg, sk, skb);
-}
-
-void oxtcp_helper_sk_acceptq_added(struct sock *sk)
-{
-	sk_acceptq_added(sk);
-}
-
-void oxtcp_helper_sk_acceptq_removed(struct sock *sk)
-{
-	sk_acceptq_removed(sk);
-}
-
-bool oxtcp_helper_sk_acceptq_is_full(const struct sock *sk)
-{
-	return sk_acceptq_is_full(sk);
 }
 
 bool oxtcp_helper___sk_stream_is_writeable(const struct sock *sk, int wake)
