@@ -7,6 +7,7 @@ use super::{
     flush::{
         destroy,
         flush,
+        forget_addresses,
         leave,
         retune, //
     },
@@ -29,10 +30,6 @@ use crate::{
         },
         wait::Wake, //
     }, //
-};
-use core::net::{
-    Ipv4Addr,
-    SocketAddrV4, //
 };
 
 /// `shutdown(2)`: a FIN behind what is queued.
@@ -155,16 +152,11 @@ pub(super) fn disconnect(sk: &mut Locked<'_, Tcp>) {
         }
     }
     leave(sk);
-    let (address_bound, _) = sk.bound_by_user();
     sk.state().role = Role::Idle;
     sk.sock().shared().set_unread(0);
     sk.purge_receive_queue();
     sk.set_kernel_state(SockState::Close);
-    sk.set_peer(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
-    if !address_bound {
-        sk.set_local_address(Ipv4Addr::UNSPECIFIED);
-    }
+    forget_addresses(sk);
     sk.clear_shutdown();
-    sk.reset_route();
     sk.sock().report_error();
 }

@@ -11,6 +11,7 @@ use super::{
     },
     flush::{
         flush,
+        forget_addresses,
         leave, //
     },
     socket::{
@@ -71,20 +72,16 @@ fn take(sk: &mut Locked<'_, Tcp>, port: u16, outgoing: bool) -> Result {
 
 /// Begins to connect to `peer`. On failure the socket is as it was.
 pub(super) fn connect(sk: &mut Locked<'_, Tcp>, peer: SocketAddrV4) -> Result {
-    let (address_bound, port_bound) = sk.bound_by_user();
+    let (_, port_bound) = sk.bound_by_user();
     let ends = sk.route_to(peer)?;
     let result = begin(sk, &ends);
     if result.is_err() {
         leave(sk);
         sk.set_kernel_state(SockState::Close);
-        sk.set_peer(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
-        if !address_bound {
-            sk.set_local_address(Ipv4Addr::UNSPECIFIED);
-        }
+        forget_addresses(sk);
         if !port_bound {
             sk.set_port(0);
         }
-        sk.reset_route();
     }
     result
 }

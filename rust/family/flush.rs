@@ -15,6 +15,7 @@ use super::{
         Record,
         Waiting, //
     },
+    header::Header,
     socket::{
         Role,
         State,
@@ -50,10 +51,11 @@ use crate::{
         }, //
     }, //
 };
+use core::net::{
+    Ipv4Addr,
+    SocketAddrV4, //
+};
 use kernel::prelude::*;
-
-/// Longest TCP header in bytes.
-const HEADER_MAX: usize = 60;
 
 /// The socket's timer fired: what is due?
 pub(super) fn timer(sk: &mut Locked<'_, Tcp>) {
@@ -120,16 +122,14 @@ fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
 /// Sends one segment. Whether it arrives is the engine's to find out: a segment that the host itself
 /// loses, for want of memory or by a rule, is as lost as any.
 fn send(wire: &Wire<'_, Tcp>, segment: &SegmentOut, rope: &Rope) {
-    let mut header = [0; HEADER_MAX];
-    let ends = wire.endpoints();
-    let len = segment.write_header(ends.source.port(), ends.destination.port(), &mut header);
+    let header = Header::new(segment, &wire.endpoints());
     let payload = segment.data.map(|data| Payload {
         rope,
         offset: data.offset,
         len: data.len,
         mss: segment.mss,
     });
-    let _ = wire.transmit(header.get(..len).unwrap_or_default(), payload.as_ref());
+    let _ = wire.transmit(&header, payload.as_ref());
 }
 
 /// The state that the rest of the kernel sees for one of the engine's.
@@ -339,6 +339,15 @@ pub(super) fn leave(sk: &mut Locked<'_, Tcp>) {
     }
     sk.uncharge_send(rope.bytes() as u32);
     sk.stop_timer();
+}
+
+/// Forgets the peer, the route, and the local address unless the user bound it.
+pub(super) fn forget_addresses(sk: &mut Locked<'_, Tcp>) {
+    sk.set_peer(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+    if !sk.bound_by_user().0 {
+        sk.set_local_address(Ipv4Addr::UNSPECIFIED);
+    }
+    sk.reset_route();
 }
 
 /// Gives back all that a closed socket without a file still has.

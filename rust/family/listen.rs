@@ -14,6 +14,7 @@ use super::{
         Record, //
     },
     flush::leave,
+    header::Header,
     input::{
         self,
         parse, //
@@ -67,9 +68,6 @@ use kernel::{
         Arc, //
     }, //
 };
-
-/// Longest TCP header in bytes.
-const HEADER_MAX: usize = 60;
 
 /// `listen(2)`: opens the queues and enters the table.
 pub(super) fn listen(sk: &mut Locked<'_, Tcp>, backlog: u32) -> Result {
@@ -153,23 +151,15 @@ fn forget(child: &TcpSock) {
     });
 }
 
-fn header(segment: &SegmentOut, ends: &Endpoints, out: &mut [u8; HEADER_MAX]) -> usize {
-    segment.write_header(ends.source.port(), ends.destination.port(), out)
-}
-
 /// Sends a segment for a connection without a socket, in the name of its listener.
 fn send_for(ns: &Namespace, listener: &TcpSock, ends: &Endpoints, segment: &SegmentOut) {
-    let mut out = [0; HEADER_MAX];
-    let len = header(segment, ends, &mut out);
-    let _ = listener.send_for(ends, out.get(..len).unwrap_or_default());
+    let _ = listener.send_for(ends, &Header::new(segment, ends));
     ns.counters.sent(segment);
 }
 
 /// Sends a segment in nobody's name.
 fn send(ns: &Namespace, ends: &Endpoints, segment: &SegmentOut) {
-    let mut out = [0; HEADER_MAX];
-    let len = header(segment, ends, &mut out);
-    let _ = ns.control.send(ends, out.get(..len).unwrap_or_default());
+    let _ = ns.control.send(ends, &Header::new(segment, ends));
     ns.counters.sent(segment);
 }
 

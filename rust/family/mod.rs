@@ -21,6 +21,7 @@ mod connect;
 mod counters;
 mod entry;
 mod flush;
+mod header;
 mod icmp;
 mod input;
 mod listen;

@@ -26,14 +26,23 @@ use kernel::prelude::*;
 /// Bytes that are taken from the caller before they begin to be sent.
 const CHUNK: u32 = 64 * 1024;
 
+/// What one call has taken from its caller so far.
+#[derive(Default)]
+struct Taken {
+    copied: usize,
+    /// The part of it that the engine does not know of yet.
+    pending: u32,
+}
+
 /// Queues the message's bytes and sends what may go.
 pub(super) fn sendmsg(sk: &TcpSock, msg: &mut Msg<'_>, _len: usize) -> Result<usize> {
     let mut timeout = sk.send_timeout(msg.nonblocking());
     let mut lock = sk.lock();
-    let mut copied = 0;
-    let result = send_all(&mut lock, msg, &mut timeout, &mut copied);
+    let mut taken = Taken::default();
+    let result = send_all(&mut lock, msg, &mut timeout, &mut taken);
+    let copied = taken.copied;
     if copied > 0 {
-        push(&mut lock, 0, msg.has(MSG_MORE));
+        push(&mut lock, taken.pending, msg.has(MSG_MORE));
         return Ok(copied);
     }
     result.map(|()| copied).map_err(|e| msg.stream_error(sk, e))
@@ -49,14 +58,13 @@ fn send_all(
     lock: &mut Locked<'_, Tcp>,
     msg: &mut Msg<'_>,
     timeout: &mut isize,
-    copied: &mut usize,
+    taken: &mut Taken,
 ) -> Result {
     let sk = lock.sock();
     if !is_sending(sk) {
         lock.wait_connected(timeout)?;
     }
     msg.check_control(sk)?;
-    let mut pending = 0;
     loop {
         if sk.error() != 0 || sk.shutdown().contains(Shutdown::SEND) {
             return Err(EPIPE);
@@ -74,29 +82,21 @@ fn send_all(
         };
         match filled {
             Ok(n) => {
-                *copied += n as usize;
-                pending += n;
-                if pending >= CHUNK {
-                    push(lock, core::mem::take(&mut pending), true);
+                taken.copied += n as usize;
+                taken.pending += n;
+                if taken.pending >= CHUNK {
+                    push(lock, core::mem::take(&mut taken.pending), true);
                 }
             }
             Err(e) if e == EAGAIN => {
                 // All of it, even a part of a segment: room may come from nothing else.
-                if pending > 0 {
-                    push(lock, core::mem::take(&mut pending), false);
+                if taken.pending > 0 {
+                    push(lock, core::mem::take(&mut taken.pending), false);
                 }
                 lock.wait_send_room(timeout)?;
             }
-            Err(e) => {
-                if pending > 0 {
-                    push(lock, pending, true);
-                }
-                return Err(e);
-            }
+            Err(e) => return Err(e),
         }
-    }
-    if pending > 0 {
-        push(lock, pending, true);
     }
     Ok(())
 }
