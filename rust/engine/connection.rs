@@ -19,6 +19,7 @@ use crate::engine::segment::SegmentIn;
 use crate::engine::segment::SegmentOut;
 use crate::engine::seq::Isn;
 use crate::engine::state::State;
+use crate::engine::store::Store;
 use crate::engine::syn_sent;
 use crate::engine::syn_sent::SynSent;
 use crate::engine::synchronized::output::Limits;
@@ -43,9 +44,9 @@ use core::mem::MaybeUninit;
 /// The owner keeps written bytes from [`acked`](Self::acked) on, and received ones until they are
 /// read. Places in both streams are offsets: the first byte is 0.
 #[derive(Clone, Debug)]
-pub struct Connection {
+pub struct Connection<S> {
     config: Config,
-    phase: Phase,
+    phase: Phase<S>,
     events: Events,
     counters: Counters,
 }
@@ -55,10 +56,10 @@ pub struct Connection {
     reason = "the engine has no heap, and a connection spends its life in the large variant"
 )]
 #[derive(Clone, Debug)]
-enum Phase {
+enum Phase<S> {
     SynSent(SynSent, Early),
     SynReceived(SynReceived, Early),
-    Synchronized(Synchronized),
+    Synchronized(Synchronized<S>),
     Ended(Ended),
 }
 
@@ -89,16 +90,16 @@ struct Ended {
     last: Option<SegmentOut>,
 }
 
-impl Connection {
+impl<S: Store> Connection<S> {
     /// Makes a connection that is closed, for [`Connection::open`] or [`Connection::complete`].
     ///
     /// It is made where it will live: a connection is large, and an owner's stack may be small.
-    pub fn closed(room: &mut MaybeUninit<Connection>) -> &mut Connection {
+    pub fn closed(room: &mut MaybeUninit<Connection<S>>) -> &mut Connection<S> {
         room.write(Connection::CLOSED)
     }
 
     // A constant, since the compiler copies one straight to its place.
-    const CLOSED: Connection = Connection {
+    const CLOSED: Connection<S> = Connection {
         config: Config::LINUX,
         phase: Phase::Ended(Ended {
             state: State::Closed,
@@ -130,7 +131,7 @@ impl Connection {
 
     /// Makes a connection and opens it, see [`Connection::open`].
     #[inline]
-    pub fn connect(now: Instant, config: &Config, isn: Isn) -> Connection {
+    pub fn connect(now: Instant, config: &Config, isn: Isn) -> Connection<S> {
         let mut connection = Connection::CLOSED;
         connection.open(now, config, isn);
         connection
@@ -138,7 +139,7 @@ impl Connection {
 
     /// Makes a connection of a half-open record, see [`Connection::complete`].
     #[inline]
-    pub fn accept(now: Instant, config: &Config, half_open: &HalfOpen) -> Connection {
+    pub fn accept(now: Instant, config: &Config, half_open: &HalfOpen) -> Connection<S> {
         let _ = now;
         let mut connection = Connection::CLOSED;
         connection.complete(config, half_open);

@@ -24,6 +24,7 @@ use crate::engine::rx::Rx;
 use crate::engine::segment::SegmentIn;
 use crate::engine::state::Input;
 use crate::engine::state::State;
+use crate::engine::store::Store;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 use crate::engine::time_wait::TimeWait;
@@ -58,7 +59,7 @@ pub(crate) enum Fate {
 
 /// A connection that both ends know.
 #[derive(Clone, Debug)]
-pub(crate) struct Synchronized {
+pub(crate) struct Synchronized<S> {
     pub(crate) state: State,
     pub(crate) tx: Tx,
     pub(crate) rx: Rx,
@@ -68,6 +69,8 @@ pub(crate) struct Synchronized {
     pub(crate) recovery: Recovery,
     pub(crate) cc: Congestion,
     pub(crate) delack: DelayedAck,
+    #[expect(dead_code, reason = "the loss core will keep its records there")]
+    store: S,
     timers: Timers,
     ts_offset: u32,
     /// How many times RTO has doubled (RFC 6298, 5.5).
@@ -91,10 +94,14 @@ pub(crate) struct Synchronized {
     pub(crate) last_heard: Instant,
 }
 
-impl Synchronized {
+impl<S: Store> Synchronized<S> {
     /// Makes the state of a connection whose SYNs were exchanged as `half_open` tells.
     /// `segment` acknowledged ours.
-    pub(crate) fn new(cx: &Context<'_>, half_open: &HalfOpen, segment: &SegmentIn) -> Synchronized {
+    pub(crate) fn new(
+        cx: &Context<'_>,
+        half_open: &HalfOpen,
+        segment: &SegmentIn,
+    ) -> Synchronized<S> {
         let Context { now, config, .. } = *cx;
         let agreed = half_open.agreed;
         let (ours, theirs) = agreed.scales.unwrap_or_default();
@@ -119,6 +126,7 @@ impl Synchronized {
             recovery: Recovery::new(agreed.sack),
             cc: Congestion::new(config, 1, false),
             delack: DelayedAck::new(),
+            store: S::default(),
             timers: Timers::default(),
             ts_offset: half_open.isn.ts_offset,
             backoff: 0,

@@ -12,6 +12,7 @@ use super::{
         retune, //
     },
     listen,
+    records::Connection,
     socket::{
         Role,
         Tcp,
@@ -66,7 +67,7 @@ fn is_closed(sk: &mut Locked<'_, Tcp>) -> bool {
 }
 
 /// Whether a connection does not need the socket any more: in TIME-WAIT a record stands for it.
-fn is_over(conn: &engine::Connection) -> bool {
+fn is_over(conn: &Connection) -> bool {
     matches!(
         conn.state(),
         engine::State::Closed | engine::State::TimeWait

@@ -7,11 +7,11 @@ use super::{
         Namespace,
         Namespaces, //
     },
+    records::Connection,
     socket::State, //
 };
 use crate::{
     engine::{
-        Connection,
         Instant,
         SegmentOut, //
     },

@@ -31,6 +31,7 @@ mod poll;
 mod ports;
 mod proc;
 mod published;
+mod records;
 mod recv;
 mod send;
 mod socket;

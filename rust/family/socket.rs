@@ -23,14 +23,12 @@ use super::{
     poll,
     ports::PortUse,
     published::Published,
+    records::Connection,
     recv,
     send, //
 };
 use crate::{
-    engine::{
-        Connection,
-        Instant, //
-    },
+    engine::Instant,
     net::{
         boxed::in_place,
         msg::{

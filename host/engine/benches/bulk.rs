@@ -4,6 +4,7 @@
 //! no time, or that loses one segment in a hundred.
 
 use oxtcp_engine::engine::*;
+use oxtcp_engine::Connection;
 use std::collections::VecDeque;
 
 const ROOM: u32 = 6 << 20;

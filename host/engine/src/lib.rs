@@ -18,8 +18,14 @@
     )
 )]
 
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
+
+mod heap;
+
+pub use self::heap::Connection;
+pub use self::heap::Heap;
 
 #[path = "../../../rust/engine/mod.rs"]
 pub mod engine;

@@ -6,6 +6,7 @@ mod common;
 
 use common::script::*;
 use oxtcp_engine::engine::*;
+use oxtcp_engine::Connection;
 
 #[test]
 fn active_open_offers_what_is_configured() {

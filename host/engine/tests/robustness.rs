@@ -6,6 +6,7 @@ mod common;
 
 use common::script::*;
 use oxtcp_engine::engine::*;
+use oxtcp_engine::Connection;
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]

@@ -8,9 +8,10 @@ use crate::engine::info::Info;
 use crate::engine::info::Outline;
 use crate::engine::seq::SeqNum;
 use crate::engine::state::State;
+use crate::engine::store::Store;
 use crate::engine::time::Instant;
 
-impl Connection {
+impl<S: Store> Connection<S> {
     /// Returns the payload octets of a full segment (Linux's `mss_cache`).
     pub fn send_mss(&self) -> u32 {
         match &self.phase {

@@ -3,13 +3,14 @@
 //! What happens when a timer expires.
 
 use crate::engine::event::Reason;
+use crate::engine::store::Store;
 use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Fate;
 use crate::engine::synchronized::Synchronized;
 use crate::engine::time::Duration;
 use crate::engine::timers::Timer;
 
-impl Synchronized {
+impl<S: Store> Synchronized<S> {
     /// Acts on all timers that have expired.
     pub(crate) fn on_deadline(&mut self, cx: &mut Context<'_>) -> Fate {
         if self.timers.expired(Timer::DelayedAck, cx.now) {

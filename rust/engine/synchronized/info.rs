@@ -9,11 +9,12 @@ use crate::engine::info::Counters;
 use crate::engine::info::Info;
 use crate::engine::info::Outline;
 use crate::engine::loss::Phase;
+use crate::engine::store::Store;
 use crate::engine::synchronized::Synchronized;
 use crate::engine::time::Instant;
 use crate::engine::timers::Timer;
 
-impl Synchronized {
+impl<S: Store> Synchronized<S> {
     /// Returns the values behind `TCP_INFO`.
     pub(crate) fn info(&self, now: Instant, config: &Config, counters: Counters) -> Info {
         let mss = self.mss(config).max(1);

@@ -17,6 +17,7 @@ use crate::engine::rx::Payload;
 use crate::engine::segment::SegmentIn;
 use crate::engine::state::Input;
 use crate::engine::state::State;
+use crate::engine::store::Store;
 use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Fate;
 use crate::engine::synchronized::Synchronized;
@@ -28,7 +29,7 @@ use crate::engine::timers::Timer;
 /// `tcp_rtt_tsopt_us`).
 const MAX_ECHO_AGE: u32 = 2_147_483;
 
-impl Synchronized {
+impl<S: Store> Synchronized<S> {
     /// Takes a segment: the checks in the order of RFC 9293, 3.10.7.4.
     ///
     /// Without `room` for its payload, payload and FIN count as lost, but the peer is told at once

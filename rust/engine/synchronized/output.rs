@@ -11,6 +11,7 @@ use crate::engine::segment::DataRange;
 use crate::engine::segment::Flags;
 use crate::engine::segment::SegmentOut;
 use crate::engine::seq::SeqNum;
+use crate::engine::store::Store;
 use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Synchronized;
 use crate::engine::time::Instant;
@@ -32,7 +33,7 @@ pub struct Limits {
 /// The owner's answer to how many of some octets one buffer can carry.
 pub(crate) type Fit<'a> = &'a mut dyn FnMut(u64, u32) -> u32;
 
-impl Synchronized {
+impl<S: Store> Synchronized<S> {
     /// Returns the next segment: repairs, new data, guesses, probes, and an acknowledgment if
     /// nothing carried it.
     pub(crate) fn poll_transmit(

@@ -12,6 +12,7 @@ pub use self::side::App;
 pub use self::side::Side;
 
 use oxtcp_engine::engine::*;
+use oxtcp_engine::Connection;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 

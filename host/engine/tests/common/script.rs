@@ -3,6 +3,7 @@
 //! One engine against a scripted peer, segment by segment.
 
 use oxtcp_engine::engine::*;
+use oxtcp_engine::Connection;
 
 /// ISS of the engine.
 pub const ISS: u32 = 1_000;

@@ -6,6 +6,7 @@ use super::at;
 use super::pattern;
 use super::Rng;
 use oxtcp_engine::engine::*;
+use oxtcp_engine::Connection;
 use std::collections::BTreeMap;
 
 /// What the program on one side does.
