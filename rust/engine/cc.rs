@@ -1,14 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Congestion control: cwnd, ssthresh, and the events that move them. Octets throughout.
+//!
+//! The loss core says what happened, this says what becomes of cwnd. For each acknowledgment it
+//! calls, in this order:
+//!
+//! 1. [`Rate::begin_ack`], then [`Rate::on_delivered`] for each transmission that arrived;
+//! 2. [`Congestion::on_news`], before it decides about loss;
+//! 3. what its decision asks for: [`Congestion::enter_recovery`], [`Congestion::enter_cwr`],
+//!    [`Congestion::undo`], [`Congestion::end_reduction`];
+//! 4. [`Rate::sample`], and [`Congestion::on_ack`] with it.
+//!
+//! For each transmission it calls [`Rate::stamp`] and [`Congestion::on_transmit`], and after each
+//! round of sending [`Congestion::on_round`].
 
 pub(crate) mod cubic;
+pub(crate) mod prr;
 pub(crate) mod reno;
+pub(crate) mod usage;
 
 use crate::engine::cc::cubic::Cubic;
+use crate::engine::cc::prr::Prr;
+use crate::engine::cc::prr::Step;
 use crate::engine::cc::reno::Reno;
+use crate::engine::cc::usage::Usage;
 use crate::engine::config::Algorithm;
 use crate::engine::config::Config;
+use crate::engine::info::CaState;
+use crate::engine::rate::Rate;
+use crate::engine::rate::RateSample;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 
@@ -18,16 +38,29 @@ pub(crate) const NO_SSTHRESH: u32 = u32::MAX;
 /// cwnd and ssthresh with the algorithm that decides them.
 ///
 /// The events know nothing of the connection; an algorithm gets only what it computes with.
+///
+/// Windows are octets, but follow the segment size as if they were segments, like Linux's: ten
+/// segments stay ten when the size turns out larger or smaller than the handshake made believe.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Congestion {
     /// cwnd, in octets; never below one segment.
     cwnd: u32,
     /// ssthresh, in octets.
     ssthresh: u32,
-    /// cwnd after an idle time: RFC 5681, 4.1's restart window.
+    /// What an undo goes back to; `None` if the congestion is beyond doubt.
+    prior_ssthresh: Option<u32>,
+    /// cwnd before the last reduction.
+    prior_cwnd: u32,
+    /// cwnd after an idle time, in segments: RFC 5681, 4.1's restart window.
     initial: u32,
+    /// The segment size that the windows are made of.
+    mss: u32,
+    /// cwnd is coming down to ssthresh.
+    reduction: Option<Prr>,
     law: Law,
     usage: Usage,
+    /// What is delivered, and how fast.
+    pub(crate) rate: Rate,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,45 +69,90 @@ enum Law {
     Cubic(Cubic),
 }
 
-/// What an acknowledgment outside fast recovery tells.
+/// What an acknowledgment tells before it is judged.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Acked {
+#[allow(dead_code, reason = "not every algorithm looks at all")]
+pub(crate) struct News {
     pub(crate) now: Instant,
-    /// The octets that left the network.
-    pub(crate) octets: u32,
-    pub(crate) mss: u32,
+    /// SND.UNA after it.
+    pub(crate) una: u64,
+    pub(crate) nxt: u64,
+    /// The round-trip time that it gave.
+    pub(crate) rtt: Option<Duration>,
+}
+
+/// What an acknowledgment tells once it is judged.
+#[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "not every algorithm looks at all")]
+pub(crate) struct Acked<'a> {
+    pub(crate) now: Instant,
+    /// What it delivered.
+    pub(crate) sample: &'a RateSample,
+    /// SND.NXT - SND.UNA after it, whatever is taken to be lost.
+    pub(crate) outstanding: u64,
+    /// Octets in the network after it: pipe.
+    pub(crate) in_flight: u64,
+    /// SND.UNA moved.
+    pub(crate) advanced: bool,
+    /// Growth is allowed: data was acknowledged in order, or, where much reordering was seen, in any
+    /// order (Linux's `tcp_may_raise_cwnd`).
+    pub(crate) may_raise: bool,
+    /// The state after it.
+    pub(crate) state: CaState,
     /// The smoothed round-trip time, zero if it is not known.
     pub(crate) srtt: Duration,
 }
 
-/// Whether cwnd was the limit during the current window of data (RFC 7661's concern; Linux's
-/// `tcp_cwnd_validate`).
-#[derive(Clone, Copy, Debug, Default)]
-struct Usage {
-    limited: bool,
-    most: u32,
-    window_end: u64,
+/// What an algorithm grows by in congestion avoidance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Growth {
+    pub(crate) now: Instant,
+    /// Octets delivered.
+    pub(crate) octets: u32,
+    pub(crate) mss: u32,
+    pub(crate) srtt: Duration,
 }
 
+/// How a round of sending ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Round {
+    pub(crate) now: Instant,
+    pub(crate) una: u64,
+    pub(crate) nxt: u64,
+    /// cwnd was what ended it, or is used up.
+    pub(crate) limited: bool,
+    /// The sender is in [`CaState::Open`].
+    pub(crate) open: bool,
+    /// The user waits for room in the send buffer, so that its size is the limit.
+    pub(crate) blocked: bool,
+    /// An unused cwnd is given up by and by (`tcp_slow_start_after_idle`).
+    pub(crate) decays: bool,
+    pub(crate) rto: Duration,
+}
+
+#[allow(dead_code, reason = "the loss core does not call all of it yet")]
 impl Congestion {
     /// Makes the state of a new connection (RFC 6928): one segment if the SYN had to be sent more
     /// than twice.
-    pub(crate) fn new(config: &Config, mss: u32, syn_lost: bool) -> Congestion {
-        let segments = if syn_lost {
-            1
-        } else {
-            config.initial_cwnd.max(1)
-        };
-        let initial = segments.saturating_mul(mss);
+    pub(crate) fn new(config: &Config, now: Instant, mss: u32, syn_lost: bool) -> Congestion {
+        let mss = mss.max(1);
+        let initial = config.initial_cwnd.max(1);
+        let segments = if syn_lost { 1 } else { initial };
+        let cwnd = segments.saturating_mul(mss);
         Congestion {
-            cwnd: initial,
+            cwnd,
             ssthresh: NO_SSTHRESH,
-            initial: config.initial_cwnd.max(1).saturating_mul(mss),
+            prior_ssthresh: None,
+            prior_cwnd: cwnd,
+            initial,
+            mss,
+            reduction: None,
             law: match config.congestion {
                 Algorithm::Reno => Law::Reno(Reno::new()),
                 Algorithm::Cubic => Law::Cubic(Cubic::new()),
             },
-            usage: Usage::default(),
+            usage: Usage::new(now),
+            rate: Rate::new(),
         }
     }
 
@@ -86,105 +164,238 @@ impl Congestion {
         self.ssthresh
     }
 
-    /// Tells how the window was used after a round of sending: `flight` octets up to `nxt` are out.
-    pub(crate) fn on_sent(&mut self, una: u64, nxt: u64, flight: u32, limited: bool) {
-        let usage = &mut self.usage;
-        if una >= usage.window_end || limited || (!usage.limited && flight > usage.most) {
-            usage.limited = limited;
-            usage.most = flight;
-            usage.window_end = nxt;
+    /// Returns whether cwnd is coming down to ssthresh (Linux's `tcp_in_cwnd_reduction`).
+    pub(crate) fn is_reducing(&self) -> bool {
+        self.reduction.is_some()
+    }
+
+    fn in_slow_start(&self) -> bool {
+        self.cwnd < self.ssthresh
+    }
+
+    /// Returns the ssthresh that describes the path at the moment (Linux's `tcp_current_ssthresh`).
+    fn known_ssthresh(&self) -> u32 {
+        if self.reduction.is_some() {
+            self.ssthresh
+        } else {
+            let most = self.cwnd.saturating_sub(self.cwnd / 4);
+            self.ssthresh.max(most)
         }
     }
 
-    /// RFC 5681, 3.1 with RFC 2861's condition: cwnd grows only when it was what held the sender
-    /// back.
-    fn was_limit(&self) -> bool {
-        let in_slow_start = self.cwnd < self.ssthresh;
-        self.usage.limited || (in_slow_start && self.cwnd / 2 < self.usage.most)
+    /// Octets leave, for the first time or again.
+    pub(crate) fn on_transmit(&mut self, octets: u32) {
+        self.usage.on_transmit();
+        if let Some(prr) = &mut self.reduction {
+            prr.on_transmit(octets);
+        }
     }
 
-    /// Octets left the network by an acknowledgment outside fast recovery.
-    pub(crate) fn on_ack(&mut self, acked: &Acked) {
-        if !self.was_limit() {
+    /// Octets leave into an empty network (Linux's CA_EVENT_TX_START).
+    pub(crate) fn on_tx_start(&mut self) {
+        match &mut self.law {
+            Law::Reno(_) => {}
+            Law::Cubic(cubic) => cubic.on_idle(),
+        }
+    }
+
+    /// A round of sending ended. A cwnd that the sender does not need for an RTO shrinks towards
+    /// what it uses (RFC 7661's concern; Linux's `tcp_cwnd_application_limited`).
+    pub(crate) fn on_round(&mut self, round: &Round) {
+        let Some(used) = self.usage.on_round(self.cwnd, self.ssthresh, round) else {
+            return;
+        };
+        let least = u64::from(self.initial.saturating_mul(self.mss));
+        let used = u32::try_from(used.max(least)).unwrap_or(u32::MAX);
+        if used < self.cwnd {
+            self.ssthresh = self.known_ssthresh();
+            self.cwnd = self.cwnd.midpoint(used);
+        }
+    }
+
+    /// An acknowledgment brings news; nothing is decided about loss yet.
+    pub(crate) fn on_news(&mut self, news: &News) {
+        let _ = news;
+    }
+
+    /// An acknowledgment was taken: cwnd moves.
+    ///
+    /// In a reduction by RFC 6937, else up as the algorithm says.
+    pub(crate) fn on_ack(&mut self, acked: &Acked<'_>) {
+        if let Some(prr) = &mut self.reduction {
+            let cwnd = prr.step(
+                self.ssthresh,
+                &Step {
+                    newly_delivered: acked.sample.newly_delivered,
+                    newly_lost: acked.sample.newly_lost,
+                    in_flight: acked.in_flight,
+                    advanced: acked.advanced,
+                    mss: self.mss,
+                },
+            );
+            self.cwnd = cwnd.unwrap_or(self.cwnd);
+        } else if acked.may_raise {
+            self.grow(acked);
+        }
+    }
+
+    fn grow(&mut self, acked: &Acked<'_>) {
+        if !self.usage.is_limit(self.cwnd, self.ssthresh) {
             if let Law::Cubic(cubic) = &mut self.law {
                 cubic.on_unlimited_ack(acked.now);
             }
             return;
         }
-        let mut acked = *acked;
-        if self.cwnd < self.ssthresh {
+        let mut growth = Growth {
+            now: acked.now,
+            octets: u32::try_from(acked.sample.newly_delivered).unwrap_or(u32::MAX),
+            mss: self.mss,
+            srtt: acked.srtt,
+        };
+        if self.in_slow_start() {
             // RFC 5681, 3.1, equation 2 with RFC 3465's byte counting; as Linux without its limit
             // of two segments per ACK, because peers and NICs merge acknowledgments.
             let room = self.ssthresh.saturating_sub(self.cwnd);
-            let step = acked.octets.min(room);
+            let step = growth.octets.min(room);
             self.cwnd = self.cwnd.saturating_add(step);
-            acked.octets = acked.octets.saturating_sub(step);
+            growth.octets = growth.octets.saturating_sub(step);
         }
-        if acked.octets > 0 {
+        if growth.octets > 0 {
             self.cwnd = match &mut self.law {
-                Law::Reno(reno) => reno.on_ack(self.cwnd, acked.octets, acked.mss),
-                Law::Cubic(cubic) => cubic.on_ack(self.cwnd, &acked),
+                Law::Reno(reno) => reno.on_ack(self.cwnd, growth.octets, self.mss),
+                Law::Cubic(cubic) => cubic.on_ack(self.cwnd, &growth),
             };
         }
     }
 
-    /// Fast retransmit: loss was detected by acknowledgments with `flight` octets out.
-    pub(crate) fn on_fast_retransmit(&mut self, flight: u32, mss: u32) {
-        self.reduce(flight, mss, false);
-        self.cwnd = self.ssthresh;
-    }
-
-    /// The retransmission timer expired; `first` unless it did so before for the same data.
+    /// Acknowledgments told of loss: fast recovery begins.
     ///
-    /// RFC 5681, 3.1: cwnd becomes one segment; ssthresh is held when the timer expires again.
-    pub(crate) fn on_timeout(&mut self, flight: u32, mss: u32, first: bool) {
-        if first {
-            self.reduce(flight, mss, true);
+    /// After an echo of CE (`ece`) the congestion is beyond doubt, whatever becomes of the loss. In
+    /// [`CaState::Cwr`] the reduction that is under way goes on.
+    pub(crate) fn enter_recovery(&mut self, ece: bool) {
+        self.prior_ssthresh = None;
+        if self.reduction.is_none() {
+            if !ece {
+                self.prior_ssthresh = Some(self.known_ssthresh());
+            }
+            self.begin_reduction();
         }
-        self.cwnd = mss;
     }
 
-    fn reduce(&mut self, flight: u32, mss: u32, timeout: bool) {
+    /// An echo of CE, a lost tail that a probe repaired, or a full queue of our own host: cwnd comes
+    /// down though nothing has to be sent again. `state` is the one before.
+    ///
+    /// It cannot be undone, nor can what goes on already: congestion is proven.
+    pub(crate) fn enter_cwr(&mut self, state: CaState) {
+        self.prior_ssthresh = None;
+        if matches!(state, CaState::Open | CaState::Disorder) {
+            self.begin_reduction();
+        }
+    }
+
+    fn begin_reduction(&mut self) {
+        self.prior_cwnd = self.cwnd;
+        self.reduce(false);
+        self.reduction = Some(Prr::new(self.prior_cwnd));
+    }
+
+    fn reduce(&mut self, timeout: bool) {
         self.ssthresh = match &mut self.law {
-            Law::Reno(reno) => reno.on_loss(flight, mss),
-            Law::Cubic(cubic) => cubic.on_loss(self.cwnd, flight, mss, timeout),
+            Law::Reno(reno) => reno.on_loss(self.cwnd, self.mss),
+            Law::Cubic(cubic) => cubic.on_loss(self.cwnd, self.mss, timeout),
         };
     }
 
-    /// All that was in flight at the loss is acknowledged.
+    /// Recovery or CWR is over: all that was in flight when it began is acknowledged, and it was not
+    /// undone.
     ///
     /// RFC 6582, 3.2, step 3 (option 2, as Linux's `tcp_end_cwnd_reduction`): with option 1 a
     /// recovery that ends with little in flight would start again from almost nothing.
-    pub(crate) fn on_recovered(&mut self, mss: u32) {
-        self.cwnd = self.ssthresh.max(mss.saturating_mul(2));
+    pub(crate) fn end_reduction(&mut self, now: Instant) {
+        if self.reduction.take().is_some() {
+            self.cwnd = self.ssthresh.max(self.mss);
+            self.usage.touch(now);
+        }
+    }
+
+    /// The retransmission timer expired, and `in_flight` octets are not taken to be lost; `first`
+    /// unless the window was reduced already for the same data.
+    ///
+    /// RFC 5681, 3.1: cwnd becomes one segment; ssthresh is held when the timer expires again. As
+    /// Linux one segment more than what is in the network.
+    pub(crate) fn enter_loss(&mut self, now: Instant, in_flight: u64, first: bool) {
+        if first {
+            self.prior_ssthresh = Some(self.known_ssthresh());
+            self.prior_cwnd = self.cwnd;
+            self.reduce(true);
+        }
+        self.reduction = None;
+        let in_flight = u32::try_from(in_flight).unwrap_or(u32::MAX);
+        self.cwnd = in_flight.saturating_add(self.mss);
+        self.usage.touch(now);
+    }
+
+    /// The last reduction was a mistake: nothing was lost (Linux's `tcp_undo_cwnd_reduction`).
+    pub(crate) fn undo(&mut self, now: Instant) {
+        if let Some(prior) = self.prior_ssthresh {
+            self.cwnd = self.cwnd.max(self.prior_cwnd);
+            self.ssthresh = self.ssthresh.max(prior);
+        }
+        self.reduction = None;
+        self.usage.touch(now);
+    }
+
+    /// Makes the last reduction one that no [`Congestion::undo`] takes back.
+    pub(crate) fn forbid_undo(&mut self) {
+        self.prior_ssthresh = None;
     }
 
     /// Nothing was sent for `idle`, at least one `rto` long.
     ///
     /// RFC 5681, 4.1; as Linux (`tcp_cwnd_restart`) cwnd halves once per RTO of idleness instead of
     /// falling at once.
-    pub(crate) fn on_idle(&mut self, idle: Duration, rto: Duration) {
-        let restart = self.initial.min(self.cwnd);
-        if self.ssthresh != NO_SSTHRESH {
-            let known = self.cwnd.saturating_sub(self.cwnd / 4);
-            self.ssthresh = self.ssthresh.max(known);
-        }
+    pub(crate) fn on_idle(&mut self, now: Instant, idle: Duration, rto: Duration) {
+        let restart = self.initial.saturating_mul(self.mss).min(self.cwnd);
+        self.ssthresh = self.known_ssthresh();
         let mut left = idle;
         while left > rto && self.cwnd > restart {
             left = left.saturating_sub(rto.max(Duration::from_millis(1)));
             self.cwnd /= 2;
         }
         self.cwnd = self.cwnd.max(restart);
-        self.usage = Usage::default();
-        if let Law::Cubic(cubic) = &mut self.law {
-            cubic.on_idle();
-        }
+        self.usage.restart(now);
     }
 
-    /// The segment size became `mss`: cwnd is at least one segment.
+    /// The segment size became `mss`: the windows stay what they are in segments.
     pub(crate) fn on_mss(&mut self, mss: u32) {
-        self.cwnd = self.cwnd.max(mss);
+        let (to, from) = (mss.max(1), self.mss);
+        if to == from {
+            return;
+        }
+        self.mss = to;
+        self.cwnd = rescale(self.cwnd, to, from).max(to);
+        self.prior_cwnd = rescale(self.prior_cwnd, to, from);
+        self.prior_ssthresh = self.prior_ssthresh.map(|old| rescale(old, to, from));
+        self.ssthresh = rescale(self.ssthresh, to, from);
+        if let Some(prr) = &mut self.reduction {
+            prr.rescale(to, from);
+        }
+        if let Law::Cubic(cubic) = &mut self.law {
+            cubic.rescale(to, from);
+        }
     }
+}
+
+/// Returns a window for segments of `to` octets that was one for segments of `from` octets.
+fn rescale(window: u32, to: u32, from: u32) -> u32 {
+    if window == NO_SSTHRESH {
+        return window;
+    }
+    let product = u64::from(window).saturating_mul(u64::from(to));
+    let scaled = product
+        .checked_div(u64::from(from))
+        .unwrap_or(u64::from(window));
+    u32::try_from(scaled).unwrap_or(NO_SSTHRESH)
 }
 
 /// Returns whether a connection that last sent at `last` has idled so long that cwnd tells nothing

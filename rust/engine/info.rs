@@ -64,6 +64,8 @@ pub enum CaState {
     Open = 0,
     /// Duplicate acknowledgments arrived, too few to mean loss.
     Disorder = 1,
+    /// cwnd comes down without loss: an echo of CE, or a full queue of our own host.
+    Cwr = 2,
     /// Fast recovery.
     Recovery = 3,
     /// Recovery after a time-out.

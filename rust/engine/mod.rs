@@ -29,6 +29,7 @@ mod info;
 mod loss;
 mod options;
 mod ranges;
+mod rate;
 mod rtt;
 mod rx;
 mod segment;

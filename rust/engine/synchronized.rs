@@ -124,7 +124,7 @@ impl<S: Store> Synchronized<S> {
             rtt: Estimator::new(),
             send_times: SendTimes::new(),
             recovery: Recovery::new(agreed.sack),
-            cc: Congestion::new(config, 1, false),
+            cc: Congestion::new(config, now, 1, false),
             delack: DelayedAck::new(),
             store: S::default(),
             timers: Timers::default(),
@@ -144,7 +144,7 @@ impl<S: Store> Synchronized<S> {
         // As Linux (`tcp_init_transfer`): a SYN lost once may be chance, lost twice it is
         // congestion.
         let syn_lost = half_open.retries > 1;
-        connection.cc = Congestion::new(config, connection.mss(config), syn_lost);
+        connection.cc = Congestion::new(config, now, connection.mss(config), syn_lost);
         let sample = if half_open.repeated {
             segment
                 .options
@@ -195,7 +195,7 @@ impl<S: Store> Synchronized<S> {
         let idle = crate::engine::cc::idle_since(self.last_data_sent, cx.now, rto);
         if let Some(idle) = idle.filter(|_| self.tx.in_flight() == 0) {
             if cx.config.slow_start_after_idle && self.tx.unsent() == 0 {
-                self.cc.on_idle(idle, rto);
+                self.cc.on_idle(cx.now, idle, rto);
             }
         }
         self.tx.written = self.tx.written.saturating_add(len);

@@ -125,7 +125,8 @@ fn three_duplicates_repair_one_hole_without_sack() {
     assert!(sent[0].retransmission);
     let info = script.connection.info(script.instant());
     assert_eq!(info.ca_state, CaState::Recovery);
-    assert_eq!((info.cwnd, info.ssthresh), (6, Some(6)));
+    // RFC 6937: 8 in flight, and the retransmission.
+    assert_eq!((info.cwnd, info.ssthresh), (9, Some(5)));
     // Further duplicates let new data out once half of the window has left.
     let mut new = 0;
     for _ in 0..8 {
@@ -212,13 +213,18 @@ fn idle_cwnd_repairs_what_is_not_known_lost() {
     let mut script = Script::established(&with_sack());
     script.write(10_000);
     script.pass(100);
+    // RFC 6937: two segments for three that were delivered.
     let _ = script.give(&sacked(1, &[(1001, 4001)]));
-    assert_eq!(shapes(&script.sent()), [(1, 1000)]);
+    assert_eq!(shapes(&script.sent()), [(1, 1000), (9001, 1000)]);
     let _ = script.give(&sacked(1, &[(5001, 7001), (1001, 4001)]));
-    assert_eq!(shapes(&script.sent()), []);
+    assert_eq!(
+        shapes(&script.sent()),
+        [],
+        "5 are in flight, as many as ssthresh"
+    );
     script.pass(100);
     let _ = script.give(&sacked(4001, &[(5001, 7001)]));
-    assert_eq!(shapes(&script.sent()), [(4001, 1000), (9001, 1000)]);
+    assert_eq!(shapes(&script.sent()), [(4001, 1000)]);
     let _ = script.give(&sacked(7001, &[(9001, 10_001)]));
     assert_eq!(shapes(&script.sent()), [(7001, 1000), (8001, 1000)]);
     script.answer(ACK, 1, 10_001, 0);

@@ -458,9 +458,9 @@ proptest! {
 
 #[test]
 fn sizes() {
-    // A connection lives in the kernel's socket object, and is made on its stack.
+    // A connection lives on the heap; no part of it is moved by value.
     assert!(
-        size_of::<Connection>() <= 2_688,
+        size_of::<Connection>() <= 3_584,
         "{}",
         size_of::<Connection>()
     );

@@ -157,7 +157,7 @@ fn cubic_fills_a_long_path_sooner() {
     let link = LinkConfig {
         delay_us: 50_000,
         us_per_packet: 120,
-        queue: 200,
+        queue: 80,
         ..LinkConfig::CLEAN
     };
     let rates = [Algorithm::Reno, Algorithm::Cubic].map(|law| rate(link, law, true, 50_000_000));

@@ -2,7 +2,8 @@
 
 //! CUBIC's answers to the congestion events (RFC 9438), in octets, milliseconds and integers.
 
-use crate::engine::cc::Acked;
+use crate::engine::cc::rescale;
+use crate::engine::cc::Growth;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 
@@ -51,7 +52,7 @@ impl Cubic {
     }
 
     /// Congestion avoidance: returns cwnd after an acknowledgment.
-    pub(crate) fn on_ack(&mut self, cwnd: u32, acked: &Acked) -> u32 {
+    pub(crate) fn on_ack(&mut self, cwnd: u32, acked: &Growth) -> u32 {
         let cwnd = cwnd.max(1);
         let (w_max, prior) = (self.w_max, self.prior);
         let epoch = self
@@ -93,8 +94,20 @@ impl Cubic {
         }
     }
 
+    /// The segment size changed from `from` to `to`: windows stay what they are in segments.
+    pub(crate) fn rescale(&mut self, to: u32, from: u32) {
+        self.w_max = rescale(self.w_max, to, from);
+        self.prior = rescale(self.prior, to, from);
+        if let Some(epoch) = &mut self.epoch {
+            epoch.rescale(to, from);
+        }
+    }
+
     /// Loss, detected by acknowledgments or a time-out: returns ssthresh (RFC 9438, 4.6 and 4.8).
-    pub(crate) fn on_loss(&mut self, cwnd: u32, flight: u32, mss: u32, timeout: bool) -> u32 {
+    ///
+    /// As Linux a share of cwnd, which follows what is in flight, where RFC 9438 takes a share of
+    /// that itself.
+    pub(crate) fn on_loss(&mut self, cwnd: u32, mss: u32, timeout: bool) -> u32 {
         self.epoch = None;
         self.prior = cwnd;
         self.w_max = if timeout {
@@ -107,11 +120,19 @@ impl Cubic {
             cwnd
         };
         // beta = 0.7.
-        share(flight, 7, 10).max(mss.saturating_mul(2))
+        share(cwnd, 7, 10).max(mss.saturating_mul(2))
     }
 }
 
 impl Epoch {
+    /// The segment size changed from `from` to `to`.
+    fn rescale(&mut self, to: u32, from: u32) {
+        self.origin = rescale(self.origin, to, from);
+        self.w_est = rescale(self.w_est, to, from);
+        self.est_rest = 0;
+        self.rest = 0;
+    }
+
     /// Begins a stage with cwnd_epoch `cwnd` (RFC 9438, 4.2, equation 2).
     fn new(cwnd: u32, w_max: u32, mss: u32) -> Epoch {
         let below = u64::from(w_max.saturating_sub(cwnd));
@@ -148,7 +169,7 @@ impl Epoch {
     }
 
     /// RFC 9438, 4.3, equation 4: alpha is 9/17 until cwnd_prior is reached, then 1.
-    fn grow_estimate(&mut self, cwnd: u32, prior: u32, acked: &Acked) {
+    fn grow_estimate(&mut self, cwnd: u32, prior: u32, acked: &Growth) {
         let alpha = if self.w_est < prior { 9 } else { 17 };
         let sum = u64::from(acked.octets)
             .saturating_mul(acked.mss.into())

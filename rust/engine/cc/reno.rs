@@ -26,9 +26,10 @@ impl Reno {
         cwnd
     }
 
-    /// Loss: returns ssthresh (RFC 5681, equation 4).
-    pub(crate) fn on_loss(&mut self, flight: u32, mss: u32) -> u32 {
+    /// Loss or ECN: returns ssthresh (RFC 5681, equation 4; as Linux half of cwnd, which follows
+    /// what is in flight, not half of that itself).
+    pub(crate) fn on_loss(&mut self, cwnd: u32, mss: u32) -> u32 {
         self.counted = 0;
-        (flight / 2).max(mss.saturating_mul(2))
+        (cwnd / 2).max(mss.saturating_mul(2))
     }
 }

@@ -47,11 +47,10 @@ impl<S: Store> Synchronized<S> {
         if let Some(fate) = self.give_up(cx) {
             return fate;
         }
-        let mss = self.mss(cx.config);
-        let flight = u32::try_from(self.tx.in_flight()).unwrap_or(u32::MAX);
         let first = self.retransmits == 0 && !self.recovery.was_reduced(self.tx.una);
-        self.cc.on_timeout(flight, mss, first);
         self.recovery.on_timeout(self.tx.una, self.tx.nxt);
+        let in_flight = self.recovery.pipe(self.tx.una, self.tx.nxt);
+        self.cc.enter_loss(cx.now, in_flight, first);
         // Linux counts the time from when the oldest segment first left, about one RTO ago.
         let left = cx.now.saturating_sub(self.rto(cx.config));
         self.stalled_since = self.stalled_since.or(Some(left));

@@ -24,15 +24,9 @@ impl<S: Store> Synchronized<S> {
             octets.div_ceil(mss)
         };
         let whole = |octets: u32| octets.checked_div(mss).unwrap_or(0).max(1);
-        let ca_state = match self.recovery.phase() {
-            Phase::Open if self.recovery.dupacks() > 0 => CaState::Disorder,
-            Phase::Open => CaState::Open,
-            Phase::Recovery => CaState::Recovery,
-            Phase::Loss => CaState::Loss,
-        };
         let ssthresh = self.cc.ssthresh();
         Info {
-            ca_state,
+            ca_state: self.ca_state(),
             retransmits: self.retransmits,
             probes: self.probes_out,
             backoff: self.backoff,
@@ -63,6 +57,16 @@ impl<S: Store> Synchronized<S> {
             last_ack_received: now.since(self.last_heard),
             deadline: self.next_deadline(),
             ..Info::idle(self.state, counters)
+        }
+    }
+
+    /// Returns the mode of the sender.
+    pub(super) fn ca_state(&self) -> CaState {
+        match self.recovery.phase() {
+            Phase::Open if self.recovery.dupacks() > 0 => CaState::Disorder,
+            Phase::Open => CaState::Open,
+            Phase::Recovery => CaState::Recovery,
+            Phase::Loss => CaState::Loss,
         }
     }
 

@@ -8,11 +8,13 @@ use crate::engine::acceptable::Control;
 use crate::engine::acceptable::Expected;
 use crate::engine::ack::AckInfo;
 use crate::engine::cc::Acked;
+use crate::engine::cc::News;
 use crate::engine::event::Reason;
 use crate::engine::loss::Phase;
 use crate::engine::loss::Verdict;
 use crate::engine::options::Timestamps;
 use crate::engine::ranges::Run;
+use crate::engine::rate::AckRate;
 use crate::engine::rx::Payload;
 use crate::engine::segment::SegmentIn;
 use crate::engine::state::Input;
@@ -28,6 +30,14 @@ use crate::engine::timers::Timer;
 /// A timestamp echoed after this long is not believed as a round-trip time (Linux's
 /// `tcp_rtt_tsopt_us`).
 const MAX_ECHO_AGE: u32 = 2_147_483;
+
+/// How the send half was before an acknowledgment.
+struct Before {
+    una: u64,
+    sacked: u64,
+    in_flight: u64,
+    phase: Phase,
+}
 
 impl<S: Store> Synchronized<S> {
     /// Takes a segment: the checks in the order of RFC 9293, 3.10.7.4.
@@ -156,7 +166,12 @@ impl<S: Store> Synchronized<S> {
     /// Fifth check: an acknowledgment that moves SND.UNA by `advance`, perhaps 0.
     fn on_ack(&mut self, cx: &mut Context<'_>, segment: &SegmentIn, advance: u64) {
         let flight = self.tx.in_flight();
-        let mss = self.mss(cx.config);
+        let before = Before {
+            una: self.tx.una,
+            sacked: self.recovery.sacked(self.tx.una, self.tx.nxt),
+            in_flight: self.recovery.pipe(self.tx.una, self.tx.nxt),
+            phase: self.recovery.phase(),
+        };
         let una_before = self.tx.una;
         let acked_before = una_before.min(self.tx.written);
         self.tx.una = self.tx.una.saturating_add(advance);
@@ -166,6 +181,7 @@ impl<S: Store> Synchronized<S> {
         let moved = self
             .tx
             .update_window(segment.seq, advance > 0, segment.window);
+        let mss = self.mss(cx.config);
         let (newly_sacked, sack_age) = self.note_sacks(cx, segment);
         let duplicate = advance == 0
             && flight > 0
@@ -184,23 +200,10 @@ impl<S: Store> Synchronized<S> {
             duplicate,
         };
         let ambiguous = self.recovery.was_retransmitted(una_before);
-        self.sample_rtt(cx, segment, advance, ambiguous, sack_age);
-        let before = self.recovery.phase();
+        let rtt = self.sample_rtt(cx, segment, advance, ambiguous, sack_age);
+        self.cc.on_mss(mss);
         let verdict = self.recovery.on_ack(&info, mss);
-        let flight = u32::try_from(flight).unwrap_or(u32::MAX);
-        match verdict {
-            Verdict::FastRetransmit => self.cc.on_fast_retransmit(flight, mss),
-            Verdict::Recovered if before == Phase::Recovery => self.cc.on_recovered(mss),
-            Verdict::Recovered | Verdict::Nothing => {}
-        }
-        if advance > 0 && before != Phase::Recovery && verdict != Verdict::FastRetransmit {
-            self.cc.on_ack(&Acked {
-                now: cx.now,
-                octets: u32::try_from(advance).unwrap_or(u32::MAX),
-                mss,
-                srtt: self.rtt.srtt().unwrap_or_default(),
-            });
-        }
+        self.control_congestion(cx, &before, rtt, verdict);
         if advance > 0 {
             self.retransmits = 0;
             self.stalled_since = None;
@@ -212,6 +215,52 @@ impl<S: Store> Synchronized<S> {
                 self.arm_retransmit(cx);
             }
         }
+    }
+
+    /// Tells congestion control what an acknowledgment did.
+    fn control_congestion(
+        &mut self,
+        cx: &Context<'_>,
+        before: &Before,
+        rtt: Option<Duration>,
+        verdict: Verdict,
+    ) {
+        let mss = self.mss(cx.config);
+        let (una, nxt) = (self.tx.una, self.tx.nxt);
+        let advance = una.saturating_sub(before.una);
+        let delivered = advance
+            .saturating_add(self.recovery.sacked(una, nxt))
+            .saturating_sub(before.sacked);
+        self.cc.rate.begin_ack(before.in_flight, false);
+        self.cc.rate.count(delivered, mss);
+        let news = News {
+            now: cx.now,
+            una,
+            nxt,
+            rtt,
+        };
+        self.cc.on_news(&news);
+        match verdict {
+            Verdict::FastRetransmit => self.cc.enter_recovery(false),
+            Verdict::Recovered if before.phase == Phase::Recovery => self.cc.end_reduction(cx.now),
+            Verdict::Recovered | Verdict::Nothing => {}
+        }
+        let ack = AckRate {
+            rtt,
+            min_rtt: self.rtt.min_rtt(),
+            ..AckRate::default()
+        };
+        let sample = self.cc.rate.sample(cx.now, &ack);
+        self.cc.on_ack(&Acked {
+            now: cx.now,
+            sample: &sample,
+            outstanding: self.tx.in_flight(),
+            in_flight: self.recovery.pipe(una, nxt),
+            advanced: advance > 0,
+            may_raise: advance > 0 && before.phase != Phase::Recovery,
+            state: self.ca_state(),
+            srtt: self.rtt.srtt().unwrap_or_default(),
+        });
     }
 
     /// Gives the SACK blocks to the scoreboard; returns the octets that are news, and the age of
@@ -260,7 +309,7 @@ impl<S: Store> Synchronized<S> {
         advance: u64,
         ambiguous: bool,
         sack_age: Option<Duration>,
-    ) {
+    ) -> Option<Duration> {
         let una = self.tx.una;
         let timed = if advance > 0 {
             self.send_times
@@ -288,6 +337,7 @@ impl<S: Store> Synchronized<S> {
             // RFC 6298, 5: (Karn) only a valid sample ends the back-off.
             self.backoff = 0;
         }
+        sample
     }
 
     /// Seventh and eighth check: the payload and FIN.

@@ -2,6 +2,7 @@
 
 //! Which segment leaves next.
 
+use crate::engine::cc::Round;
 use crate::engine::config::Config;
 use crate::engine::loss::Phase;
 use crate::engine::options::SackBlocks;
@@ -62,7 +63,7 @@ impl<S: Store> Synchronized<S> {
                 return Some(segment);
             }
         } else {
-            self.note_round(&next);
+            self.note_round(cx, mss, &next);
             if let Some(segment) = self.guess(cx, mss, limits, fit) {
                 return Some(segment);
             }
@@ -240,6 +241,9 @@ impl<S: Store> Synchronized<S> {
                 chunk.len = len;
             }
         }
+        if self.tx.in_flight() == 0 {
+            self.cc.on_tx_start();
+        }
         let flags = self.tx.on_sent(&chunk, partial);
         self.send_times.on_sent(self.tx.nxt, cx.now);
         if self.timers.is_set(Timer::Persist) {
@@ -253,10 +257,19 @@ impl<S: Store> Synchronized<S> {
     }
 
     /// Tells congestion control how a round of sending ended.
-    fn note_round(&mut self, next: &NewData) {
-        let flight = u32::try_from(self.tx.in_flight()).unwrap_or(u32::MAX);
-        let limited = *next == NewData::Congested;
-        self.cc.on_sent(self.tx.una, self.tx.nxt, flight, limited);
+    fn note_round(&mut self, cx: &Context<'_>, mss: u32, next: &NewData) {
+        let full = self.cwnd_left(mss) < u64::from(mss) && self.tx.in_flight() > 0;
+        let round = Round {
+            now: cx.now,
+            una: self.tx.una,
+            nxt: self.tx.nxt,
+            limited: *next == NewData::Congested || full,
+            open: self.recovery.phase() == Phase::Open,
+            blocked: false,
+            decays: cx.config.slow_start_after_idle,
+            rto: self.rto(cx.config),
+        };
+        self.cc.on_round(&round);
     }
 
     /// Sets the timers that wait for what `next` says is missing.
@@ -307,6 +320,7 @@ impl<S: Store> Synchronized<S> {
         if len > 0 {
             segment.data = Some(DataRange { offset, len });
             self.last_data_sent = cx.now;
+            self.cc.on_transmit(len);
         }
         segment.mss = u16::try_from(mss).unwrap_or(u16::MAX);
         let counters = &mut *cx.counters;

@@ -3,7 +3,7 @@
 use crate::engine::cc::cubic::cube_root;
 use crate::engine::cc::cubic::Cubic;
 use crate::engine::cc::cubic::Epoch;
-use crate::engine::cc::Acked;
+use crate::engine::cc::Growth;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 
@@ -13,8 +13,8 @@ fn at(ms: u64) -> Instant {
     Instant::default().saturating_add(Duration::from_millis(ms))
 }
 
-fn acked(ms: u64, octets: u32, rtt: u64) -> Acked {
-    Acked {
+fn acked(ms: u64, octets: u32, rtt: u64) -> Growth {
+    Growth {
         now: at(ms),
         octets,
         mss: MSS,
@@ -79,7 +79,7 @@ fn on_ack__follows_the_curve() {
     // A long path, so that Reno is far behind.
     let (w_max, rtt) = (1_000u32, 200);
     let mut cubic = Cubic::new();
-    let mut cwnd = cubic.on_loss(w_max * MSS, w_max * MSS, MSS, false);
+    let mut cwnd = cubic.on_loss(w_max * MSS, MSS, false);
     assert_eq!(cwnd, 700 * MSS, "beta");
     let mut now = 0;
     for seconds in [1u64, 3, 6, 9, 12, 15] {
@@ -98,7 +98,7 @@ fn on_ack__is_no_slower_than_reno() {
     // A short path: alpha segments per round trip, then one (RFC 9438, 4.3).
     let (w_max, rtt) = (20u32, 10);
     let mut cubic = Cubic::new();
-    let cwnd = cubic.on_loss(w_max * MSS, w_max * MSS, MSS, false);
+    let cwnd = cubic.on_loss(w_max * MSS, MSS, false);
     assert_eq!(cwnd, 14 * MSS);
     let trips = 8;
     let grown = avoid(&mut cubic, cwnd, 0, trips * rtt, rtt);
@@ -114,22 +114,22 @@ fn on_ack__is_no_slower_than_reno() {
 #[test]
 fn on_loss__gives_way_and_forgets() {
     let mut cubic = Cubic::new();
-    cubic.on_loss(100 * MSS, 100 * MSS, MSS, false);
+    cubic.on_loss(100 * MSS, MSS, false);
     assert_eq!(cubic.w_max, 100 * MSS);
-    cubic.on_loss(80 * MSS, 80 * MSS, MSS, false);
+    cubic.on_loss(80 * MSS, MSS, false);
     assert_eq!(cubic.w_max, 68 * MSS, "fast convergence");
-    let ssthresh = cubic.on_loss(80 * MSS, 50 * MSS, MSS, true);
+    let ssthresh = cubic.on_loss(50 * MSS, MSS, true);
     assert_eq!((ssthresh, cubic.w_max), (35 * MSS, 0));
     cubic.on_ack(35 * MSS, &acked(0, MSS, 100));
     let epoch = cubic.epoch.expect("it began");
     assert_eq!((epoch.k, epoch.origin), (0, 35 * MSS), "RFC 9438, 4.8");
-    assert_eq!(cubic.on_loss(MSS, MSS, MSS, false), 2 * MSS);
+    assert_eq!(cubic.on_loss(MSS, MSS, false), 2 * MSS);
 }
 
 #[test]
 fn on_ack__time_that_the_user_wasted_does_not_count() {
     let mut cubic = Cubic::new();
-    let cwnd = cubic.on_loss(1_000 * MSS, 1_000 * MSS, MSS, false);
+    let cwnd = cubic.on_loss(1_000 * MSS, MSS, false);
     let cwnd = avoid(&mut cubic, cwnd, 0, 1_000, 200);
     let counted = |cubic: &Cubic| cubic.epoch.map(|epoch| epoch.elapsed.as_millis());
     let before = counted(&cubic);
@@ -149,9 +149,9 @@ fn on_ack__extremes() {
         for cwnd in [0, 1, 65_535, u32::MAX] {
             for octets in [0, 1, u32::MAX] {
                 let mut cubic = Cubic::new();
-                let _ = cubic.on_loss(u32::MAX, cwnd, mss, false);
+                let _ = cubic.on_loss(cwnd, mss, false);
                 for ms in [0, 1, 1 << 20, 1 << 40, u64::MAX] {
-                    let acked = Acked {
+                    let acked = Growth {
                         mss,
                         srtt: Duration::from_millis(ms),
                         ..acked(ms, octets, 0)
