@@ -214,6 +214,12 @@ impl HalfOpen {
         HalfOpenVerdict::Reply(segment)
     }
 
+    /// Returns whether `seq` is that of our SYN, which is all that an ICMP error can quote (RFC 5927,
+    /// 4.1).
+    pub fn is_outstanding(&self, seq: SeqNum) -> bool {
+        seq == self.isn.seq
+    }
+
     /// Returns when [`HalfOpen::on_deadline`] wants to be called.
     pub fn next_deadline(&self) -> Instant {
         self.deadline

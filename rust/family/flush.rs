@@ -16,6 +16,7 @@ use super::{
         Waiting, //
     },
     header::Header,
+    icmp,
     socket::{
         Role,
         State,
@@ -60,6 +61,7 @@ use kernel::prelude::*;
 /// The socket's timer fired: what is due?
 pub(super) fn timer(sk: &mut Locked<'_, Tcp>) {
     let now = super::now();
+    icmp::catch_up(sk);
     retune(sk);
     let state = sk.state();
     state.timer = None;

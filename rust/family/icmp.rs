@@ -4,13 +4,16 @@
 
 use super::{
     config::mss_of,
-    entry::Key,
+    counters::Counter,
+    entry::{
+        retire,
+        Entry,
+        Key,
+        Record, //
+    },
     flush::flush,
     namespace::Namespace,
-    socket::{
-        Tcp,
-        TcpSock, //
-    }, //
+    socket::Tcp, //
 };
 use crate::{
     engine::{
@@ -23,6 +26,7 @@ use crate::{
             IcmpError,
             IcmpKind, //
         },
+        rhashtable::Node,
         sock::Locked, //
     }, //
 };
@@ -30,6 +34,13 @@ use kernel::{
     prelude::*,
     sync::rcu, //
 };
+
+/// A path that became narrower while a task owned the socket.
+#[derive(Clone, Copy)]
+pub(super) struct Narrower {
+    seq: SeqNum,
+    mtu: u32,
+}
 
 /// Tells the connection whose segment is quoted.
 pub(super) fn error(ns: &Namespace, error: &IcmpError) {
@@ -39,24 +50,43 @@ pub(super) fn error(ns: &Namespace, error: &IcmpError) {
     let _bh = BhDisabled::new();
     let rcu = rcu::read_lock();
     let key = Key::connection(error.quoted.source, error.quoted.destination);
-    let Some(sk) = ns
-        .table
-        .lookup(&key, &rcu)
-        .and_then(|entry| entry.value().socket.as_ref())
-    else {
+    let Some(entry) = ns.table.lookup(&key, &rcu) else {
+        return;
+    };
+    let Some(sk) = entry.value().socket.as_ref() else {
+        tell_record(ns, entry, error);
         return;
     };
     let mut lock = sk.lock_bh();
-    match lock.owned() {
-        Some(locked) => tell(locked, error),
+    if let Some(locked) = lock.owned() {
+        tell(locked, error);
+        return;
+    }
+    match error.kind {
+        // It may come from this very machine, while the segment is being sent.
+        IcmpKind::TooBig { mtu } => {
+            let seq = SeqNum(error.seq);
+            *sk.shared().narrower.lock() = Some(Narrower { seq, mtu });
+            lock.defer();
+        }
         // As Linux: not worth waiting for, the next segment brings the next error.
-        None => note(sk, error.kind),
+        IcmpKind::Unreachable(reason) | IcmpKind::Refused(reason) => sk.set_soft_error(reason),
     }
 }
 
-fn note(sk: &TcpSock, kind: IcmpKind) {
-    if let IcmpKind::Failed(reason) = kind {
-        sk.set_soft_error(reason);
+/// A SYN-ACK did not arrive. As `tcp_req_err`: where there is no way to the peer the record goes, and
+/// nobody learns of it, since `accept` would not know whom to tell.
+fn tell_record(ns: &Namespace, entry: &Node<Entry>, error: &IcmpError) {
+    if !matches!(error.kind, IcmpKind::Unreachable(_)) {
+        return;
+    }
+    let ours = match &*entry.value().record.lock() {
+        Record::HalfOpen(half_open) => half_open.half.is_outstanding(SeqNum(error.seq)),
+        Record::None | Record::TimeWait(_) => false,
+    };
+    if let Some(entry) = entry.get().filter(|_| ours) {
+        ns.counters.count(Counter::ListenDrops);
+        drop(retire(&entry));
     }
 }
 
@@ -71,9 +101,22 @@ fn tell(sk: &mut Locked<'_, Tcp>, error: &IcmpError) {
     let connecting = matches!(conn.state(), State::SynSent | State::SynReceived);
     match error.kind {
         IcmpKind::TooBig { mtu } => shrink(sk, mtu),
-        // RFC 1122 section 4.2.3.9: no such error ends an established connection.
-        IcmpKind::Failed(_) if !connecting => note(sk.sock(), error.kind),
-        IcmpKind::Failed(reason) => fail(sk, reason),
+        // RFC 9293 section 3.9.2.2 (MUST-56) exempts the errors that may pass; as Linux none does
+        // while there is no connection yet to be lost.
+        IcmpKind::Unreachable(reason) | IcmpKind::Refused(reason) if connecting => fail(sk, reason),
+        IcmpKind::Unreachable(reason) | IcmpKind::Refused(reason) => note(sk, reason),
+    }
+}
+
+/// No such error ends an established connection: whoever asks hears of it (RFC 9293 section 3.9.2.2,
+/// SHLD-25). As Linux not even those that the standard calls hard (SHLD-26), since anybody can send
+/// them.
+fn note(sk: &mut Locked<'_, Tcp>, reason: Error) {
+    if sk.sock().wants_errors() {
+        sk.set_error(reason);
+        sk.sock().report_error();
+    } else {
+        sk.sock().set_soft_error(reason);
     }
 }
 
@@ -87,6 +130,21 @@ fn fail(sk: &mut Locked<'_, Tcp>, reason: Error) {
     flush(sk, now);
     if !sk.sock().is_dead() {
         sk.sock().report_error();
+    }
+}
+
+/// The task that owned the socket releases it: does what had to wait.
+pub(super) fn catch_up(sk: &mut Locked<'_, Tcp>) {
+    let narrower = sk.sock().shared().narrower.lock().take();
+    let Some(Narrower { seq, mtu }) = narrower else {
+        return;
+    };
+    if sk
+        .state()
+        .connection()
+        .is_some_and(|conn| conn.is_outstanding(seq))
+    {
+        shrink(sk, mtu);
     }
 }
 

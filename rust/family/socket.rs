@@ -10,6 +10,7 @@ use super::{
     counters,
     entry::Entry,
     flush,
+    icmp::Narrower,
     input,
     listen,
     namespace::{
@@ -90,6 +91,9 @@ pub(crate) struct Shared {
     /// The options, for the connections of a listener.
     #[pin]
     pub(super) options: SpinLockBh<Options>,
+    /// What an ICMP error said of the path while a task owned the socket.
+    #[pin]
+    pub(super) narrower: SpinLockBh<Option<Narrower>>,
     /// Bytes that can be read, for pollers.
     unread: AtomicU64,
     /// The rest of what is seen without the lock.
@@ -101,6 +105,7 @@ impl Shared {
         try_pin_init!(Self {
             queue <- AcceptQueue::new(),
             options <- new_spinlock_bh!(options, "oxtcp_options"),
+            narrower <- new_spinlock_bh!(None, "oxtcp_narrower"),
             unread: AtomicU64::new(0),
             published: Published::default(),
         }? Error)

@@ -31,8 +31,10 @@ pub enum IcmpKind {
         /// Bytes with the IP header.
         mtu: u32,
     },
-    /// It did not arrive, for this reason.
-    Failed(Error),
+    /// Nobody between here and there can bring it to the host, for this reason.
+    Unreachable(Error),
+    /// The host, or a filter, does not take it, for this reason.
+    Refused(Error),
 }
 
 /// An error that quotes a TCP segment.
@@ -119,8 +121,8 @@ fn kind_of(kind: u8, code: u8, mtu: u16) -> Option<IcmpKind> {
         EPROTO, //
     };
     match u32::from(kind) {
-        bindings::ICMP_PARAMETERPROB => Some(IcmpKind::Failed(EPROTO)),
-        bindings::ICMP_TIME_EXCEEDED => Some(IcmpKind::Failed(EHOSTUNREACH)),
+        bindings::ICMP_PARAMETERPROB => Some(IcmpKind::Unreachable(EPROTO)),
+        bindings::ICMP_TIME_EXCEEDED => Some(IcmpKind::Unreachable(EHOSTUNREACH)),
         bindings::ICMP_DEST_UNREACH => {
             if u32::from(code) == bindings::ICMP_FRAG_NEEDED {
                 return Some(IcmpKind::TooBig { mtu: mtu.into() });
@@ -137,7 +139,13 @@ fn kind_of(kind: u8, code: u8, mtu: u16) -> Option<IcmpKind> {
                     .cast::<kernel::ffi::c_int>()
                     .read()
             };
-            Some(IcmpKind::Failed(Error::from_errno(-errno)))
+            let reason = Error::from_errno(-errno);
+            Some(match u32::from(code) {
+                bindings::ICMP_NET_UNREACH | bindings::ICMP_HOST_UNREACH => {
+                    IcmpKind::Unreachable(reason)
+                }
+                _ => IcmpKind::Refused(reason),
+            })
         }
         _ => None,
     }

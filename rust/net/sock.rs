@@ -360,6 +360,12 @@ impl<P: Protocol> Sock<P> {
         }
     }
 
+    /// Whether the user wants to hear of errors at once (`IP_RECVERR`).
+    pub fn wants_errors(&self) -> bool {
+        // SAFETY: The socket is live, and an Internet one; the flag is read atomically.
+        unsafe { bindings::ip_recverr(self.as_raw()) }
+    }
+
     /// Tells whoever waits that data can be read.
     pub fn data_ready(&self) {
         // SAFETY: The socket is live and `sk_data_ready` is always set.

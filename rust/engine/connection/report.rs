@@ -33,7 +33,7 @@ impl<S: Store> Connection<S> {
     pub fn is_outstanding(&self, seq: SeqNum) -> bool {
         match &self.phase {
             Phase::SynSent(syn_sent, _) => seq == syn_sent.isn.seq,
-            Phase::SynReceived(half_open, _) => seq == half_open.half_open.isn.seq,
+            Phase::SynReceived(received, _) => received.half_open.is_outstanding(seq),
             Phase::Synchronized(connection) => {
                 let (una, nxt) = (connection.tx.una, connection.tx.nxt);
                 !seq.before(connection.tx.seq(una)) && !seq.after(connection.tx.seq(nxt))

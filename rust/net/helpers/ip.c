@@ -31,6 +31,11 @@ int oxtcp_helper_inet_sdif(const struct sk_buff *skb)
 	return inet_sdif(skb);
 }
 
+bool oxtcp_helper_ip_recverr(const struct sock *sk)
+{
+	return inet_test_bit(RECVERR, sk);
+}
+
 bool oxtcp_helper_ip_sk_accept_pmtu(const struct sock *sk)
 {
 	return ip_sk_accept_pmtu(sk);

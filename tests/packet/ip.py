@@ -1,0 +1,347 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""What IP carries for TCP and tells it: TTL, type of service, options, ICMP errors, addresses that are nobody's."""
+
+import select
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+import packet
+from packet import (CLOSE, ESTABLISHED, HERE, SYN_SENT, THERE, accept, between, case, check, checksum, equal, error_of, fails,
+                    state_of)
+
+ROUTER = "10.0.0.254"
+UNREACHABLE, SOURCE_QUENCH, TIME_EXCEEDED, PARAMETER_PROBLEM = 3, 4, 11, 12
+NET, HOST, PROTOCOL, PORT, TOO_BIG, SOURCE_ROUTE = range(6)
+MSS = 1460
+
+
+def tell(bench, segment, kind, code, rest=0):
+    """A router says what became of a segment of the socket under test."""
+    quoted = segment.pack(HERE, THERE)[:28]
+    body = struct.pack("!BBHI", kind, code, 0, rest) + quoted
+    body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
+    outer = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 0, 0, 64, 1, 0)
+    outer += socket.inet_aton(ROUTER) + socket.inet_aton(HERE)
+    bench.trace("<", f"ICMP type {kind} code {code}")
+    bench.tun.write(outer[:10] + struct.pack("!H", checksum(outer)) + outer[12:] + body)
+
+
+def with_ip_options(whole, options):
+    """The packet with options in its IP header, which had none."""
+    options += b"\0" * (-len(options) % 4)
+    header = bytes([0x45 + len(options) // 4]) + whole[1:2] + struct.pack("!H", len(whole) + len(options)) + whole[4:10]
+    header += b"\0\0" + whole[12:20] + options
+    return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + whole[20:]
+
+
+def next_packet(bench):
+    """The next packet with a segment."""
+    while True:
+        whole = bench.tun.read(2)
+        check(whole, "no segment")
+        if whole[0] >> 4 == 4 and whole[9] == 6:
+            return whole
+
+
+def next_header(bench):
+    """(type of service, TTL) of the next segment."""
+    whole = next_packet(bench)
+    return whole[1], whole[8]
+
+
+def told(sock):
+    """Whether poll says that there is an error."""
+    poll = select.poll()
+    poll.register(sock, 0)
+    return any(events & select.POLLERR for _, events in poll.poll(0))
+
+
+@case
+def service_and_ttl(bench):
+    """What the program asks for is in each segment, and can be changed later."""
+    sock = packet.new_socket()
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x10)
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 33)
+    sock.connect_ex((THERE, 40000))
+    equal(next_header(bench), (0x10, 33), "TOS and TTL of a SYN")
+    sock, peer = bench.active()
+    for tos, ttl in (0x10, 33), (0x88, 44), (0, 255):
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+        sock.send(b"x")
+        equal(next_header(bench), (tos, ttl), "TOS and TTL of data")
+        peer.received += 1
+        peer.send("A")
+
+
+@case
+def service_of_accepted(bench):
+    """Children send with what their listener was told."""
+    def setup(listener):
+        listener.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x20)
+        listener.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 77)
+
+    sock, peer = bench.passive(setup=setup)
+    sock.send(b"x")
+    equal(next_header(bench), (0x20, 77), "TOS and TTL of data")
+    peer.send("A", ack=2)
+
+
+@case
+def low_ttl(bench):
+    """IP_MINTTL keeps out what came from afar (RFC 5082)."""
+    sock, peer = bench.active()
+    sock.setsockopt(socket.IPPROTO_IP, 21, 65)  # IP_MINTTL
+    peer.send("PA", data=b"far")
+    peer.expect_nothing(1)
+    fails("EAGAIN", sock.recv, 10)
+    sock.setsockopt(socket.IPPROTO_IP, 21, 64)
+    peer.send("PA", seq=1, data=b"near")
+    peer.expect("A", ack=5, after=(0, 0.25))
+    equal(sock.recv(10), b"near", "data")
+
+
+@case
+def unknown_ip_options(bench):
+    """Options of IP that say TCP nothing do not hurt."""
+    sock, peer = bench.active()
+    for i, options in enumerate((b"\x1e\4ab", b"\1\1\1", b"\x9e\3a")):
+        segment = packet.Segment(peer.port, peer.remote_port, peer.iss + 1 + i, peer.remote(1), "PA", 65535,
+                                 payload=b"x")
+        bench.tun.write(with_ip_options(segment.pack(THERE, HERE), options))
+        peer.expect("A", ack=2 + i, after=(0, 1))
+    equal(sock.recv(10), b"xxx", "data")
+
+
+@case
+def errors_while_connecting(bench):
+    """As Linux has it each error ends an attempt to connect, also those that may pass."""
+    for kind, code, name in ((UNREACHABLE, NET, "ENETUNREACH"), (UNREACHABLE, HOST, "EHOSTUNREACH"),
+                             (UNREACHABLE, PROTOCOL, "ENOPROTOOPT"), (UNREACHABLE, PORT, "ECONNREFUSED"),
+                             (UNREACHABLE, SOURCE_ROUTE, "ENOTSUP"), (TIME_EXCEEDED, 0, "EHOSTUNREACH"),
+                             (PARAMETER_PROBLEM, 0, "EPROTO")):
+        sock, peer = bench.connecting()
+        syn = peer.expect("S")
+        tell(bench, syn, kind, code)
+        time.sleep(0.01)
+        equal((error_of(sock), state_of(sock)), (name, CLOSE), "error and state")
+
+
+@case
+def quench_while_connecting(bench):
+    """Source quench is nothing to act on."""
+    sock, peer = bench.connecting()
+    syn = peer.expect("S")
+    tell(bench, syn, SOURCE_QUENCH, 0)
+    time.sleep(0.01)
+    equal((error_of(sock), state_of(sock)), (None, SYN_SENT), "error and state")
+    peer.send("SA", mss=1000)
+    peer.expect("A", seq=1)
+
+
+@case
+def error_for_another_number(bench):
+    """Only who saw the segment can quote its number."""
+    sock, peer = bench.connecting()
+    syn = peer.expect("S")
+    syn.seq = (syn.seq + 1000) % packet.MODULUS
+    tell(bench, syn, UNREACHABLE, PORT)
+    time.sleep(0.01)
+    equal((error_of(sock), state_of(sock)), (None, SYN_SENT), "error and state")
+
+
+@case
+def errors_of_a_connection(bench):
+    """No error ends a connection that is established; who asks hears of it."""
+    sock, peer = bench.active()
+    sock.send(b"data")
+    data = peer.expect("A", seq=1, data=b"data")
+    for kind, code, name in ((UNREACHABLE, NET, "ENETUNREACH"), (UNREACHABLE, HOST, "EHOSTUNREACH"),
+                             (UNREACHABLE, PROTOCOL, "ENOPROTOOPT"), (UNREACHABLE, PORT, "ECONNREFUSED"),
+                             (UNREACHABLE, SOURCE_ROUTE, "ENOTSUP"), (SOURCE_QUENCH, 0, None),
+                             (TIME_EXCEEDED, 0, "EHOSTUNREACH"), (PARAMETER_PROBLEM, 0, "EPROTO")):
+        tell(bench, data, kind, code)
+        time.sleep(0.01)
+        check(not told(sock), "it wakes who polls")
+        equal((error_of(sock), state_of(sock)), (name, ESTABLISHED), "error and state")
+        equal(error_of(sock), None, "the error asked for again")
+    peer.send("A")
+    sock.send(b"more")
+    peer.expect("A", data=b"more")
+
+
+@case
+def error_tells_why(bench):
+    """What the network said is the reason that the program hears when the time is up."""
+    sock, peer = bench.active()
+    sock.setsockopt(socket.IPPROTO_TCP, 18, 3000)  # TCP_USER_TIMEOUT
+    sock.send(b"data")
+    data = peer.expect("A", seq=1, data=b"data")
+    tell(bench, data, UNREACHABLE, HOST)
+    time.sleep(10)
+    equal((error_of(sock), state_of(sock)), ("EHOSTUNREACH", CLOSE), "error and state")
+
+
+@case
+def errors_on_request(bench):
+    """Who set IP_RECVERR hears of an error at once; the connection lives on."""
+    sock, peer = bench.active()
+    sock.setsockopt(socket.IPPROTO_IP, 11, 1)  # IP_RECVERR
+    sock.send(b"data")
+    data = peer.expect("A", seq=1, data=b"data")
+    tell(bench, data, UNREACHABLE, HOST)
+    time.sleep(0.01)
+    check(told(sock), "nothing wakes who polls")
+    fails("EHOSTUNREACH", sock.recv, 1)
+    equal(state_of(sock), ESTABLISHED, "state")
+    peer.send("A")
+    sock.send(b"more")
+    peer.expect("A", data=b"more")
+
+
+@case
+def half_open_unreachable(bench):
+    """Where the peer of a SYN cannot be reached the record goes; nobody learns of it from accept."""
+    listener = bench.listening()
+    for kind, code, goes in ((UNREACHABLE, HOST, True), (UNREACHABLE, NET, True), (TIME_EXCEEDED, 0, True),
+                             (PARAMETER_PROBLEM, 0, True), (UNREACHABLE, PORT, False), (SOURCE_QUENCH, 0, False)):
+        peer = bench.caller()
+        peer.send("S", mss=1000)
+        answer = peer.expect("SA", ack=1)
+        tell(bench, answer, kind, code)
+        time.sleep(0.01)
+        fails("EAGAIN", listener.accept)
+        peer.send("A")
+        if goes:
+            peer.expect_reset(1)
+            fails("EAGAIN", listener.accept)
+        else:
+            equal(state_of(accept(listener)), ESTABLISHED, "state")
+
+
+@case
+def narrower_path(bench):
+    """A router asks for smaller packets: what is on the way is sent again in smaller segments, at once."""
+    sock, peer = bench.active(f"mss={MSS}")
+    sock.send(bytes(MSS))
+    data = peer.expect("A", seq=1, length=MSS)
+    tell(bench, data, UNREACHABLE, TOO_BIG, 1000)
+    peer.expect("A", seq=1, length=960)
+    peer.expect("A", seq=961, length=500)
+    peer.send("A")
+    sock.send(bytes(2000))
+    peer.expect("A", seq=1461, length=960)
+
+
+@case
+def narrower_path_forged(bench):
+    """Nor does a smaller path count whose segment was never sent."""
+    sock, peer = bench.active(f"mss={MSS}")
+    sock.send(bytes(MSS))
+    data = peer.expect("A", seq=1, length=MSS)
+    data.seq = (data.seq + 100000) % packet.MODULUS
+    tell(bench, data, UNREACHABLE, TOO_BIG, 600)
+    peer.send("A")
+    sock.send(bytes(MSS))
+    peer.expect("A", seq=1461, length=MSS)
+
+
+SERVER = """
+import socket
+listener = socket.socket()
+listener.bind(("10.2.0.2", 9000))
+listener.listen()
+print("ready", flush=True)
+sock, _ = listener.accept()
+total = 0
+while data := sock.recv(65536):
+    total += len(data)
+sock.send(str(total).encode())
+"""
+
+
+@case
+def narrower_path_behind_a_router(bench):
+    """A router of this machine says so while the segment is being sent: no time-out is needed to learn of it."""
+    packet.run("""
+        ip netns add router; ip netns add far
+        ip link add near0 type veth peer near1 netns router
+        ip -n router link add far0 mtu 1000 type veth peer far1 mtu 1500 netns far
+        ip address add 10.1.0.1/24 dev near0; ip link set near0 up; ip route add 10.2.0.0/24 via 10.1.0.2
+        ip -n router address add 10.1.0.2/24 dev near1; ip -n router link set near1 up
+        ip -n router address add 10.2.0.1/24 dev far0; ip -n router link set far0 up
+        ip netns exec router sh -c "echo 1 > /proc/sys/net/ipv4/ip_forward"
+        ip -n far address add 10.2.0.2/24 dev far1; ip -n far link set far1 up
+        ip -n far route add default via 10.2.0.1""")
+    server = subprocess.Popen(["ip", "netns", "exec", "far", sys.executable, "-c", SERVER], stdout=subprocess.PIPE)
+    try:
+        server.stdout.readline()
+        sock = packet.new_socket()
+        sock.settimeout(10)
+        sock.connect(("10.2.0.2", 9000))
+        started = time.monotonic()
+        sock.sendall(bytes(200000))
+        sock.shutdown(socket.SHUT_WR)
+        equal(sock.recv(100), b"200000", "what arrived")
+        between(time.monotonic() - started, (0, 0.15), "the time that it took")
+    finally:
+        server.kill()
+        server.wait()
+        packet.run("ip netns delete far; ip netns delete router")
+
+
+@case
+def syn_from_nobody(bench):
+    """No host has such an address: its SYN is not answered."""
+    sock = packet.new_socket()
+    sock.bind(("0.0.0.0", 8080))
+    sock.listen(10)
+    peer = bench.caller()
+    syn = packet.Segment(peer.port, 8080, 1000, 0, "S", 65535)
+    for address in "224.0.0.1", "239.255.255.250", "255.255.255.255", "127.0.0.1", "240.0.0.1":
+        bench.tun.write(syn.pack(address, HERE))
+        peer.expect_nothing(2)
+    peer.send("S")
+    peer.expect("SA", ack=1)
+
+
+@case
+def syn_to_many(bench):
+    """Nor is one to a group, even where the host is a member."""
+    member = packet.keep(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    group = socket.inet_aton("239.1.2.3") + socket.inet_aton(HERE)
+    member.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+    sock = packet.new_socket()
+    sock.bind(("0.0.0.0", 8080))
+    sock.listen(10)
+    peer = bench.caller()
+    syn = packet.Segment(peer.port, 8080, 1000, 0, "S", 65535)
+    for address in "239.1.2.3", "224.0.0.1":
+        bench.tun.write(syn.pack(THERE, address))
+        peer.expect_nothing(2)
+    peer.send("S")
+    peer.expect("SA", ack=1)
+
+
+@case
+def same_address_on_each_segment(bench):
+    """A connection keeps the local address that its SYN had."""
+    packet.run("ip address add 10.0.0.3/24 dev tun0")
+    sock = packet.new_socket()
+    sock.bind(("10.0.0.3", 0))
+    sock.connect_ex((THERE, 40000))
+    for _ in range(2):  # the SYN and its retransmission
+        equal(next_packet(bench)[12:16], socket.inet_aton("10.0.0.3"), "source of a SYN")
+    other = packet.new_socket()
+    other.connect_ex((THERE, 40001))
+    whole = next_packet(bench)
+    while whole[22:24] != struct.pack("!H", 40001):
+        whole = next_packet(bench)
+    equal(whole[12:16], socket.inet_aton(HERE), "source where none was asked for")
+
+
+packet.main()
