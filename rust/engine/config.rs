@@ -35,6 +35,16 @@ pub enum Algorithm {
     Cubic,
 }
 
+impl Algorithm {
+    /// Returns whether it works by ECN marks, so that ECN is asked for whatever the settings say,
+    /// and each mark is echoed exactly (Linux's `TCP_CONG_NEEDS_ECN`).
+    pub(crate) const fn needs_ecn(self) -> bool {
+        match self {
+            Algorithm::Reno | Algorithm::Cubic => false,
+        }
+    }
+}
+
 /// The settings of one connection. The default is Linux's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Config {
@@ -47,6 +57,13 @@ pub struct Config {
     pub timestamps: bool,
     /// Whether selective acknowledgment is offered and accepted (`tcp_sack`).
     pub sack: bool,
+    /// Whether our SYN asks for ECN (`tcp_ecn`, or the route).
+    pub ecn_request: bool,
+    /// Whether ECN is agreed to when a peer's SYN asks for it.
+    pub ecn_accept: bool,
+    /// Whether a SYN that is sent again does without ECN, which may have been why the first was
+    /// lost (`tcp_ecn_fallback`).
+    pub ecn_fallback: bool,
     /// Octets that can be received at first; the window field of a SYN.
     pub receive_window: u32,
     /// The largest receive window that the buffer may ever grow to, in octets: decides the scale
@@ -107,6 +124,9 @@ impl Config {
         window_scaling: true,
         timestamps: true,
         sack: true,
+        ecn_request: false,
+        ecn_accept: true,
+        ecn_fallback: true,
         receive_window: 65_535,
         max_receive_window: 6 << 20,
         congestion: Algorithm::Reno,

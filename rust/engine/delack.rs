@@ -84,6 +84,14 @@ impl DelayedAck {
         self.urgent = true;
     }
 
+    /// A router marked data, or data that was lost came again: two quick answers (Linux's
+    /// `tcp_enter_quickack_mode`).
+    pub(crate) fn on_mark(&mut self) {
+        self.quick = self.quick.max(2);
+        self.interactive = false;
+        self.ato = MIN;
+    }
+
     /// Data arrived in order (Linux's `tcp_event_data_recv`).
     pub(crate) fn on_data(&mut self, now: Instant, window: u32, mss: u32, rto: Duration) {
         self.owed = true;

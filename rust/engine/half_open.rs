@@ -6,6 +6,8 @@ use crate::engine::acceptable;
 use crate::engine::acceptable::RateLimit;
 use crate::engine::acceptable::TsRecent;
 use crate::engine::config::Config;
+use crate::engine::ecn;
+use crate::engine::ecn::Codepoint;
 use crate::engine::options::Options;
 use crate::engine::options::Timestamps;
 use crate::engine::segment::Flags;
@@ -46,6 +48,8 @@ pub struct HalfOpen {
     sent: bool,
     /// Our SYN was sent more than once, so that its acknowledgment times nothing (Karn).
     pub(crate) repeated: bool,
+    /// The ECN field of our SYN-ACK.
+    codepoint: Codepoint,
     deadline: Instant,
     rto_initial: Duration,
     rto_max: Duration,
@@ -65,11 +69,13 @@ pub(crate) struct Agreed {
     pub(crate) scales: Option<(WindowScale, WindowScale)>,
     pub(crate) timestamps: bool,
     pub(crate) sack: bool,
+    pub(crate) ecn: bool,
 }
 
 impl Agreed {
-    /// Combines what `config` offers with what the peer's SYN carries.
-    pub(crate) fn new(config: &Config, syn: &Options) -> Agreed {
+    /// Combines what `config` offers with what the peer's SYN carries; `ecn` is what both say of
+    /// ECN.
+    fn new(config: &Config, syn: &Options, ecn: bool) -> Agreed {
         let scales = syn
             .window_scale
             .filter(|_| config.window_scaling)
@@ -79,6 +85,7 @@ impl Agreed {
             scales,
             timestamps: config.timestamps && syn.timestamps.is_some(),
             sack: config.sack && syn.sack_permitted,
+            ecn,
         }
     }
 }
@@ -121,8 +128,11 @@ impl HalfOpen {
     ///
     /// For a SYN cookie the owner passes the SYN as the cookie remembers it: `seq` and `isn` one
     /// before what the third segment carries.
+    ///
+    /// What `syn` asks of ECN is in its flags ([`Flags::ECE`] with [`Flags::CWR`]) and its
+    /// codepoint.
     pub fn new(now: Instant, config: &Config, syn: &SegmentIn, isn: Isn) -> HalfOpen {
-        let agreed = Agreed::new(config, &syn.options);
+        let agreed = Agreed::new(config, &syn.options, ecn::accepts(config, syn));
         HalfOpen {
             isn,
             irs: syn.seq,
@@ -145,6 +155,7 @@ impl HalfOpen {
             sent: false,
             repeated: false,
             deadline: now.saturating_add(config.rto_initial.max(Duration::TICK)),
+            codepoint: ecn::of_handshake(config, agreed.ecn),
             rto_initial: config.rto_initial,
             rto_max: config.rto_max,
             invalid_ratelimit: config.invalid_ratelimit,
@@ -161,12 +172,14 @@ impl HalfOpen {
         isn: Isn,
         first_sent: Instant,
     ) -> HalfOpen {
-        HalfOpen {
+        let mut half_open = HalfOpen {
             first_sent,
             max_retries: config.syn_retries,
             simultaneous: true,
             ..HalfOpen::new(now, config, syn, isn)
-        }
+        };
+        half_open.agreed.ecn = ecn::is_answered(config, syn);
+        half_open
     }
 
     /// Returns how often the SYN-ACK was sent again because the peer stayed silent.
@@ -178,6 +191,12 @@ impl HalfOpen {
     pub fn syn_ack(&mut self, now: Instant) -> SegmentOut {
         let mut segment =
             SegmentOut::bare(self.isn.seq, self.irs.add(1), Flags::SYN.with(Flags::ACK));
+        // As Linux (`tcp_ecn_make_synack`): from the second time-out on the answer does without ECE,
+        // which may be what keeps it from arriving.
+        if self.agreed.ecn && self.retries == 0 {
+            segment.flags = segment.flags.with(Flags::ECE);
+        }
+        segment.codepoint = self.codepoint;
         segment.window = self.offered;
         segment.options = Options {
             mss: Some(self.advmss),
@@ -233,12 +252,13 @@ impl HalfOpen {
         if self.retries >= self.max_retries {
             return HalfOpenDeadline::Expired;
         }
+        let answer = self.syn_ack(now);
         self.retries = self.retries.saturating_add(1);
         let rto = self
             .rto_initial
             .doubled(u32::from(self.retries), self.rto_max);
         self.deadline = now.saturating_add(rto.max(Duration::TICK));
-        HalfOpenDeadline::Retransmit(self.syn_ack(now))
+        HalfOpenDeadline::Retransmit(answer)
     }
 
     /// Judges a segment of this four-tuple (RFC 9293, 3.10.7.4, in SYN-RECEIVED; Linux's

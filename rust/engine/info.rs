@@ -2,6 +2,7 @@
 
 //! What a connection tells about itself: the values behind `TCP_INFO`.
 
+use crate::engine::ecn::Received;
 use crate::engine::segment::SegmentIn;
 use crate::engine::segment::SegmentOut;
 use crate::engine::state::State;
@@ -89,6 +90,12 @@ pub struct Info {
     pub timestamps: bool,
     /// SACK is in use.
     pub sack: bool,
+    /// ECN is in use.
+    pub ecn: bool,
+    /// Something came ECN-capable.
+    pub ecn_seen: bool,
+    /// What came with which codepoint.
+    pub received_ecn: Received,
     /// The shifts of the peer's window fields and of ours, when scaling is in use.
     pub window_scales: Option<(WindowScale, WindowScale)>,
     /// The retransmission time-out in force, back-off included.
@@ -189,6 +196,9 @@ impl Info {
             backoff: 0,
             timestamps: false,
             sack: false,
+            ecn: false,
+            ecn_seen: false,
+            received_ecn: Received::default(),
             window_scales: None,
             rto: Duration::ZERO,
             ato: Duration::ZERO,

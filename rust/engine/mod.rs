@@ -11,7 +11,7 @@
 //! engine panic; SND.UNA ≤ SND.NXT; the right edge of the offered window never moves left.
 //!
 //! Standards: RFC 9293 (TCP), 7323 (window scale, timestamps), 2018, 6675 and 2883 (SACK), 5681,
-//! 6582, 6928 and 9438 (congestion control), 6298 (RTO), 3042 (limited transmit, by way of the
+//! 6582, 6928 and 9438 (congestion control), 3168 (ECN), 6298 (RTO), 3042 (limited transmit, by way of the
 //! pipe), 5961 (blind attacks), 6191 and 1337 (TIME-WAIT), 6528 (ISN, made by the owner).
 
 #![forbid(unsafe_code)]
@@ -23,6 +23,7 @@ mod closed;
 mod config;
 mod connection;
 mod delack;
+mod ecn;
 mod event;
 mod half_open;
 mod info;
@@ -51,6 +52,8 @@ pub use self::config::Algorithm;
 pub use self::config::Config;
 pub use self::config::KeepAlive;
 pub use self::connection::Connection;
+pub use self::ecn::Codepoint;
+pub use self::ecn::Received;
 pub use self::event::Event;
 pub use self::event::Reason;
 pub use self::half_open::HalfOpen;

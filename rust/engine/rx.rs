@@ -409,6 +409,14 @@ impl Rx {
         new > 0 && new >= now.saturating_mul(2)
     }
 
+    /// Returns the acknowledgment number for an older RCV.NXT, with the window field that offers no
+    /// more than was offered already.
+    pub(crate) fn acknowledge_at(&self, nxt: u64) -> (SeqNum, u16) {
+        let window = self.edge.saturating_sub(nxt);
+        let window = u32::try_from(window).unwrap_or(u32::MAX);
+        (self.seq(nxt), self.scale.field_below(window))
+    }
+
     /// Chooses the window field of a segment that leaves now, and remembers the offer.
     ///
     /// RFC 9293, 3.8.6: the right edge never moves left; a smaller offer keeps the old edge,

@@ -2,6 +2,7 @@
 
 //! Segments as values: what the engine is told of one that arrived, and what it wants sent.
 
+use crate::engine::ecn::Codepoint;
 use crate::engine::options::Options;
 use crate::engine::seq::SeqNum;
 
@@ -35,6 +36,11 @@ impl Flags {
     /// Returns the bits of `self` that `other` has not.
     pub const fn without(self, other: Flags) -> Flags {
         Flags(self.0 & !other.0)
+    }
+
+    /// Returns whether all bits of `other` are set.
+    pub const fn contains(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
     }
 
     /// Returns whether FIN is set.
@@ -72,6 +78,10 @@ pub struct SegmentIn {
     pub ack: SeqNum,
     /// The control bits.
     pub flags: Flags,
+    /// The four bits of the header behind the data offset; the lowest is AE (RFC 9768, 3.1).
+    pub reserved: u8,
+    /// The ECN field of the IP header, which the owner adds.
+    pub codepoint: Codepoint,
     /// SEG.WND as it stands in the header, unscaled.
     pub window: u16,
     /// SEG.UP.
@@ -113,6 +123,8 @@ impl SegmentIn {
             seq: SeqNum(u32::from_be_bytes([s0, s1, s2, s3])),
             ack: SeqNum(u32::from_be_bytes([a0, a1, a2, a3])),
             flags: Flags(flags),
+            reserved: offset & 15,
+            codepoint: Codepoint::NotEct,
             window: u16::from_be_bytes([w0, w1]),
             urgent: u16::from_be_bytes([u0, u1]),
             len: payload_len,
@@ -163,6 +175,8 @@ pub struct SegmentOut {
     pub mss: u16,
     /// Whether the payload, the SYN or the FIN was sent before.
     pub retransmission: bool,
+    /// The ECN field for the IP header.
+    pub codepoint: Codepoint,
 }
 
 impl SegmentOut {
@@ -183,6 +197,7 @@ impl SegmentOut {
             data: None,
             mss: 0,
             retransmission: false,
+            codepoint: Codepoint::NotEct,
         }
     }
 

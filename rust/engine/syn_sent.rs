@@ -3,6 +3,7 @@
 //! SYN-SENT: an active open that has heard nothing.
 
 use crate::engine::config::Config;
+use crate::engine::ecn;
 use crate::engine::half_open;
 use crate::engine::options::Options;
 use crate::engine::options::Timestamps;
@@ -79,6 +80,13 @@ impl SynSent {
             return None;
         }
         let mut segment = SegmentOut::bare(self.isn.seq, SeqNum(0), Flags::SYN);
+        let ecn = ecn::requests(config);
+        // RFC 3168, 6.1.1.1: a SYN that asks for ECN may not pass. Whether it did is the answer's to
+        // tell; as Linux the request stands although the later SYN does not repeat it.
+        if ecn && !(config.ecn_fallback && self.retries > 0) {
+            segment.flags = segment.flags.with(Flags::ECE).with(Flags::CWR);
+        }
+        segment.codepoint = ecn::of_handshake(config, ecn);
         segment.window = half_open::syn_window(config);
         segment.options = Options {
             mss: Some(config.mss),

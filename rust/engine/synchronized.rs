@@ -11,6 +11,7 @@ use crate::engine::acceptable::RateLimit;
 use crate::engine::cc::Congestion;
 use crate::engine::config::Config;
 use crate::engine::delack::DelayedAck;
+use crate::engine::ecn::Ecn;
 use crate::engine::event::Events;
 use crate::engine::event::Reason;
 use crate::engine::half_open::Agreed;
@@ -68,6 +69,7 @@ pub(crate) struct Synchronized<S> {
     send_times: SendTimes,
     pub(crate) recovery: Recovery,
     pub(crate) cc: Congestion,
+    pub(crate) ecn: Ecn,
     pub(crate) delack: DelayedAck,
     #[expect(dead_code, reason = "the loss core will keep its records there")]
     store: S,
@@ -125,6 +127,7 @@ impl<S: Store> Synchronized<S> {
             send_times: SendTimes::new(),
             recovery: Recovery::new(agreed.sack),
             cc: Congestion::new(config, now, 1, false),
+            ecn: Ecn::new(agreed.ecn, config),
             delack: DelayedAck::new(),
             store: S::default(),
             timers: Timers::default(),

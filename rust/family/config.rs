@@ -52,6 +52,10 @@ pub(super) fn config(sk: &TcpSock, options: &Options, path: &Path, buffer_fixed:
         window_scaling: settings.window_scaling,
         timestamps: settings.timestamps != 0,
         sack: settings.sack,
+        // Accurate ECN is classic ECN here.
+        ecn_request: matches!(settings.ecn, 1 | 3 | 4) || path.ecn,
+        ecn_accept: settings.ecn != 0 || path.ecn,
+        ecn_fallback: settings.ecn_fallback,
         receive_window: window_of(buffer),
         // As `tcp_select_initial_window`: the scale must do for the largest buffer that may come.
         max_receive_window: if buffer_fixed {

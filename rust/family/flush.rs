@@ -131,7 +131,7 @@ fn send(wire: &Wire<'_, Tcp>, segment: &SegmentOut, rope: &Rope) {
         len: data.len,
         mss: segment.mss,
     });
-    let _ = wire.transmit(&header, payload.as_ref());
+    let _ = wire.transmit(&header, payload.as_ref(), segment.codepoint as u8);
 }
 
 /// The state that the rest of the kernel sees for one of the engine's.

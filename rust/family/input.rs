@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     engine::{
+        Codepoint,
         Instant,
         Payload,
         Reason,
@@ -151,6 +152,7 @@ fn deliver(ns: &Namespace, sk: &TcpSock, segment: Segment) {
 /// What the header says, for the engine.
 pub(super) fn parse(segment: &Segment) -> Option<SegmentIn> {
     let mut parsed = SegmentIn::parse(segment.header(), segment.payload_len()).ok()?;
+    parsed.codepoint = Codepoint::from_tos(segment.tos());
     if let Some(len) = segment.merged_from() {
         parsed.wire_len = len.into();
     }

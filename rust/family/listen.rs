@@ -153,7 +153,8 @@ fn forget(child: &TcpSock) {
 
 /// Sends a segment for a connection without a socket, in the name of its listener.
 fn send_for(ns: &Namespace, listener: &TcpSock, ends: &Endpoints, segment: &SegmentOut) {
-    let _ = listener.send_for(ends, &Header::new(segment, ends));
+    let header = Header::new(segment, ends);
+    let _ = listener.send_for(ends, &header, segment.codepoint as u8);
     ns.counters.sent(segment);
 }
 

@@ -233,6 +233,18 @@ fn fill_info(out: &mut TcpInfo, info: &Info) {
     if info.sack {
         out.options |= tcp::OPT_SACK;
     }
+    if info.ecn {
+        out.options |= tcp::OPT_ECN;
+        out.ecn = tcp::ECN_MODE_RFC3168;
+    }
+    if info.ecn_seen {
+        out.options |= tcp::OPT_ECN_SEEN;
+    }
+    out.received_ce = info.received_ecn.ce;
+    let [ect1, ect0, ce] = info.received_ecn.octets;
+    out.received_e1_bytes = ect1;
+    out.received_e0_bytes = ect0;
+    out.received_ce_bytes = ce;
     if let Some((peer, own)) = info.window_scales {
         out.options |= tcp::OPT_WSCALE;
         out.scales = peer.shift() | own.shift() << 4;

@@ -127,6 +127,8 @@ impl Net {
             abort_on_overflow: flag!(sysctl_tcp_abort_on_overflow),
             challenge_ack_limit: at_least_0(read!((*ipv4).sysctl_tcp_challenge_ack_limit)),
             dsack: flag!(sysctl_tcp_dsack),
+            ecn: read!((*ipv4).sysctl_tcp_ecn),
+            ecn_fallback: flag!(sysctl_tcp_ecn_fallback),
             fin_timeout_ns: jiffies!(sysctl_tcp_fin_timeout),
             invalid_ratelimit_ns: jiffies!(sysctl_tcp_invalid_ratelimit),
             keepalive_intvl_ns: jiffies!(sysctl_tcp_keepalive_intvl),
@@ -193,6 +195,11 @@ pub struct TcpSettings {
     pub challenge_ack_limit: u32,
     /// Whether duplicates are reported by SACK.
     pub dsack: bool,
+    /// Which ECN is asked for and agreed to: 0 none, 1 both, 2 only the latter; 3, 4 and 5 stand for
+    /// accurate ECN in and out, accurate in and classic out, accurate in only.
+    pub ecn: u8,
+    /// Whether a SYN that asks for ECN is sent again without.
+    pub ecn_fallback: bool,
     /// How long an orphan stays in FIN-WAIT-2.
     pub fin_timeout_ns: u64,
     /// The least time between two answers to invalid segments.

@@ -47,6 +47,13 @@ pub const OPT_SACK: u8 = bindings::TCPI_OPT_SACK as u8;
 /// `TCPI_OPT_WSCALE`
 pub const OPT_WSCALE: u8 = bindings::TCPI_OPT_WSCALE as u8;
 
+/// `TCPI_OPT_ECN`
+pub const OPT_ECN: u8 = bindings::TCPI_OPT_ECN as u8;
+/// `TCPI_OPT_ECN_SEEN`
+pub const OPT_ECN_SEEN: u8 = bindings::TCPI_OPT_ECN_SEEN as u8;
+/// `TCPI_ECN_MODE_RFC3168`, for the field `ecn` of [`TcpInfo`]
+pub const ECN_MODE_RFC3168: u32 = bindings::TCPI_ECN_MODE_RFC3168;
+
 /// `struct tcp_info`: units and meaning are those of the fields of the same name there.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]

@@ -90,20 +90,22 @@ class Segment:
     time: float = 0.0
     ttl: int = 64
     dont_fragment: bool = True
+    tos: int = 0
 
-    BITS = "FSRPAUEC"
+    # E is ECE, C is CWR, N the bit that was once the nonce sum and is AE in accurate ECN.
+    BITS = "FSRPAUECN"
 
     def pack(self, source, destination):
         """The segment in an IPv4 packet."""
         flags = sum(1 << self.BITS.index(flag) for flag in self.flags)
         options = pack_options(self.options)
-        header = struct.pack("!HHIIBBHHH", self.sport, self.dport, self.seq, self.ack, (20 + len(options)) // 4 << 4,
-                             flags, self.window, 0, 0) + options
+        header = struct.pack("!HHIIHHHH", self.sport, self.dport, self.seq, self.ack,
+                             (20 + len(options)) // 4 << 12 | flags, self.window, 0, 0) + options
         addresses = socket.inet_aton(source) + socket.inet_aton(destination)
         length = len(header) + len(self.payload)
         total = checksum(addresses + struct.pack("!HH", 6, length) + header + self.payload)
         header = header[:16] + struct.pack("!H", total) + header[18:]
-        outer = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 0, 0x4000, 64, 6, 0) + addresses
+        outer = struct.pack("!BBHHHBBH", 0x45, self.tos, 20 + length, 0, 0x4000, 64, 6, 0) + addresses
         outer = outer[:10] + struct.pack("!H", checksum(outer)) + outer[12:]
         return outer + header + self.payload
 
@@ -118,12 +120,12 @@ class Segment:
         equal(checksum(packet[:size]), 0, "checksum over the IP header")
         data = packet[size:]
         equal(checksum(packet[12:20] + struct.pack("!HH", 6, len(data)) + data), 0, "checksum over the segment")
-        sport, dport, seq, ack, offset, flags, window = struct.unpack("!HHIIBBH", data[:16])
-        offset = (offset >> 4) * 4
+        sport, dport, seq, ack, flags, window = struct.unpack("!HHIIHH", data[:16])
+        offset = (flags >> 12) * 4
         check(20 <= offset <= len(data), f"data offset {offset}")
         return cls(sport, dport, seq, ack, "".join(flag for bit, flag in enumerate(cls.BITS) if flags >> bit & 1),
                    window, unpack_options(data[20:offset]), data[offset:], time.monotonic(), packet[8],
-                   bool(packet[6] & 0x40))
+                   bool(packet[6] & 0x40), packet[1])
 
 
 def pack_options(options):
@@ -265,7 +267,7 @@ class Peer:
         self.timestamps = None
         self.last_event = time.monotonic()
 
-    def send(self, flags, seq=None, ack=None, data=b"", window=None, **options):
+    def send(self, flags, seq=None, ack=None, data=b"", window=None, tos=0, **options):
         """Sends a segment. Numbers that are not given are those of a peer in order."""
         start = self.next if seq is None else seq
         end = start + len(data) + flags.count("S") + flags.count("F")
@@ -276,7 +278,7 @@ class Peer:
             options["sack"] = [(self.remote(left), self.remote(right)) for left, right in options["sack"]]
         segment = Segment(self.port, self.remote_port, (self.iss + start) % MODULUS,
                           self.remote(acked) if "A" in flags else 0, flags,
-                          self.window if window is None else window, options, data, time.monotonic())
+                          self.window if window is None else window, options, data, time.monotonic(), tos=tos)
         self.bench.trace("<", self.describe(segment))
         self.last_event = segment.time
         self.next = max(self.next, end)
@@ -310,7 +312,7 @@ class Peer:
         text = f"{segment.flags} {seq}:{seq + len(segment.payload)}"
         if "A" in segment.flags:
             text += f" ack {ack}"
-        return f"{text} win {segment.window} {segment.options or ''}"
+        return f"{text} win {segment.window} tos {segment.tos:#x} {segment.options or ''}"
 
     def expect(self, flags, seq=None, ack=None, length=None, data=None, after=None, window=None, since=None):
         """The next segment from the socket; fails the case unless it is such a one.

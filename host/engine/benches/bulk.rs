@@ -110,10 +110,10 @@ fn arrived(segment: &SegmentOut) -> SegmentIn {
         ack: segment.ack,
         flags: segment.flags,
         window: segment.window,
-        urgent: 0,
         len: segment.data_len(),
         wire_len: segment.data_len().min(u32::from(segment.mss)),
         options: segment.options,
+        ..SegmentIn::default()
     }
 }
 

@@ -188,10 +188,11 @@ impl Play {
                     ack: SeqNum(ack),
                     flags: Flags(flags),
                     window,
-                    urgent: 0,
                     len,
                     wire_len: len,
+                    codepoint: Codepoint::from_tos(len as u8),
                     options: Options::parse(&options),
+                    ..SegmentIn::default()
                 };
                 let _ = self.give(&segment);
             }
@@ -233,10 +234,10 @@ impl Play {
             },
             flags: Flags(flags),
             window,
-            urgent: 0,
             len,
             wire_len: len.min(1_000),
-            options: Options::default(),
+            codepoint: Codepoint::from_tos(len as u8),
+            ..SegmentIn::default()
         };
         for (left, right) in sack {
             segment.options.sack.push(SackBlock {

@@ -47,7 +47,10 @@ impl<S: Store> Synchronized<S> {
         if let Some(fate) = self.give_up(cx) {
             return fate;
         }
-        let first = self.retransmits == 0 && !self.recovery.was_reduced(self.tx.una);
+        let reduced = self.ecn.in_cwr() || self.recovery.was_reduced(self.tx.una);
+        let first = self.retransmits == 0 && !reduced;
+        self.ecn.leave_cwr();
+        self.ecn.on_reduction();
         self.recovery.on_timeout(self.tx.una, self.tx.nxt);
         let in_flight = self.recovery.pipe(self.tx.una, self.tx.nxt);
         self.cc.enter_loss(cx.now, in_flight, first);

@@ -32,6 +32,9 @@ impl<S: Store> Synchronized<S> {
             backoff: self.backoff,
             timestamps: self.agreed.timestamps,
             sack: self.agreed.sack,
+            ecn: self.ecn.is_on(),
+            ecn_seen: self.ecn.was_seen(),
+            received_ecn: self.ecn.received(),
             window_scales: self.agreed.scales.map(|(ours, theirs)| (theirs, ours)),
             rto: self.rto(config),
             ato: self.delack.ato(),
@@ -63,6 +66,7 @@ impl<S: Store> Synchronized<S> {
     /// Returns the mode of the sender.
     pub(super) fn ca_state(&self) -> CaState {
         match self.recovery.phase() {
+            Phase::Open if self.ecn.in_cwr() => CaState::Cwr,
             Phase::Open if self.recovery.dupacks() > 0 => CaState::Disorder,
             Phase::Open => CaState::Open,
             Phase::Recovery => CaState::Recovery,

@@ -9,6 +9,7 @@ use crate::engine::acceptable::Expected;
 use crate::engine::ack::AckInfo;
 use crate::engine::cc::Acked;
 use crate::engine::cc::News;
+use crate::engine::ecn::Codepoint;
 use crate::engine::event::Reason;
 use crate::engine::loss::Phase;
 use crate::engine::loss::Verdict;
@@ -76,6 +77,7 @@ impl<S: Store> Synchronized<S> {
         }
         self.last_heard = cx.now;
         self.probes_out = 0;
+        self.ecn.count(segment);
         if let Some(timestamps) = segment.options.timestamps {
             if self.agreed.timestamps {
                 self.rx.update_ts(segment.seq, timestamps.value, cx.now);
@@ -203,7 +205,7 @@ impl<S: Store> Synchronized<S> {
         let rtt = self.sample_rtt(cx, segment, advance, ambiguous, sack_age);
         self.cc.on_mss(mss);
         let verdict = self.recovery.on_ack(&info, mss);
-        self.control_congestion(cx, &before, rtt, verdict);
+        self.control_congestion(cx, &before, segment, rtt, verdict);
         if advance > 0 {
             self.retransmits = 0;
             self.stalled_since = None;
@@ -222,16 +224,18 @@ impl<S: Store> Synchronized<S> {
         &mut self,
         cx: &Context<'_>,
         before: &Before,
+        segment: &SegmentIn,
         rtt: Option<Duration>,
         verdict: Verdict,
     ) {
+        let echo = self.ecn.is_echo(segment.flags);
         let mss = self.mss(cx.config);
         let (una, nxt) = (self.tx.una, self.tx.nxt);
         let advance = una.saturating_sub(before.una);
         let delivered = advance
             .saturating_add(self.recovery.sacked(una, nxt))
             .saturating_sub(before.sacked);
-        self.cc.rate.begin_ack(before.in_flight, false);
+        self.cc.rate.begin_ack(before.in_flight, echo);
         self.cc.rate.count(delivered, mss);
         let news = News {
             now: cx.now,
@@ -241,10 +245,17 @@ impl<S: Store> Synchronized<S> {
         };
         self.cc.on_news(&news);
         match verdict {
-            Verdict::FastRetransmit => self.cc.enter_recovery(false),
+            Verdict::FastRetransmit => {
+                if !self.cc.is_reducing() {
+                    self.ecn.on_reduction();
+                }
+                self.ecn.leave_cwr();
+                self.cc.enter_recovery(echo);
+            }
             Verdict::Recovered if before.phase == Phase::Recovery => self.cc.end_reduction(cx.now),
             Verdict::Recovered | Verdict::Nothing => {}
         }
+        self.on_echo(cx, before, segment);
         let ack = AckRate {
             rtt,
             min_rtt: self.rtt.min_rtt(),
@@ -261,6 +272,27 @@ impl<S: Store> Synchronized<S> {
             state: self.ca_state(),
             srtt: self.rtt.srtt().unwrap_or_default(),
         });
+    }
+
+    /// What an acknowledgment tells of marks.
+    ///
+    /// RFC 3168, 6.1.2: an echo is answered as a loss is, but for the retransmission, and once per
+    /// window of data. While a loss is being repaired the window is reduced already.
+    fn on_echo(&mut self, cx: &Context<'_>, before: &Before, segment: &SegmentIn) {
+        if self.ecn.on_flags(segment) {
+            self.delack.demand();
+        }
+        if self.ecn.on_acked(self.tx.una) {
+            self.cc.end_reduction(cx.now);
+        }
+        let flight = self.tx.nxt > before.una;
+        if !flight || !self.ecn.is_echo(segment.flags) {
+            return;
+        }
+        self.cc.enter_cwr(self.ca_state());
+        if self.recovery.phase() == Phase::Open && !self.ecn.in_cwr() {
+            self.ecn.enter_cwr(self.tx.nxt);
+        }
     }
 
     /// Gives the SACK blocks to the scoreboard; returns the octets that are news, and the age of
@@ -340,6 +372,18 @@ impl<S: Store> Synchronized<S> {
         sample
     }
 
+    /// Data that was not there before came with this codepoint.
+    fn on_codepoint(&mut self, codepoint: Codepoint) {
+        let delaying = self.timers.is_set(Timer::DelayedAck);
+        let hurry = self.ecn.on_data(codepoint, self.rx.nxt, delaying);
+        if hurry.quick {
+            self.delack.on_mark();
+        }
+        if hurry.now {
+            self.delack.demand();
+        }
+    }
+
     /// Seventh and eighth check: the payload and FIN.
     fn on_payload(
         &mut self,
@@ -367,6 +411,9 @@ impl<S: Store> Synchronized<S> {
         }
         if arrival.disorder {
             self.delack.demand();
+        }
+        if arrival.payload != Payload::Discard {
+            self.on_codepoint(segment.codepoint);
         }
         if arrival.finished {
             cx.events.peer_closed = true;

@@ -4,6 +4,8 @@
 
 use crate::engine::cc::Round;
 use crate::engine::config::Config;
+use crate::engine::ecn::Codepoint;
+use crate::engine::ecn::Past;
 use crate::engine::loss::Phase;
 use crate::engine::options::SackBlocks;
 use crate::engine::options::Timestamps;
@@ -35,9 +37,24 @@ pub struct Limits {
 pub(crate) type Fit<'a> = &'a mut dyn FnMut(u64, u32) -> u32;
 
 impl<S: Store> Synchronized<S> {
+    /// Returns the next segment, with what it says of congestion.
+    pub(crate) fn poll_transmit(
+        &mut self,
+        cx: &mut Context<'_>,
+        limits: &Limits,
+        fit: Fit<'_>,
+    ) -> Option<SegmentOut> {
+        if let Some(past) = self.ecn.take_past() {
+            return Some(self.past_ack(cx, past));
+        }
+        let mut segment = self.next_segment(cx, limits, fit)?;
+        self.ecn.mark(&mut segment);
+        Some(segment)
+    }
+
     /// Returns the next segment: repairs, new data, guesses, probes, and an acknowledgment if
     /// nothing carried it.
-    pub(crate) fn poll_transmit(
+    fn next_segment(
         &mut self,
         cx: &mut Context<'_>,
         limits: &Limits,
@@ -343,6 +360,22 @@ impl<S: Store> Synchronized<S> {
         segment
     }
 
+    /// Makes the acknowledgment of what was received before the congestion mark changed (RFC 8257,
+    /// 3.2). The one that is owed for all remains owed.
+    fn past_ack(&self, cx: &Context<'_>, past: Past) -> SegmentOut {
+        let (ack, window) = self.rx.acknowledge_at(past.nxt);
+        let flags = if past.echo {
+            Flags::ACK.with(Flags::ECE)
+        } else {
+            Flags::ACK
+        };
+        let mut segment = SegmentOut::bare(self.tx.seq(self.tx.nxt), ack, flags);
+        segment.options.timestamps = self.timestamps(cx.now);
+        segment.window = window;
+        segment.codepoint = Codepoint::Ect0;
+        segment
+    }
+
     fn timestamps(&self, now: Instant) -> Option<Timestamps> {
         let recent = self.rx.ts_recent.filter(|_| self.agreed.timestamps)?;
         Some(Timestamps {
@@ -358,6 +391,7 @@ impl<S: Store> Synchronized<S> {
         let seq = self.tx.seq(nxt);
         let mut segment = self.segment(cx, seq, Flags::RST.with(Flags::ACK), false);
         segment.options.sack = SackBlocks::new();
+        self.ecn.mark(&mut segment);
         segment
     }
 }

@@ -7,6 +7,11 @@ u32 oxtcp_helper_dst_mtu(const struct dst_entry *dst)
 	return dst_mtu(dst);
 }
 
+u32 oxtcp_helper_dst_feature(const struct dst_entry *dst, u32 feature)
+{
+	return dst_feature(dst, feature);
+}
+
 u32 oxtcp_helper_dst_metric_advmss(const struct dst_entry *dst)
 {
 	return dst_metric_advmss(dst);

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Segments on their way in.
+//!
+//! C header: [`include/net/ip.h`](srctree/include/net/ip.h)
+
+use super::{
+    from_be,
+    Endpoints, //
+};
+use crate::net::{
+    bindings,
+    net_namespace::Net,
+    proto::Protocol,
+    skbuff::{
+        DropReason,
+        Skb, //
+    },
+    sock::Sock, //
+};
+use core::{
+    net::SocketAddrV4,
+    ptr, //
+};
+
+/// Bytes of a TCP header without options.
+const TCP_HEADER_MIN: u32 = 20;
+
+impl Skb {
+    /// Source and destination of a packet at the LOCAL_IN hook, if it is a TCP segment for this host
+    /// alone: neither its frame nor its address is for many.
+    pub fn tcp4_endpoints(&self) -> Option<Endpoints> {
+        let mut ports = [0u8; 4];
+        // SAFETY: At the hook the IP header is complete and in one piece, its length checked, the packet
+        // routed; `skb_header_pointer` checks the rest and gives a pointer to 4 readable bytes or null.
+        unsafe {
+            let raw = self.as_raw();
+            let ip = &*bindings::ip_hdr(raw);
+            if u32::from(ip.protocol) != bindings::IPPROTO_TCP
+                || bindings::skb_pkt_type(raw) != bindings::PACKET_HOST
+                || bindings::ip_is_fragment(ip)
+                || (*bindings::skb_rtable(raw)).rt_flags
+                    & (bindings::RTCF_MULTICAST | bindings::RTCF_BROADCAST)
+                    != 0
+            {
+                return None;
+            }
+            let at = bindings::skb_header_pointer(
+                raw,
+                bindings::skb_network_offset(raw) + i32::from(ip.ihl()) * 4,
+                4,
+                ports.as_mut_ptr().cast(),
+            )
+            .cast::<[u8; 4]>();
+            if at.is_null() {
+                return None;
+            }
+            let [s0, s1, d0, d1] = *at;
+            let addrs = ip.__bindgen_anon_1.addrs.as_ref();
+            Some(Endpoints {
+                source: SocketAddrV4::new(from_be(addrs.saddr), u16::from_be_bytes([s0, s1])),
+                destination: SocketAddrV4::new(from_be(addrs.daddr), u16::from_be_bytes([d0, d1])),
+            })
+        }
+    }
+
+    /// Whether the device that a packet at the LOCAL_IN hook came through is one that `sk` hears:
+    /// that it is bound to; if to none, any that is in no VRF, or all where `tcp_l3mdev_accept` is set.
+    pub fn is_heard_by<P: Protocol>(&self, sk: &Sock<P>) -> bool {
+        // SAFETY: Valid by the type invariant, with a route, and IP's control block still in place.
+        unsafe {
+            bindings::inet_sk_bound_dev_eq(
+                sk.net().as_raw(),
+                sk.bound_device(),
+                bindings::inet_iif(self.as_raw()),
+                bindings::inet_sdif(self.as_raw()),
+            )
+        }
+    }
+
+    /// Takes a segment out of the IP layer's hands, as `ip_local_deliver_finish` and then
+    /// `tcp_v4_rcv` do before they look for a socket: connection tracking is told, borrowed memory is
+    /// copied, lengths and checksum are right. What is left begins with the TCP header.
+    ///
+    /// # Errors
+    ///
+    /// Why the packet was dropped.
+    pub fn into_segment(self, net: &Net, now_ns: u64) -> core::result::Result<Segment, DropReason> {
+        // SAFETY: At the hook, under RCU; the packet is ours from here on.
+        unsafe {
+            let raw = self.as_raw();
+            // The hook that confirms a tracked connection may stand behind ours, and a packet that
+            // does not reach it leaves the connection unknown. Only the first packet confirms: over
+            // loopback even that one was, on its way out.
+            if bindings::skb_nfct_is_unconfirmed(raw) {
+                if let Some(confirm) = bindings::nf_ct_hook_get().as_ref().and_then(|h| h.confirm) {
+                    if confirm(raw) != bindings::NF_ACCEPT as i32 {
+                        return Err(DropReason::Unspecified);
+                    }
+                }
+            }
+            // Memory that the sender may still write must not enter a receive queue.
+            if bindings::skb_orphan_frags_rx(raw, bindings::GFP_ATOMIC) != 0 {
+                return Err(DropReason::Unspecified);
+            }
+            bindings::skb_clear_delivery_time(raw);
+            bindings::__IP_INC_STATS(net.as_raw(), bindings::IPSTATS_MIB_INDELIVERS as i32);
+            let header_len = bindings::skb_network_header_len(raw);
+            bindings::__skb_pull(raw, header_len);
+            bindings::skb_reset_transport_header(raw);
+        }
+        let mut skb = self;
+        if !skb.pull_linear(TCP_HEADER_MIN) {
+            skb.drop_because(DropReason::TooSmall);
+            return Err(DropReason::TooSmall);
+        }
+        let header_len = skb.linear().get(12).map_or(0, |b| u32::from(b >> 4) * 4);
+        if header_len < TCP_HEADER_MIN || !skb.pull_linear(header_len) {
+            skb.drop_because(DropReason::TooSmall);
+            return Err(DropReason::TooSmall);
+        }
+        // SAFETY: The transport header is set, and the network header still there.
+        let bad = unsafe {
+            bindings::skb_checksum_init_v4(skb.as_raw()) != 0
+                || bindings::skb_checksum_complete(skb.as_raw()) != 0
+        };
+        if bad {
+            skb.drop_because(DropReason::Checksum);
+            return Err(DropReason::Checksum);
+        }
+        Ok(Segment {
+            skb,
+            header_len,
+            now_ns,
+        })
+    }
+}
+
+/// A TCP segment with a right checksum; the packet's data begins with its header.
+pub struct Segment {
+    skb: Skb,
+    header_len: u32,
+    now_ns: u64,
+}
+
+impl Segment {
+    /// The TCP header with its options.
+    pub fn header(&self) -> &[u8] {
+        self.skb
+            .linear()
+            .get(..self.header_len as usize)
+            .unwrap_or_default()
+    }
+
+    /// Bytes behind the header.
+    pub fn payload_len(&self) -> u32 {
+        self.skb.len().saturating_sub(self.header_len)
+    }
+
+    /// Payload of one segment on the wire, where several were merged into this one on the way in.
+    pub fn merged_from(&self) -> Option<u16> {
+        // SAFETY: The packet is ours.
+        let size = unsafe { (*bindings::skb_shinfo(self.skb.as_raw())).gso_size };
+        (size != 0).then_some(size)
+    }
+
+    /// The TOS field of the IP header.
+    pub fn tos(&self) -> u8 {
+        // SAFETY: The packet is ours; the IP header stays in front of what was pulled.
+        unsafe { (*bindings::ip_hdr(self.skb.as_raw())).tos }
+    }
+
+    /// When the segment came.
+    pub fn arrival_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    /// Asks all that may forbid a socket to see this segment: minimal TTL, IPsec policy, the cgroup's
+    /// and the security module's filters, the socket's own. `None`: it is dropped.
+    ///
+    /// The filter may shorten the payload.
+    pub fn pass_filters<P: Protocol>(self, sk: &Sock<P>) -> Option<Self> {
+        let mut this = self;
+        // SAFETY: The socket is live, the packet ours; we run under RCU with bottom halves
+        // disabled, as `tcp_v4_rcv`.
+        let reason = unsafe {
+            let raw = this.skb.as_raw();
+            if (*bindings::ip_hdr(raw)).ttl < ptr::addr_of!((*sk.as_inet()).min_ttl).read_volatile()
+            {
+                Some(DropReason::MinTtl)
+            } else if bindings::xfrm4_policy_check(
+                sk.as_raw(),
+                bindings::XFRM_POLICY_IN as i32,
+                raw,
+            ) == 0
+            {
+                Some(DropReason::Policy)
+            } else {
+                bindings::nf_reset_ct(raw);
+                (bindings::sk_filter_trim_cap(sk.as_raw(), raw, this.header_len) != 0)
+                    .then_some(DropReason::Filter)
+            }
+        };
+        if let Some(reason) = reason {
+            this.skb.drop_because(reason);
+            return None;
+        }
+        // SAFETY: The packet does not outlive the device that it came from by this pointer.
+        unsafe { bindings::skb_clear_dev(this.skb.as_raw()) };
+        this.skb.set_arrival(this.now_ns);
+        Some(this)
+    }
+
+    /// As [`Skb::is_heard_by`], until [`Segment::pass_filters`].
+    pub fn is_heard_by<P: Protocol>(&self, sk: &Sock<P>) -> bool {
+        self.skb.is_heard_by(sk)
+    }
+
+    /// The same for a segment that no socket will see.
+    pub fn pass_policy(&self) -> bool {
+        // SAFETY: The packet is ours; a null socket means the host's own policy.
+        unsafe {
+            bindings::xfrm4_policy_check(
+                ptr::null_mut(),
+                bindings::XFRM_POLICY_IN as i32,
+                self.skb.as_raw(),
+            ) != 0
+        }
+    }
+
+    /// The packet, its data beginning with the TCP header.
+    pub fn into_skb(self) -> Skb {
+        self.skb
+    }
+
+    /// The segment that [`Segment::into_skb`] made a packet of.
+    pub fn from_skb(skb: Skb) -> Option<Self> {
+        let header_len = u32::from(skb.linear().get(12)? >> 4) * 4;
+        let now_ns = skb.arrival_ns();
+        Some(Self {
+            skb,
+            header_len,
+            now_ns,
+        })
+    }
+}

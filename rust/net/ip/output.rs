@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Segments on their way out.
+//!
+//! C header: [`include/net/ip.h`](srctree/include/net/ip.h)
+
+use super::{
+    be,
+    flow4,
+    path_of,
+    Endpoints,
+    Path, //
+};
+use crate::net::{
+    bindings,
+    msg::Msg,
+    net_namespace::Net,
+    proto::Protocol,
+    rope::Rope,
+    sock::{
+        Locked,
+        Sock, //
+    }, //
+};
+use core::ptr;
+use kernel::{
+    error::to_result,
+    prelude::*,
+    types::Opaque, //
+};
+
+/// Where the checksum is in a TCP header.
+const TCP_CHECKSUM_OFFSET: u16 = 16;
+/// Where the control bits are in a TCP header.
+const TCP_FLAGS_OFFSET: usize = 13;
+/// The control bit CWR.
+const TCP_CWR: u8 = 0x80;
+/// Pieces of memory that one packet can refer to beside its own.
+pub const MAX_FRAGMENTS: usize = bindings::MAX_SKB_FRAGS as usize;
+
+/// The payload of one transmission: a range of the send buffer.
+pub struct Payload<'a> {
+    /// The send buffer.
+    pub rope: &'a Rope,
+    /// Offset in the stream of the first byte.
+    pub offset: u64,
+    /// Number of bytes.
+    pub len: u32,
+    /// Bytes in one segment on the wire.
+    pub mss: u16,
+}
+
+/// The largest payload that is copied where the send buffer has it in too many pieces.
+pub const COPY_MAX: u32 = 8192;
+
+/// The TOS for a packet of a socket's, with this ECN field.
+///
+/// # Safety
+///
+/// `sk` must be a live Internet socket.
+unsafe fn tos(sk: *mut bindings::sock, ecn: u8) -> u8 {
+    let mask = bindings::INET_ECN_MASK as u8;
+    // SAFETY: By the requirement; the kernel reads this field without a lock as well.
+    let tos = unsafe { ptr::addr_of!((*sk.cast::<bindings::inet_sock>()).tos).read_volatile() };
+    tos & !mask | ecn & mask
+}
+
+/// Makes a packet of a TCP header and a payload, ready for IP.
+///
+/// # Safety
+///
+/// `sk` must be a live socket.
+unsafe fn build(
+    sk: *mut bindings::sock,
+    header: &[u8],
+    payload: Option<&Payload<'_>>,
+    source: u32,
+    destination: u32,
+) -> Result<*mut bindings::sk_buff> {
+    let fits = payload
+        .map(|p| p.rope.fit(p.offset, p.len, MAX_FRAGMENTS) >= p.len)
+        .unwrap_or(true);
+    let copy = if fits {
+        0
+    } else {
+        payload.map_or(0, |p| p.len)
+    };
+    // SAFETY: The packet is new and ours; it has room for the headers of all layers below, and for
+    // the bytes to copy. The rope calls back at most `MAX_FRAGMENTS` times where `fits`.
+    unsafe {
+        let skb = bindings::alloc_skb(
+            (bindings::MAX_TCP_HEADER as u32).saturating_add(copy),
+            bindings::GFP_ATOMIC | bindings::__GFP_NOWARN,
+        );
+        if skb.is_null() {
+            return Err(ENOMEM);
+        }
+        bindings::skb_reserve(skb, bindings::MAX_TCP_HEADER as i32);
+        if let Some(p) = payload {
+            let mut i = 0;
+            p.rope.for_range(p.offset, p.len, |page, at, len| {
+                if fits {
+                    bindings::get_page(page);
+                    bindings::skb_fill_page_desc(skb, i, page, at as i32, len as i32);
+                    bindings::skb_len_add(skb, len as i32);
+                    i += 1;
+                } else {
+                    let to = bindings::__skb_put(skb, len).cast::<u8>();
+                    let from = bindings::page_address(page).cast::<u8>().add(at as usize);
+                    ptr::copy_nonoverlapping(from, to, len as usize);
+                }
+            });
+            if p.len > u32::from(p.mss) && p.mss != 0 {
+                let shared = &mut *bindings::skb_shinfo(skb);
+                shared.gso_size = p.mss;
+                shared.gso_segs = p.len.div_ceil(u32::from(p.mss)) as u16;
+                shared.gso_type = bindings::SKB_GSO_TCPV4 as u32;
+                // Only the first segment may carry CWR (RFC 3168 section 6.1.2).
+                if header
+                    .get(TCP_FLAGS_OFFSET)
+                    .is_some_and(|f| f & TCP_CWR != 0)
+                {
+                    shared.gso_type |= bindings::SKB_GSO_TCP_ECN as u32;
+                }
+            }
+        }
+        let at = bindings::__skb_push(skb, header.len() as u32).cast::<u8>();
+        ptr::copy_nonoverlapping(header.as_ptr(), at, header.len());
+        bindings::skb_reset_transport_header(skb);
+        bindings::skb_set_owner_w(skb, sk);
+
+        // The device, or the kernel in its place, makes the checksum of header and data out of that
+        // of the pseudo-header (RFC 9293 section 3.1).
+        let th = &mut *bindings::tcp_hdr(skb);
+        th.check = !bindings::tcp_v4_check((*skb).len as i32, source, destination, 0);
+        bindings::skb_partial_csum_set(skb, 0, TCP_CHECKSUM_OFFSET);
+        Ok(skb)
+    }
+}
+
+impl<P: Protocol> Locked<'_, P> {
+    /// The way out for segments, beside the state that says what they are.
+    pub fn parts(&mut self) -> (Wire<'_, P>, &mut P::State) {
+        (Wire(self.sock()), self.state())
+    }
+}
+
+/// The way out of a socket whose lock is held.
+///
+/// # Invariants
+///
+/// The lock of the socket is held for as long as this lives.
+pub struct Wire<'a, P: Protocol>(&'a Sock<P>);
+
+impl<P: Protocol> Wire<'_, P> {
+    /// We and the peer.
+    pub fn endpoints(&self) -> Endpoints {
+        Endpoints {
+            source: self.0.local(),
+            destination: self.0.peer(),
+        }
+    }
+
+    /// Sends one segment, or a range that is cut into segments below. What becomes of it further
+    /// down is not known: a loss anywhere looks the same.
+    ///
+    /// `ecn` is the ECN field of the packet; the rest of the TOS is the socket's.
+    pub fn transmit(&self, header: &[u8], payload: Option<&Payload<'_>>, ecn: u8) -> Result {
+        let sk = self.0.as_raw();
+        let inet = self.0.as_inet();
+        // SAFETY: The lock is held; `ip_queue_xmit` takes the packet, whatever it returns.
+        unsafe {
+            let skb = build(
+                sk,
+                header,
+                payload,
+                (*inet).inet_saddr,
+                bindings::inet_daddr(sk),
+            )?;
+            to_result(bindings::__ip_queue_xmit(
+                sk,
+                skb,
+                ptr::addr_of_mut!((*inet).cork.fl),
+                tos(sk, ecn),
+            ))
+        }
+    }
+
+    /// Copies up to `room` bytes of the message to the end of the send buffer and accounts for them.
+    /// May sleep.
+    ///
+    /// Fails with `EAGAIN` where memory is short and the caller should wait, and with `EFAULT`.
+    pub fn fill(&self, rope: &mut Rope, msg: &mut Msg<'_>, room: u32) -> Result<u32> {
+        let sk = self.0.as_raw();
+        let left = u32::try_from(msg.left()).unwrap_or(u32::MAX).min(room);
+        rope.reserve(GFP_KERNEL).map_err(|_| EAGAIN)?;
+        // SAFETY: A task owns the lock (it has a message). The page fragment is that of the task or
+        // of the socket, and nobody else's meanwhile; bytes of it from `offset` to `size` are free.
+        unsafe {
+            let frag = bindings::sk_page_frag(sk);
+            if !bindings::sk_page_frag_refill(sk, frag) {
+                return Err(EAGAIN);
+            }
+            let page = ptr::NonNull::new((*frag).page).ok_or(EAGAIN)?;
+            let len = left.min((*frag).size - (*frag).offset);
+            if !bindings::sk_wmem_schedule(sk, len as i32) {
+                return Err(EAGAIN);
+            }
+            let to = bindings::page_address(page.as_ptr())
+                .cast::<u8>()
+                .add((*frag).offset as usize);
+            let out = core::slice::from_raw_parts_mut(to, len as usize);
+            let copied = msg.source().copy_from_iter(out) as u32;
+            if copied == 0 {
+                return Err(EFAULT);
+            }
+            rope.append(page, (*frag).offset, copied, GFP_KERNEL)?;
+            (*frag).offset += copied;
+            bindings::sk_wmem_queued_add(sk, copied as i32);
+            bindings::sk_mem_charge(sk, copied as i32);
+            Ok(copied)
+        }
+    }
+}
+
+/// Finds a route for a segment that belongs to no connected socket.
+///
+/// # Safety
+///
+/// `sk` must be a live socket, and `fl` valid.
+unsafe fn route_stateless(
+    sk: *mut bindings::sock,
+    fl: *mut bindings::flowi,
+    ends: &Endpoints,
+) -> Result<*mut bindings::rtable> {
+    // SAFETY: By the requirement. The flow is an IPv4 one from here on.
+    unsafe {
+        kernel::error::from_err_ptr(bindings::ip_route_output_ports(
+            bindings::sock_net(sk),
+            flow4(fl),
+            sk,
+            be(*ends.destination.ip()),
+            be(*ends.source.ip()),
+            ends.destination.port().to_be(),
+            ends.source.port().to_be(),
+            bindings::IPPROTO_TCP as u8,
+            (*sk.cast::<bindings::inet_sock>()).tos,
+            ptr::addr_of!((*sk).__sk_common.skc_bound_dev_if).read_volatile(),
+        ))
+    }
+}
+
+/// Sends a segment on behalf of `sk`, which is not locked.
+///
+/// # Safety
+///
+/// `sk` must be a live Internet socket.
+unsafe fn send_stateless(
+    sk: *mut bindings::sock,
+    ends: &Endpoints,
+    header: &[u8],
+    ecn: u8,
+) -> Result {
+    let fl = Opaque::<bindings::flowi>::zeroed();
+    // SAFETY: By the requirement. The packet brings its route, so that `ip_queue_xmit` looks at
+    // nothing of the socket that the lock protects.
+    unsafe {
+        let rt = route_stateless(sk, fl.get(), ends)?;
+        let fl4 = flow4(fl.get());
+        let skb = match build(sk, header, None, (*fl4).saddr, (*fl4).daddr) {
+            Ok(skb) => skb,
+            Err(e) => {
+                bindings::ip_rt_put(rt);
+                return Err(e);
+            }
+        };
+        bindings::skb_dst_set(skb, ptr::addr_of_mut!((*rt).dst));
+        to_result(bindings::__ip_queue_xmit(sk, skb, fl.get(), tos(sk, ecn)))
+    }
+}
+
+impl<P: Protocol> Sock<P> {
+    /// Sends a segment of a connection that has no socket yet, for a listener. `ecn` is the ECN field
+    /// of the packet.
+    pub fn send_for(&self, ends: &Endpoints, header: &[u8], ecn: u8) -> Result {
+        // SAFETY: The socket is live.
+        unsafe { send_stateless(self.as_raw(), ends, header, ecn) }
+    }
+
+    /// What the route between `ends` allows.
+    pub fn path_for(&self, ends: &Endpoints) -> Result<Path> {
+        let fl = Opaque::<bindings::flowi>::zeroed();
+        // SAFETY: The socket is live; the route is put once it was read.
+        unsafe {
+            let rt = route_stateless(self.as_raw(), fl.get(), ends)?;
+            let path = path_of(ptr::addr_of!((*rt).dst));
+            bindings::ip_rt_put(rt);
+            Ok(path)
+        }
+    }
+}
+
+/// A socket of the kernel's, of one namespace, for segments that belong to no socket.
+///
+/// # Invariants
+///
+/// A live control socket, which this owns.
+pub struct ControlSock(ptr::NonNull<bindings::sock>);
+
+// SAFETY: Used without the socket lock, for what needs none.
+unsafe impl Send for ControlSock {}
+// SAFETY: As above.
+unsafe impl Sync for ControlSock {}
+
+impl ControlSock {
+    /// Makes the socket. May sleep.
+    pub fn new(net: &Net) -> Result<Self> {
+        let mut sk = ptr::null_mut();
+        // SAFETY: The namespace is valid; on success `sk` is a new socket.
+        unsafe {
+            to_result(bindings::inet_ctl_sock_create(
+                &mut sk,
+                bindings::PF_INET as u16,
+                bindings::sock_type_SOCK_RAW as u16,
+                bindings::IPPROTO_TCP as u8,
+                net.as_raw(),
+            ))?;
+        }
+        ptr::NonNull::new(sk).map(Self).ok_or(ENOMEM)
+    }
+
+    /// Sends a segment.
+    pub fn send(&self, ends: &Endpoints, header: &[u8]) -> Result {
+        // SAFETY: The socket is live by the type invariant.
+        unsafe { send_stateless(self.0.as_ptr(), ends, header, 0) }
+    }
+}
+
+impl Drop for ControlSock {
+    fn drop(&mut self) {
+        // SAFETY: We own the socket.
+        unsafe { bindings::inet_ctl_sock_destroy(self.0.as_ptr()) };
+    }
+}
