@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Plays packetdrill scripts against a socket of this machine."""

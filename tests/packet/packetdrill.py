@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""The kernel's own packetdrill scripts, as they are, against AF_INET and AF_OXTCP.
+
+packetdrill.py [NAME...]: plays these scripts (a name, or part of one), or all. What is known not to work is listed with
+its reason in packetdrill.known; an entry there that works after all fails, so the list cannot grow stale.
+"""
+
+import ctypes
+import os
+import pathlib
+import signal
+import sys
+import time
+import traceback
+
+from drill.play import Player
+from drill.script import ScriptError
+from packet import FAMILY, AF_OXTCP, Failed
+
+SCRIPTS = pathlib.Path(os.environ.get("PACKETDRILL", "/usr/src/linux/tools/testing/selftests/net/packetdrill"))
+KNOWN = pathlib.Path(__file__).with_suffix(".known")
+MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def known():
+    """The scripts that are known to fail with this family, and why."""
+    here = "oxtcp" if FAMILY == AF_OXTCP else "inet"
+    reasons = {}
+    for line in KNOWN.read_text(encoding="utf-8").splitlines():
+        words = line.split(maxsplit=2)
+        if not words or words[0].startswith("#"):
+            continue
+        families, name, reason = words
+        if not (SCRIPTS / f"{name}.pkt").exists():
+            raise SystemExit(f"{KNOWN.name}: there is no script {name}")
+        if here in families.split(","):
+            reasons[name] = reason
+    return reasons
+
+
+def isolate():
+    """A network and a /tmp of this process's own."""
+    os.unshare(os.CLONE_NEWNET | os.CLONE_NEWNS)
+    for source, place, kind, flags in ((b"none", b"/", None, MS_REC | MS_PRIVATE), (b"tmpfs", b"/tmp", b"tmpfs", 0)):
+        if LIBC.mount(source, place, kind, flags, None) < 0:
+            raise OSError(ctypes.get_errno(), "mount")
+
+
+def play(path, verbose):
+    """Plays a script in this process; its exit status."""
+    player = None
+    try:
+        isolate()
+        player = Player(str(path), verbose)
+        player.run()
+        return 0
+    except (Failed, ScriptError) as problem:
+        print(f"# {path.name}: {problem}")
+    except Exception:  # an error of this program is a failure of the script
+        traceback.print_exc(file=sys.stdout)
+    if not verbose and player:
+        for line in player.lines[-12:]:
+            print(f"#   {line}")
+    return 1
+
+
+def attempt(path, verbose):
+    """Plays a script in a child; whether it went as written."""
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        status = play(path, verbose)
+        sys.stdout.flush()
+        os._exit(status)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def main():
+    """Plays the scripts and says how each went."""
+    names = [word for word in sys.argv[1:] if word != "-v"]
+    paths = sorted(SCRIPTS.glob("*.pkt"))
+    if not paths:
+        raise SystemExit(f"no scripts in {SCRIPTS}")
+    chosen = [path for path in paths if not names or any(name in path.name for name in names)]
+    reasons = known()
+    counts = {"as written": 0, "not": 0, "known not to": 0}
+    print(f"KTAP version 1\n1..{len(chosen)}", flush=True)
+    for number, path in enumerate(chosen, 1):
+        passed = attempt(path, "-v" in sys.argv)
+        reason = reasons.get(path.stem)
+        if reason and not passed:
+            print(f"ok {number} {path.stem} # SKIP {reason}", flush=True)
+            counts["known not to"] += 1
+        elif reason:
+            print(f"not ok {number} {path.stem} # it works: take it out of {KNOWN.name}", flush=True)
+            counts["not"] += 1
+        else:
+            print(f"{'ok' if passed else 'not ok'} {number} {path.stem}", flush=True)
+            counts["as written" if passed else "not"] += 1
+    print("# " + ", ".join(f"{count} {what}" for what, count in counts.items()))
+    if os.environ.get("TIME", "real") != "real":
+        # Closed sockets whose peer went with its script try for a while, which would keep the module from unloading.
+        time.sleep(300)
+    sys.exit(1 if counts["not"] else 0)
+
+
+main()
