@@ -27,6 +27,7 @@ use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Fate;
 use crate::engine::synchronized::Synchronized;
 use crate::engine::time::Instant;
+use crate::engine::window::WindowScale;
 use core::mem::MaybeUninit;
 
 /// A TCP connection without bytes, clock or network.
@@ -88,6 +89,23 @@ struct Ended {
     readable: u64,
     read: u64,
     last: Option<SegmentOut>,
+    /// When that was made.
+    made: Instant,
+}
+
+impl Ended {
+    /// Takes the last segment.
+    ///
+    /// Its clock shows when it leaves: it may answer a segment that had to wait, and what left
+    /// meanwhile would make it look old to PAWS.
+    fn take_last(&mut self, now: Instant) -> Option<SegmentOut> {
+        let mut segment = self.last.take()?;
+        if let Some(timestamps) = &mut segment.options.timestamps {
+            let waited = now.tick().wrapping_sub(self.made.tick());
+            timestamps.value = timestamps.value.wrapping_add(waited);
+        }
+        Some(segment)
+    }
 }
 
 impl<S: Store> Connection<S> {
@@ -109,6 +127,7 @@ impl<S: Store> Connection<S> {
             readable: 0,
             read: 0,
             last: None,
+            made: Instant::from_nanos(0),
         }),
         events: Events::NONE,
         counters: Counters::ZERO,
@@ -184,8 +203,10 @@ impl<S: Store> Connection<S> {
                         Payload::Discard
                     }
                     HalfOpenVerdict::Established => {
+                        let scales = received.half_open.agreed.scales.unwrap_or_default();
                         self.establish(now, segment);
-                        self.on_segment_synchronized(now, &without_syn(segment), room)
+                        let rest = without_syn(segment, scales.1);
+                        self.on_segment_synchronized(now, &rest, room)
                     }
                 }
             }
@@ -285,6 +306,7 @@ impl<S: Store> Connection<S> {
             readable: self.readable(),
             read: self.read(),
             last: None,
+            made: now,
         };
         let cx = Context {
             now,
@@ -469,7 +491,7 @@ impl<S: Store> Connection<S> {
                 };
                 connection.poll_transmit(&mut cx, limits, &mut fit)
             }
-            Phase::Ended(ended) => ended.last.take(),
+            Phase::Ended(ended) => ended.take_last(now),
         }?;
         if segment.flags.syn() && segment.retransmission {
             self.counters.total_retrans = self.counters.total_retrans.saturating_add(1);
@@ -619,11 +641,13 @@ impl<S: Store> Connection<S> {
 }
 
 /// Returns the segment as it looks after its SYN, which the handshake has taken.
-fn without_syn(segment: &SegmentIn) -> SegmentIn {
+fn without_syn(segment: &SegmentIn, scale: WindowScale) -> SegmentIn {
     let mut rest = *segment;
     if rest.flags.syn() {
         rest.flags = rest.flags.without(Flags::SYN);
         rest.seq = rest.seq.add(1);
+        // RFC 7323, 2.2: the window of a SYN is never scaled, but what follows it is.
+        rest.window = scale.field_below(u32::from(rest.window));
     }
     rest
 }

@@ -65,6 +65,25 @@ fn passive_close_through_last_ack() {
 }
 
 #[test]
+fn the_last_acknowledgment_shows_when_it_leaves() {
+    // Taken from a backlog, a FIN keeps the time of its arrival, and something may have left since.
+    let mut script = Script::connect(&Config::default());
+    script.sent();
+    let mut syn_ack = segment(SYN_ACK, 0, 1, 0);
+    syn_ack.options.timestamps = Some(Timestamps::default());
+    let _ = script.give(&syn_ack);
+    script.connection.shutdown_write(script.instant());
+    script.sent();
+    let mut fin = segment(FIN, 1, 2, 0);
+    fin.options.timestamps = Some(Timestamps::default());
+    let _ = script.give(&fin);
+    script.pass(5);
+    let sent = script.sent();
+    let clock = (script.now as u32).wrapping_add(isn().ts_offset);
+    assert_eq!(sent[0].options.timestamps.unwrap().value, clock);
+}
+
+#[test]
 fn simultaneous_close_through_closing() {
     // RFC 9293, 3.6, figure 13.
     let mut script = Script::established(&plain());

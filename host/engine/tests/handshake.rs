@@ -119,6 +119,29 @@ fn simultaneous_open() {
 }
 
 #[test]
+fn simultaneous_open_scales_no_window_of_a_syn() {
+    // RFC 7323, 2.2.
+    let mut script = Script::connect(&Config {
+        window_scaling: true,
+        ..plain()
+    });
+    script.sent();
+    let scaled = |flags, ack| {
+        let mut syn = segment(flags, 0, ack, 0);
+        syn.window = 1_200;
+        syn.options.mss = Some(1000);
+        syn.options.window_scale = Some(WindowScale::new(7));
+        syn
+    };
+    let _ = script.give(&scaled(SYN, 0));
+    script.sent();
+    let _ = script.give(&scaled(SYN_ACK, 1));
+    assert_eq!(script.connection.state(), State::Established);
+    let sent: u32 = script.write(5_000).iter().map(SegmentOut::data_len).sum();
+    assert!((500..=1_200).contains(&sent), "{sent}");
+}
+
+#[test]
 fn simultaneous_open_repeats_its_syn_ack() {
     let mut script = Script::connect(&plain());
     script.sent();
