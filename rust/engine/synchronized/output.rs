@@ -333,7 +333,13 @@ impl<S: Store> Synchronized<S> {
         mss: u32,
     ) -> SegmentOut {
         let seq = self.tx.seq(offset);
-        let mut segment = self.segment(cx, seq, flags.with(Flags::ACK), len > 0);
+        let mut flags = flags.with(Flags::ACK);
+        if len > mss {
+            // As Linux (`__tcp_transmit_skb`): PSH on the last of several sent as one, so that a
+            // receiver that merges them passes them on at once.
+            flags = flags.with(Flags::PSH);
+        }
+        let mut segment = self.segment(cx, seq, flags, len > 0);
         if len > 0 {
             segment.data = Some(DataRange { offset, len });
             self.last_data_sent = cx.now;
