@@ -347,6 +347,30 @@ static void few_ephemeral_ports(void)
 	OK(connect_to(make_socket(0), &address[2]));
 }
 
+/* A port can be listened on while one connects from it to elsewhere. */
+static void listens_beside(void)
+{
+	struct sockaddr_in address = silent_host();
+	struct sockaddr_in here = loopback(0);
+	int connecting = make_socket(SOCK_NONBLOCK);
+	int server = make_socket(0);
+	int client = make_socket_of(peer_family(), 0);
+
+	here.sin_addr.s_addr = htonl(INADDR_ANY);
+	set_option(connecting, SOL_SOCKET, SO_REUSEADDR, 1);
+	OK(bind(connecting, (struct sockaddr *)&here, sizeof(here)));
+	FAILS(connect_to(connecting, &address), EINPROGRESS);
+	EQ(tcp_state(connecting), STATE_SYN_SENT);
+	here.sin_port = local_of(connecting).sin_port;
+	set_option(server, SOL_SOCKET, SO_REUSEADDR, 1);
+	OK(bind(server, (struct sockaddr *)&here, sizeof(here)));
+	OK(listen(server, 1));
+	here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	OK(connect_to(client, &here));
+	accept_one(server);
+	EQ(tcp_state(connecting), STATE_SYN_SENT);
+}
+
 static void disconnect(void)
 {
 	struct sockaddr none = { .sa_family = AF_UNSPEC };
@@ -406,7 +430,7 @@ int main(void)
 		CASE(wildcard_destination),	CASE(from_bound),
 		CASE(to_itself),		CASE(tuple_in_use),
 		CASE(ephemeral_ports_differ),	CASE(few_ephemeral_ports),
-		CASE(disconnect),
+		CASE(listens_beside),		CASE(disconnect),
 		CASE(several_at_once),
 	};
 

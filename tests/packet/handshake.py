@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Opening a connection: options, retransmission, refusal, both ends at once."""
 
+import time
+
 import packet
 from packet import (CLOSE, ESTABLISHED, LISTEN, SYN_RECV, SYN_SENT, accept, between, case, check, equal, error_of, fails,
                     new_socket, state_of)
@@ -411,6 +413,20 @@ def sequence_numbers_differ(bench):
     ordered = sorted(numbers)
     equal(len(ordered), 10, "different initial sequence numbers")
     check(max(ordered) - min(ordered) > 1 << 20, "initial sequence numbers lie close together")
+
+
+@case
+def sequence_numbers_follow_a_clock(bench):
+    """The same two ends, one second later: the number is that of a clock of 64 ns further on (RFC 6528)."""
+    bench.listening()
+    numbers = []
+    for _ in range(2):
+        peer = bench.caller(port=40000)
+        peer.send("S", mss=1000)
+        numbers.append(peer.expect("SA").seq)
+        peer.send("R", seq=1)
+        time.sleep(1)
+    between((numbers[1] - numbers[0]) % packet.MODULUS * 64e-9, (0.9, 1.2), "seconds by the clock of the numbers")
 
 
 @case

@@ -381,3 +381,67 @@ fn a_syn_is_given_up_like_data() {
     assert!(syns >= 7, "{syns}");
     assert!(script.now - start >= 120_000, "{}", script.now - start);
 }
+
+// Keepalive.
+
+/// Returns a connection with keepalive of the usual times.
+fn kept_alive() -> Script {
+    let mut script = Script::established(&plain());
+    let now = script.instant();
+    script
+        .connection
+        .set_keepalive(now, Some(KeepAlive::default()));
+    script
+}
+
+#[test]
+fn keepalive_defaults() {
+    // MUST-28: two hours.
+    let mut script = kept_alive();
+    let (wait, sent) = script.expire();
+    assert_eq!(wait, 7_200_000);
+    assert_eq!(shape(&sent[0]), (0, 0, ACK));
+}
+
+#[test]
+fn nothing_is_sent_unasked_in_silence() {
+    // MUST-25.
+    let mut script = Script::established(&plain());
+    assert_eq!(script.connection.next_deadline(), None);
+    script.pass(24 * 3_600_000);
+    script.connection.on_deadline(script.instant());
+    assert!(script.sent().is_empty());
+}
+
+#[test]
+fn keepalive_waits_for_silence() {
+    // MUST-26, MUST-27: what arrives starts the time anew, and data in flight needs no probes.
+    let mut script = Script::established(&plain());
+    let keepalive = KeepAlive {
+        idle: Duration::from_secs(10),
+        interval: Duration::from_secs(1),
+        probes: 3,
+    };
+    let now = script.instant();
+    script.connection.set_keepalive(now, Some(keepalive));
+    for _ in 0..5 {
+        script.pass(9_000);
+        script.answer(ACK, 1, 1, 0);
+        script.connection.on_deadline(script.instant());
+        assert!(script.sent().is_empty());
+    }
+    let silent_since = script.now;
+    while script.sent().is_empty() {
+        let deadline = script.connection.next_deadline().unwrap();
+        script.now = deadline.as_nanos().div_ceil(1_000_000);
+        script.connection.on_deadline(script.instant());
+    }
+    assert_eq!(script.now - silent_since, 10_000);
+    script.answer(ACK, 1, 1, 0);
+    script.write(10);
+    while script.now - silent_since < 60_000 {
+        for segment in script.expire().1 {
+            assert_eq!(segment.data_len(), 10, "only the data, again");
+        }
+    }
+}

@@ -20,3 +20,11 @@ fn orphan_tries__zero_means_eight_while_alive() {
     assert_eq!(config.orphan_tries(true), 3);
     assert_eq!(config.orphan_tries(false), 3);
 }
+
+#[test]
+fn linux__r1_and_r2() {
+    // RFC 9293, 3.8.3: R1 at least 3 retransmissions, R2 at least 100 seconds.
+    let config = Config::LINUX;
+    assert!(config.retries1 >= 3);
+    assert!(config.timeout_of_tries(config.retries2) >= Duration::from_secs(100));
+}
