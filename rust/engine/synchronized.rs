@@ -146,17 +146,15 @@ impl<S: Store> Synchronized<S> {
         };
         // As Linux (`tcp_init_transfer`): a SYN lost once may be chance, lost twice it is
         // congestion.
-        let syn_lost = half_open.retries > 1;
+        let syn_lost = half_open.retransmits > 1;
         connection.cc = Congestion::new(config, now, connection.mss(config), syn_lost);
-        let sample = if half_open.repeated {
+        let sample = half_open.handshake_time(now).or_else(|| {
             segment
                 .options
                 .timestamps
-                .filter(|_| agreed.timestamps)
+                .filter(|_| agreed.timestamps && half_open.first_sent.is_some())
                 .and_then(|timestamps| input::echo_age(timestamps, connection.ts_offset, now))
-        } else {
-            Some(now.since(half_open.first_sent))
-        };
+        });
         if let Some(rtt) = sample {
             connection.rtt.on_sample(rtt, 0, 0);
         }
@@ -205,6 +203,17 @@ impl<S: Store> Synchronized<S> {
         self.tx.more = more;
         if !more {
             self.tx.push = self.tx.written;
+        }
+    }
+
+    /// Sends the third segment of the handshake (RFC 9293, 3.10.7.3); data that is queued carries
+    /// it, or waits to be written (`TCP_DEFER_ACCEPT`).
+    pub(crate) fn acknowledge_syn(&mut self, now: Instant, config: &Config) {
+        if config.defer_ack {
+            let at = self.delack.defer(now);
+            self.timers.set(Timer::DelayedAck, now, at);
+        } else {
+            self.delack.demand();
         }
     }
 
