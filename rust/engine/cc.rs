@@ -14,17 +14,25 @@
 //! For each transmission it calls [`Rate::stamp`] and [`Congestion::on_transmit`], and after each
 //! round of sending [`Congestion::on_round`].
 
+pub(crate) mod bbr;
 pub(crate) mod cubic;
+pub(crate) mod dctcp;
+pub(crate) mod filter;
+pub(crate) mod hystart;
+pub(crate) mod law;
+pub(crate) mod pacing;
 pub(crate) mod prr;
 pub(crate) mod reno;
 pub(crate) mod usage;
 
-use crate::engine::cc::cubic::Cubic;
+use crate::engine::cc::bbr::Controls;
+use crate::engine::cc::law::Cause;
+use crate::engine::cc::law::Law;
+use crate::engine::cc::pacing::Flow;
+use crate::engine::cc::pacing::Pacing;
 use crate::engine::cc::prr::Prr;
 use crate::engine::cc::prr::Step;
-use crate::engine::cc::reno::Reno;
 use crate::engine::cc::usage::Usage;
-use crate::engine::config::Algorithm;
 use crate::engine::config::Config;
 use crate::engine::info::CaState;
 use crate::engine::rate::Rate;
@@ -61,12 +69,24 @@ pub(crate) struct Congestion {
     usage: Usage,
     /// What is delivered, and how fast.
     pub(crate) rate: Rate,
+    /// How fast octets may leave.
+    pub(crate) pacing: Pacing,
 }
 
+/// What is known when an algorithm begins.
 #[derive(Clone, Copy, Debug)]
-enum Law {
-    Reno(Reno),
-    Cubic(Cubic),
+pub(crate) struct Start {
+    pub(crate) now: Instant,
+    pub(crate) mss: u32,
+    /// The SYN had to be sent more than twice.
+    pub(crate) syn_lost: bool,
+    /// Both ends understand ECN.
+    pub(crate) ecn: bool,
+    pub(crate) nxt: u64,
+    /// The smoothed round-trip time, zero if it is not known.
+    pub(crate) srtt: Duration,
+    /// The shortest one.
+    pub(crate) min_rtt: Option<Duration>,
 }
 
 /// What an acknowledgment tells before it is judged.
@@ -130,16 +150,32 @@ pub(crate) struct Round {
     pub(crate) rto: Duration,
 }
 
+#[cfg(test)]
+impl Start {
+    /// What is known when nothing is.
+    pub(crate) fn unknown(now: Instant) -> Start {
+        Start {
+            now,
+            mss: 1,
+            syn_lost: false,
+            ecn: false,
+            nxt: 0,
+            srtt: Duration::ZERO,
+            min_rtt: None,
+        }
+    }
+}
+
 #[allow(dead_code, reason = "the loss core does not call all of it yet")]
 impl Congestion {
     /// Makes the state of a new connection (RFC 6928): one segment if the SYN had to be sent more
     /// than twice.
-    pub(crate) fn new(config: &Config, now: Instant, mss: u32, syn_lost: bool) -> Congestion {
-        let mss = mss.max(1);
+    pub(crate) fn new(config: &Config, start: &Start) -> Congestion {
+        let mss = start.mss.max(1);
         let initial = config.initial_cwnd.max(1);
-        let segments = if syn_lost { 1 } else { initial };
+        let segments = if start.syn_lost { 1 } else { initial };
         let cwnd = segments.saturating_mul(mss);
-        Congestion {
+        let mut cc = Congestion {
             cwnd,
             ssthresh: NO_SSTHRESH,
             prior_ssthresh: None,
@@ -147,13 +183,59 @@ impl Congestion {
             initial,
             mss,
             reduction: None,
-            law: match config.congestion {
-                Algorithm::Reno => Law::Reno(Reno::new()),
-                Algorithm::Cubic => Law::Cubic(Cubic::new()),
-            },
-            usage: Usage::new(now),
+            law: Law::RENO,
+            usage: Usage::new(start.now),
             rate: Rate::new(),
-        }
+            pacing: Pacing::new(),
+        };
+        cc.follow(config, start.srtt, 0);
+        cc.set_law(config, start);
+        cc
+    }
+
+    /// Begins with the algorithm of `config`; the windows stay.
+    pub(crate) fn set_law(&mut self, config: &Config, start: &Start) {
+        self.prior_ssthresh = None;
+        let mut law = Law::RENO;
+        law.begin(&mut self.controls(config), start);
+        self.law = law;
+    }
+
+    /// Returns the name by which `TCP_CONGESTION` knows the algorithm.
+    pub(crate) fn name(&self) -> &'static str {
+        self.law.name()
+    }
+
+    /// Returns what `TCP_CC_INFO` tells.
+    pub(crate) fn law_info(&self) -> crate::engine::info::CongestionInfo {
+        self.law.info(&self.rate)
+    }
+
+    /// Returns the most octets of one buffer when the owner takes `max_len`.
+    pub(crate) fn buffer_len(
+        &self,
+        config: &Config,
+        min_rtt: Option<Duration>,
+        mss: u32,
+        max_len: u32,
+    ) -> u32 {
+        let least = self.law.least_segments(config, &self.pacing);
+        self.pacing.buffer_len(config, min_rtt, mss, least, max_len)
+    }
+
+    /// Returns how many times cwnd the send buffer should hold (Linux's `sndbuf_expand`).
+    pub(crate) fn buffer_windows(&self) -> u32 {
+        self.law.buffer_windows()
+    }
+
+    fn follow(&mut self, config: &Config, srtt: Duration, outstanding: u64) {
+        let flow = Flow {
+            cwnd: self.cwnd,
+            ssthresh: self.ssthresh,
+            outstanding,
+            srtt,
+        };
+        self.pacing.follow(&flow, config);
     }
 
     pub(crate) fn cwnd(&self) -> u32 {
@@ -183,20 +265,20 @@ impl Congestion {
         }
     }
 
-    /// Octets leave, for the first time or again.
-    pub(crate) fn on_transmit(&mut self, octets: u32) {
+    /// Octets leave at `now`, for the first time or again, in `segments` on the wire.
+    pub(crate) fn on_transmit(&mut self, now: Instant, octets: u32, segments: u32) {
         self.usage.on_transmit();
         if let Some(prr) = &mut self.reduction {
             prr.on_transmit(octets);
         }
+        self.pacing.on_transmit(now, octets, segments);
     }
 
-    /// Octets leave into an empty network (Linux's CA_EVENT_TX_START).
-    pub(crate) fn on_tx_start(&mut self) {
-        match &mut self.law {
-            Law::Reno(_) => {}
-            Law::Cubic(cubic) => cubic.on_idle(),
-        }
+    /// Octets are about to leave into an empty network (Linux's CA_EVENT_TX_START).
+    pub(crate) fn on_tx_start(&mut self, config: &Config, now: Instant, srtt: Duration) {
+        let mut law = self.law;
+        law.on_tx_start(&mut self.controls(config), now, srtt);
+        self.law = law;
     }
 
     /// A round of sending ended. A cwnd that the sender does not need for an RTO shrinks towards
@@ -205,6 +287,9 @@ impl Congestion {
         let Some(used) = self.usage.on_round(self.cwnd, self.ssthresh, round) else {
             return;
         };
+        if self.law.is_model() {
+            return;
+        }
         let least = u64::from(self.initial.saturating_mul(self.mss));
         let used = u32::try_from(used.max(least)).unwrap_or(u32::MAX);
         if used < self.cwnd {
@@ -215,13 +300,28 @@ impl Congestion {
 
     /// An acknowledgment brings news; nothing is decided about loss yet.
     pub(crate) fn on_news(&mut self, news: &News) {
-        let _ = news;
+        let initial = self.in_slow_start() && self.ssthresh == NO_SSTHRESH;
+        match &mut self.law {
+            Law::Cubic(cubic) if initial => {
+                let over = cubic.hystart.on_ack(news);
+                self.ssthresh = if over { self.cwnd } else { self.ssthresh };
+            }
+            Law::Dctcp(dctcp) => dctcp.on_ack(news, &self.rate),
+            _ => {}
+        }
     }
 
-    /// An acknowledgment was taken: cwnd moves.
+    /// An acknowledgment was taken: cwnd and the pacing rate move.
     ///
-    /// In a reduction by RFC 6937, else up as the algorithm says.
-    pub(crate) fn on_ack(&mut self, acked: &Acked<'_>) {
+    /// In a reduction cwnd follows RFC 6937, else it grows as the algorithm says. An algorithm with
+    /// a model of the path decides all by itself (Linux's `tcp_cong_control`).
+    pub(crate) fn on_ack(&mut self, config: &Config, acked: &Acked<'_>) {
+        if let Law::Bbr(bbr) = self.law {
+            let mut bbr = bbr;
+            bbr.on_ack(&mut self.controls(config), acked);
+            self.law = Law::Bbr(bbr);
+            return;
+        }
         if let Some(prr) = &mut self.reduction {
             let cwnd = prr.step(
                 self.ssthresh,
@@ -236,6 +336,19 @@ impl Congestion {
             self.cwnd = cwnd.unwrap_or(self.cwnd);
         } else if acked.may_raise {
             self.grow(acked);
+        }
+        self.follow(config, acked.srtt, acked.outstanding);
+    }
+
+    /// Lends an algorithm what it may move.
+    fn controls<'a>(&'a mut self, config: &'a Config) -> Controls<'a> {
+        Controls {
+            config,
+            cwnd: &mut self.cwnd,
+            ssthresh: &mut self.ssthresh,
+            rate: &mut self.rate,
+            pacing: &mut self.pacing,
+            mss: self.mss,
         }
     }
 
@@ -256,15 +369,17 @@ impl Congestion {
             // RFC 5681, 3.1, equation 2 with RFC 3465's byte counting; as Linux without its limit
             // of two segments per ACK, because peers and NICs merge acknowledgments.
             let room = self.ssthresh.saturating_sub(self.cwnd);
-            let step = growth.octets.min(room);
-            self.cwnd = self.cwnd.saturating_add(step);
-            growth.octets = growth.octets.saturating_sub(step);
+            let wanted = match &self.law {
+                Law::Cubic(cubic) if self.ssthresh == NO_SSTHRESH => {
+                    cubic.hystart.growth(growth.octets)
+                }
+                _ => growth.octets,
+            };
+            self.cwnd = self.cwnd.saturating_add(wanted.min(room));
+            growth.octets = growth.octets.saturating_sub(room);
         }
         if growth.octets > 0 {
-            self.cwnd = match &mut self.law {
-                Law::Reno(reno) => reno.on_ack(self.cwnd, growth.octets, self.mss),
-                Law::Cubic(cubic) => cubic.on_ack(self.cwnd, &growth),
-            };
+            self.cwnd = self.law.avoid(self.cwnd, &growth);
         }
     }
 
@@ -278,7 +393,11 @@ impl Congestion {
             if !ece {
                 self.prior_ssthresh = Some(self.known_ssthresh());
             }
-            self.begin_reduction();
+            self.begin_reduction(Cause::Loss);
+        } else {
+            self.ssthresh = self
+                .law
+                .on_loss_in_reduction(self.cwnd, self.ssthresh, self.mss);
         }
     }
 
@@ -289,21 +408,14 @@ impl Congestion {
     pub(crate) fn enter_cwr(&mut self, state: CaState) {
         self.prior_ssthresh = None;
         if matches!(state, CaState::Open | CaState::Disorder) {
-            self.begin_reduction();
+            self.begin_reduction(Cause::Mark);
         }
     }
 
-    fn begin_reduction(&mut self) {
+    fn begin_reduction(&mut self, cause: Cause) {
         self.prior_cwnd = self.cwnd;
-        self.reduce(false);
+        self.ssthresh = self.law.reduce(self.cwnd, self.ssthresh, self.mss, cause);
         self.reduction = Some(Prr::new(self.prior_cwnd));
-    }
-
-    fn reduce(&mut self, timeout: bool) {
-        self.ssthresh = match &mut self.law {
-            Law::Reno(reno) => reno.on_loss(self.cwnd, self.mss),
-            Law::Cubic(cubic) => cubic.on_loss(self.cwnd, self.mss, timeout),
-        };
     }
 
     /// Recovery or CWR is over: all that was in flight when it began is acknowledged, and it was not
@@ -312,7 +424,7 @@ impl Congestion {
     /// RFC 6582, 3.2, step 3 (option 2, as Linux's `tcp_end_cwnd_reduction`): with option 1 a
     /// recovery that ends with little in flight would start again from almost nothing.
     pub(crate) fn end_reduction(&mut self, now: Instant) {
-        if self.reduction.take().is_some() {
+        if self.reduction.take().is_some() && !self.law.is_model() {
             self.cwnd = self.ssthresh.max(self.mss);
             self.usage.touch(now);
         }
@@ -323,11 +435,24 @@ impl Congestion {
     ///
     /// RFC 5681, 3.1: cwnd becomes one segment; ssthresh is held when the timer expires again. As
     /// Linux one segment more than what is in the network.
-    pub(crate) fn enter_loss(&mut self, now: Instant, in_flight: u64, first: bool) {
+    pub(crate) fn enter_loss(
+        &mut self,
+        config: &Config,
+        now: Instant,
+        in_flight: u64,
+        first: bool,
+    ) {
         if first {
             self.prior_ssthresh = Some(self.known_ssthresh());
             self.prior_cwnd = self.cwnd;
-            self.reduce(true);
+            self.ssthresh = self
+                .law
+                .reduce(self.cwnd, self.ssthresh, self.mss, Cause::Timeout);
+        }
+        if let Law::Bbr(bbr) = self.law {
+            let mut bbr = bbr;
+            bbr.on_timeout(&self.controls(config));
+            self.law = Law::Bbr(bbr);
         }
         self.reduction = None;
         let in_flight = u32::try_from(in_flight).unwrap_or(u32::MAX);
@@ -338,7 +463,14 @@ impl Congestion {
     /// The last reduction was a mistake: nothing was lost (Linux's `tcp_undo_cwnd_reduction`).
     pub(crate) fn undo(&mut self, now: Instant) {
         if let Some(prior) = self.prior_ssthresh {
-            self.cwnd = self.cwnd.max(self.prior_cwnd);
+            self.cwnd = match &mut self.law {
+                Law::Bbr(bbr) => {
+                    bbr.on_undo(&self.rate);
+                    self.cwnd
+                }
+                Law::Dctcp(dctcp) => self.cwnd.max(dctcp.loss_cwnd()),
+                _ => self.cwnd.max(self.prior_cwnd),
+            };
             self.ssthresh = self.ssthresh.max(prior);
         }
         self.reduction = None;
@@ -355,6 +487,9 @@ impl Congestion {
     /// RFC 5681, 4.1; as Linux (`tcp_cwnd_restart`) cwnd halves once per RTO of idleness instead of
     /// falling at once.
     pub(crate) fn on_idle(&mut self, now: Instant, idle: Duration, rto: Duration) {
+        if self.law.is_model() {
+            return;
+        }
         let restart = self.initial.saturating_mul(self.mss).min(self.cwnd);
         self.ssthresh = self.known_ssthresh();
         let mut left = idle;
@@ -380,9 +515,7 @@ impl Congestion {
         if let Some(prr) = &mut self.reduction {
             prr.rescale(to, from);
         }
-        if let Law::Cubic(cubic) = &mut self.law {
-            cubic.rescale(to, from);
-        }
+        self.law.rescale(to, from);
     }
 }
 

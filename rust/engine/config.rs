@@ -2,7 +2,6 @@
 
 //! What the owner decides about a connection before and while it lives.
 
-use crate::engine::half_open::Patience;
 use crate::engine::time::Duration;
 
 /// How a silent peer is probed (RFC 9293, 3.8.4).
@@ -30,19 +29,43 @@ impl Default for KeepAlive {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Algorithm {
     /// NewReno (RFC 5681, RFC 6582).
-    #[default]
     Reno,
-    /// CUBIC (RFC 9438), Linux's default.
+    /// CUBIC (RFC 9438) with HyStart++ (RFC 9406), Linux's default.
+    #[default]
     Cubic,
+    /// DCTCP (RFC 8257), for networks whose routers mark early.
+    Dctcp,
+    /// BBR, version 1.
+    Bbr,
 }
 
 impl Algorithm {
     /// Returns whether it works by ECN marks, so that ECN is asked for whatever the settings say,
     /// and each mark is echoed exactly (Linux's `TCP_CONG_NEEDS_ECN`).
     pub(crate) const fn needs_ecn(self) -> bool {
+        matches!(self, Algorithm::Dctcp)
+    }
+
+    /// Returns the name by which `TCP_CONGESTION` and `tcp_congestion_control` know it.
+    pub const fn name(self) -> &'static str {
         match self {
-            Algorithm::Reno | Algorithm::Cubic => false,
+            Algorithm::Reno => "reno",
+            Algorithm::Cubic => "cubic",
+            Algorithm::Dctcp => "dctcp",
+            Algorithm::Bbr => "bbr",
         }
+    }
+
+    /// Returns the algorithm with a name, if there is one.
+    pub fn by_name(name: &[u8]) -> Option<Algorithm> {
+        [
+            Algorithm::Reno,
+            Algorithm::Cubic,
+            Algorithm::Dctcp,
+            Algorithm::Bbr,
+        ]
+        .into_iter()
+        .find(|algorithm| algorithm.name().as_bytes() == name)
     }
 }
 
@@ -70,14 +93,27 @@ pub struct Config {
     /// The largest receive window that the buffer may ever grow to, in octets: decides the scale
     /// that is offered.
     pub max_receive_window: u32,
-    /// The congestion control, for the whole life of the connection.
+    /// The congestion control that the connection begins with.
     pub congestion: Algorithm,
+    /// The pacing rate in slow start, in percent of cwnd per round trip (`tcp_pacing_ss_ratio`).
+    pub pacing_ss_ratio: u32,
+    /// The same in congestion avoidance (`tcp_pacing_ca_ratio`).
+    pub pacing_ca_ratio: u32,
+    /// The highest pacing rate, in octets per second (`SO_MAX_PACING_RATE`).
+    pub max_pacing_rate: u64,
+    /// The least segments that are sent as one buffer (`tcp_min_tso_segs`).
+    pub min_tso_segs: u32,
+    /// By how many bits of the round trip's microseconds larger buffers become smaller
+    /// (`tcp_tso_rtt_log`).
+    pub tso_rtt_log: u32,
     /// The initial congestion window, in segments (RFC 6928).
     pub initial_cwnd: u32,
     /// Retransmissions of a SYN beyond the linear ones (`tcp_syn_retries`).
     pub syn_retries: u8,
     /// Retransmissions of a SYN before the time-out starts to double (`tcp_syn_linear_timeouts`).
     pub syn_linear_timeouts: u8,
+    /// Retransmissions of a SYN-ACK (`tcp_synack_retries`).
+    pub synack_retries: u8,
     /// Retransmissions after which the route is doubted (`tcp_retries1`).
     pub retries1: u8,
     /// Retransmissions after which the connection is given up (`tcp_retries2`), converted to a time
@@ -100,9 +136,6 @@ pub struct Config {
     pub nodelay: bool,
     /// Whether partial segments are kept back, for 200 ms at most (`TCP_CORK`).
     pub cork: bool,
-    /// Whether the third segment of an active open waits for data, for 200 ms at most
-    /// (`TCP_DEFER_ACCEPT` of the socket that connects).
-    pub defer_ack: bool,
     /// Keepalive probes, if wanted (`SO_KEEPALIVE`).
     pub keepalive: Option<KeepAlive>,
     /// The least time between two answers to invalid segments (`tcp_invalid_ratelimit`).
@@ -131,10 +164,16 @@ impl Config {
         ecn_fallback: true,
         receive_window: 65_535,
         max_receive_window: 6 << 20,
-        congestion: Algorithm::Reno,
+        congestion: Algorithm::Cubic,
+        pacing_ss_ratio: 200,
+        pacing_ca_ratio: 120,
+        max_pacing_rate: u64::MAX,
+        min_tso_segs: 2,
+        tso_rtt_log: 9,
         initial_cwnd: 10,
         syn_retries: 6,
         syn_linear_timeouts: 4,
+        synack_retries: 5,
         retries1: 3,
         retries2: 15,
         orphan_retries: 0,
@@ -145,20 +184,11 @@ impl Config {
         user_timeout: None,
         nodelay: false,
         cork: false,
-        defer_ack: false,
         keepalive: None,
         invalid_ratelimit: Duration::from_millis(500),
         slow_start_after_idle: true,
         rfc1337: false,
     };
-
-    /// Returns how long a connection that sent its SYN first waits in SYN-RECEIVED.
-    pub(crate) fn syn_patience(&self) -> Patience {
-        Patience {
-            retries: self.syn_retries,
-            defer: 0,
-        }
-    }
 
     /// Returns how many times an orphan's data is retransmitted (Linux's `tcp_orphan_retries`).
     pub(crate) fn orphan_tries(&self, alive: bool) -> u8 {

@@ -4,6 +4,8 @@
 
 mod report;
 
+use crate::engine::cc::pacing::Pacer;
+use crate::engine::config::Algorithm;
 use crate::engine::config::Config;
 use crate::engine::config::KeepAlive;
 use crate::engine::event::Event;
@@ -192,14 +194,13 @@ impl<S: Store> Connection<S> {
                 Payload::Discard
             }
             Phase::SynReceived(received, early) => {
-                let patience = self.config.syn_patience();
-                match received.half_open.on_segment(now, segment, &patience) {
-                    HalfOpenVerdict::Ignore | HalfOpenVerdict::Deferred => Payload::Discard,
+                match received.half_open.on_segment(now, segment) {
+                    HalfOpenVerdict::Ignore => Payload::Discard,
                     HalfOpenVerdict::Reply(reply) | HalfOpenVerdict::Reset(reply) => {
                         early.reply = Some(reply);
                         Payload::Discard
                     }
-                    HalfOpenVerdict::Remove(_) => {
+                    HalfOpenVerdict::Remove => {
                         self.end(now, Fate::Closed(Reason::Refused));
                         Payload::Discard
                     }
@@ -237,12 +238,14 @@ impl<S: Store> Connection<S> {
                 let isn = syn_sent.isn;
                 let first = syn_sent.first_sent;
                 let mut half_open = HalfOpen::simultaneous(now, &self.config, segment, isn, first);
-                half_open.retransmits = syn_sent.retries;
+                half_open.retries = syn_sent.retries;
                 half_open.repeated = syn_sent.retries > 0;
                 self.phase = Phase::SynReceived(SynReceived { half_open }, *early);
                 self.establish(now, segment);
                 if let Phase::Synchronized(connection) = &mut self.phase {
-                    connection.acknowledge_syn(now, &self.config);
+                    // RFC 9293, 3.10.7.3: the third segment of the handshake; data that is queued
+                    // carries it.
+                    connection.delack.demand();
                 }
             }
         }
@@ -274,21 +277,22 @@ impl<S: Store> Connection<S> {
         let Phase::SynReceived(received, early) = &self.phase else {
             return;
         };
-        let early = *early;
+        let (half_open, early) = (received.half_open, *early);
         let cx = Context {
             now,
             config: &self.config,
             counters: &mut self.counters,
             events: &mut self.events,
         };
-        let mut connection = Synchronized::new(&cx, &received.half_open, segment);
-        if early.written > 0 {
-            connection.on_write(&cx, early.written, early.more);
+        self.phase = Phase::Synchronized(Synchronized::new(&cx, &half_open, segment));
+        if let Phase::Synchronized(connection) = &mut self.phase {
+            if early.written > 0 {
+                connection.on_write(&cx, early.written, early.more);
+            }
+            if early.fin {
+                connection.shutdown_write();
+            }
         }
-        if early.fin {
-            connection.shutdown_write();
-        }
-        self.phase = Phase::Synchronized(connection);
         self.events.established = true;
     }
 
@@ -433,17 +437,14 @@ impl<S: Store> Connection<S> {
                 syn_sent::Deadline::Wait => Fate::Alive,
                 syn_sent::Deadline::TimedOut => Fate::Closed(Reason::TimedOut),
             },
-            Phase::SynReceived(received, early) => {
-                let patience = self.config.syn_patience();
-                match received.half_open.on_deadline(now, &patience) {
-                    HalfOpenDeadline::Early | HalfOpenDeadline::Wait => Fate::Alive,
-                    HalfOpenDeadline::Retransmit(syn_ack) => {
-                        early.reply = Some(syn_ack);
-                        Fate::Alive
-                    }
-                    HalfOpenDeadline::Expired => Fate::Closed(Reason::TimedOut),
+            Phase::SynReceived(received, early) => match received.half_open.on_deadline(now) {
+                HalfOpenDeadline::Early => Fate::Alive,
+                HalfOpenDeadline::Retransmit(syn_ack) => {
+                    early.reply = Some(syn_ack);
+                    Fate::Alive
                 }
-            }
+                HalfOpenDeadline::Expired => Fate::Closed(Reason::TimedOut),
+            },
             Phase::Synchronized(connection) => {
                 let mut cx = Context {
                     now,
@@ -606,6 +607,32 @@ impl<S: Store> Connection<S> {
         self.config.user_timeout = limit;
     }
 
+    /// Changes the algorithm of congestion control (`TCP_CONGESTION`); the windows stay.
+    pub fn set_congestion(&mut self, now: Instant, algorithm: Algorithm) {
+        self.config.congestion = algorithm;
+        if let Phase::Synchronized(connection) = &mut self.phase {
+            connection.set_congestion(now, &self.config);
+        }
+    }
+
+    /// Notes the user's limit of the pacing rate, in octets per second (`SO_MAX_PACING_RATE`), and
+    /// who paces.
+    pub fn set_pacing(&mut self, most: u64, pacer: Pacer) {
+        self.config.max_pacing_rate = most;
+        if let Phase::Synchronized(connection) = &mut self.phase {
+            let pacing = &mut connection.cc.pacing;
+            pacing.set_pacer(pacer);
+            pacing.set_rate(pacing.rate(), most);
+        }
+    }
+
+    /// Notes whether the user waits for room in the send buffer.
+    pub fn set_writer_blocked(&mut self, blocked: bool) {
+        if let Phase::Synchronized(connection) = &mut self.phase {
+            connection.writer_blocked = blocked;
+        }
+    }
+
     /// Takes over the limits and times of `config` that act on a connection at any time in its life:
     /// the system's settings may have changed since it began.
     pub fn retune(&mut self, config: &Config) {
@@ -620,6 +647,10 @@ impl<S: Store> Connection<S> {
         self.config.invalid_ratelimit = config.invalid_ratelimit;
         self.config.slow_start_after_idle = config.slow_start_after_idle;
         self.config.rfc1337 = config.rfc1337;
+        self.config.pacing_ss_ratio = config.pacing_ss_ratio;
+        self.config.pacing_ca_ratio = config.pacing_ca_ratio;
+        self.config.min_tso_segs = config.min_tso_segs;
+        self.config.tso_rtt_log = config.tso_rtt_log;
     }
 
     /// Changes the payload that the route lets a segment carry without options: the path MTU

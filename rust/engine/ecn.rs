@@ -128,6 +128,11 @@ pub(crate) struct Ecn {
 }
 
 impl Ecn {
+    /// The congestion control changed: it wants each mark to be told, or not.
+    pub(crate) fn set_exact(&mut self, exact: bool) {
+        self.exact = exact;
+    }
+
     pub(crate) fn new(on: bool, config: &Config) -> Ecn {
         Ecn {
             on,

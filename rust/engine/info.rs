@@ -73,6 +73,42 @@ pub enum CaState {
     Loss = 4,
 }
 
+/// What an algorithm of congestion control tells (`TCP_CC_INFO`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CongestionInfo {
+    /// Nothing of its own.
+    #[default]
+    None,
+    /// DCTCP; without ECN it is Reno.
+    Dctcp(Option<DctcpInfo>),
+    /// BBR.
+    Bbr(BbrInfo),
+}
+
+/// What DCTCP tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DctcpInfo {
+    /// The share of marked octets, of 1,024.
+    pub alpha: u32,
+    /// Octets acknowledged with a mark in the present window of data.
+    pub marked: u64,
+    /// Octets acknowledged in it.
+    pub delivered: u64,
+}
+
+/// What BBR tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BbrInfo {
+    /// Octets per second.
+    pub bandwidth: u64,
+    /// The shortest round-trip time that counts.
+    pub min_rtt: Option<Duration>,
+    /// The gain of the pacing rate, of 256.
+    pub pacing_gain: u32,
+    /// The gain of cwnd, of 256.
+    pub cwnd_gain: u32,
+}
+
 /// A snapshot of a connection. "Segments" are counted in segments of `snd_mss`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Info {
@@ -128,6 +164,24 @@ pub struct Info {
     pub cwnd: u32,
     /// Slow-start threshold in segments; `None` before the first loss.
     pub ssthresh: Option<u32>,
+    /// The pacing rate, in octets per second; `u64::MAX` without limit.
+    pub pacing_rate: u64,
+    /// The highest one (`SO_MAX_PACING_RATE`).
+    pub max_pacing_rate: u64,
+    /// The last rate of delivery worth telling, in octets per second; 0 before there is one.
+    pub delivery_rate: u64,
+    /// The user was its limit.
+    pub delivery_rate_app_limited: bool,
+    /// Segments delivered, the SYN and what was sent again included.
+    pub delivered: u32,
+    /// Those of them with an echo of CE.
+    pub delivered_ce: u32,
+    /// How long there was something to send or to be acknowledged.
+    pub busy_time: Duration,
+    /// How long of that the peer's window was the limit.
+    pub rwnd_limited: Duration,
+    /// How long of it our send buffer was.
+    pub sndbuf_limited: Duration,
     /// SND.WND, in octets.
     pub snd_wnd: u32,
     /// The window that we offer, in octets.
@@ -215,6 +269,15 @@ impl Info {
             min_rtt: None,
             cwnd: 0,
             ssthresh: None,
+            pacing_rate: u64::MAX,
+            max_pacing_rate: u64::MAX,
+            delivery_rate: 0,
+            delivery_rate_app_limited: false,
+            delivered: 0,
+            delivered_ce: 0,
+            busy_time: Duration::ZERO,
+            rwnd_limited: Duration::ZERO,
+            sndbuf_limited: Duration::ZERO,
             snd_wnd: 0,
             rcv_wnd: 0,
             notsent_bytes: 0,

@@ -11,7 +11,7 @@
 //! engine panic; SND.UNA ≤ SND.NXT; the right edge of the offered window never moves left.
 //!
 //! Standards: RFC 9293 (TCP), 7323 (window scale, timestamps), 2018, 6675 and 2883 (SACK), 5681,
-//! 6582, 6928 and 9438 (congestion control), 3168 (ECN), 6298 (RTO), 3042 (limited transmit, by way of the
+//! 6582, 6928, 6937, 9438, 9406 and 8257 (congestion control), 3168 (ECN), 6298 (RTO), 3042 (limited transmit, by way of the
 //! pipe), 5961 (blind attacks), 6191 and 1337 (TIME-WAIT), 6528 (ISN, made by the owner).
 
 #![forbid(unsafe_code)]
@@ -19,10 +19,10 @@
 mod acceptable;
 mod ack;
 mod cc;
+mod chrono;
 mod closed;
 mod config;
 mod connection;
-mod cookie;
 mod delack;
 mod ecn;
 mod event;
@@ -46,6 +46,7 @@ mod timers;
 mod tx;
 mod window;
 
+pub use self::cc::pacing::Pacer;
 pub use self::closed::on_closed;
 pub use self::closed::on_listen;
 pub use self::closed::ListenVerdict;
@@ -53,13 +54,6 @@ pub use self::config::Algorithm;
 pub use self::config::Config;
 pub use self::config::KeepAlive;
 pub use self::connection::Connection;
-pub use self::cookie::cookie_check;
-pub use self::cookie::cookie_syn_ack;
-pub use self::cookie::CookieHash;
-pub use self::cookie::CookieVerdict;
-pub use self::cookie::MssTable;
-pub use self::cookie::COOKIE_LIFE;
-pub use self::cookie::COOKIE_MSS_IPV4;
 pub use self::ecn::Codepoint;
 pub use self::ecn::Received;
 pub use self::event::Event;
@@ -67,9 +61,11 @@ pub use self::event::Reason;
 pub use self::half_open::HalfOpen;
 pub use self::half_open::HalfOpenDeadline;
 pub use self::half_open::HalfOpenVerdict;
-pub use self::half_open::Patience;
+pub use self::info::BbrInfo;
 pub use self::info::CaState;
+pub use self::info::CongestionInfo;
 pub use self::info::Counters;
+pub use self::info::DctcpInfo;
 pub use self::info::Info;
 pub use self::info::Outline;
 pub use self::options::Options;

@@ -2,6 +2,7 @@
 
 //! ESTABLISHED to LAST-ACK: the states in which both SYNs are acknowledged.
 
+mod congestion;
 mod deadline;
 mod info;
 mod input;
@@ -9,6 +10,8 @@ pub(crate) mod output;
 
 use crate::engine::acceptable::RateLimit;
 use crate::engine::cc::Congestion;
+use crate::engine::cc::Start;
+use crate::engine::chrono::Chrono;
 use crate::engine::config::Config;
 use crate::engine::delack::DelayedAck;
 use crate::engine::ecn::Ecn;
@@ -69,6 +72,9 @@ pub(crate) struct Synchronized<S> {
     send_times: SendTimes,
     pub(crate) recovery: Recovery,
     pub(crate) cc: Congestion,
+    pub(super) chrono: Chrono,
+    /// The user waits for room in the send buffer.
+    pub(crate) writer_blocked: bool,
     pub(crate) ecn: Ecn,
     pub(crate) delack: DelayedAck,
     #[expect(dead_code, reason = "the loss core will keep its records there")]
@@ -118,19 +124,51 @@ impl<S: Store> Synchronized<S> {
         );
         let mut rx = Rx::new(half_open.irs, ours, offered, u32::from(config.mss));
         rx.ts_recent = half_open.ts_recent;
-        let mut connection = Synchronized {
+        let mut rtt = Estimator::new();
+        let sample = if half_open.repeated {
+            segment
+                .options
+                .timestamps
+                .filter(|_| agreed.timestamps)
+                .and_then(|timestamps| input::echo_age(timestamps, half_open.isn.ts_offset, now))
+        } else {
+            Some(now.since(half_open.first_sent))
+        };
+        if let Some(sample) = sample {
+            rtt.on_sample(sample, 0, 0);
+        }
+        let start = Start {
+            now,
+            mss: mss(config, &agreed, &tx),
+            // As Linux (`tcp_init_transfer`): a SYN lost once may be chance, lost twice it is
+            // congestion.
+            syn_lost: half_open.retries > 1,
+            ecn: agreed.ecn,
+            nxt: 0,
+            srtt: rtt.srtt().unwrap_or_default(),
+            min_rtt: rtt.min_rtt(),
+        };
+        let mut timers = Timers::default();
+        if let Some(keepalive) = config.keepalive {
+            let at = now.saturating_add(keepalive.idle);
+            timers.set(Timer::KeepAlive, now, at);
+        }
+        // Made where it will live: it is large.
+        Synchronized {
             state: State::Established,
             tx,
             rx,
             agreed,
-            rtt: Estimator::new(),
+            rtt,
             send_times: SendTimes::new(),
             recovery: Recovery::new(agreed.sack),
-            cc: Congestion::new(config, now, 1, false),
+            cc: Congestion::new(config, &start),
+            chrono: Chrono::default(),
+            writer_blocked: false,
             ecn: Ecn::new(agreed.ecn, config),
             delack: DelayedAck::new(),
             store: S::default(),
-            timers: Timers::default(),
+            timers,
             ts_offset: half_open.isn.ts_offset,
             backoff: 0,
             retransmits: 0,
@@ -143,38 +181,12 @@ impl<S: Store> Synchronized<S> {
             answers: RateLimit::default(),
             last_data_sent: now,
             last_heard: now,
-        };
-        // As Linux (`tcp_init_transfer`): a SYN lost once may be chance, lost twice it is
-        // congestion.
-        let syn_lost = half_open.retransmits > 1;
-        connection.cc = Congestion::new(config, now, connection.mss(config), syn_lost);
-        let sample = half_open.handshake_time(now).or_else(|| {
-            segment
-                .options
-                .timestamps
-                .filter(|_| agreed.timestamps && half_open.first_sent.is_some())
-                .and_then(|timestamps| input::echo_age(timestamps, connection.ts_offset, now))
-        });
-        if let Some(rtt) = sample {
-            connection.rtt.on_sample(rtt, 0, 0);
         }
-        if let Some(keepalive) = config.keepalive {
-            let at = now.saturating_add(keepalive.idle);
-            connection.timers.set(Timer::KeepAlive, now, at);
-        }
-        connection
     }
 
     /// Returns the payload octets of a full segment without SACK option: SMSS of RFC 5681.
     pub(crate) fn mss(&self, config: &Config) -> u32 {
-        let most = config.mss.min(self.agreed.peer_mss).max(MIN_MSS);
-        let space = if self.agreed.timestamps {
-            TIMESTAMPS_SPACE
-        } else {
-            0
-        };
-        let mss = u32::from(most.saturating_sub(space));
-        self.tx.bound_to_window(mss)
+        mss(config, &self.agreed, &self.tx)
     }
 
     /// Returns RTO with back-off.
@@ -199,21 +211,11 @@ impl<S: Store> Synchronized<S> {
                 self.cc.on_idle(cx.now, idle, rto);
             }
         }
+        self.note_app_limited(cx.config);
         self.tx.written = self.tx.written.saturating_add(len);
         self.tx.more = more;
         if !more {
             self.tx.push = self.tx.written;
-        }
-    }
-
-    /// Sends the third segment of the handshake (RFC 9293, 3.10.7.3); data that is queued carries
-    /// it, or waits to be written (`TCP_DEFER_ACCEPT`).
-    pub(crate) fn acknowledge_syn(&mut self, now: Instant, config: &Config) {
-        if config.defer_ack {
-            let at = self.delack.defer(now);
-            self.timers.set(Timer::DelayedAck, now, at);
-        } else {
-            self.delack.demand();
         }
     }
 
@@ -290,4 +292,14 @@ impl<S: Store> Synchronized<S> {
             answers: RateLimit::default(),
         }
     }
+}
+
+fn mss(config: &Config, agreed: &Agreed, tx: &Tx) -> u32 {
+    let most = config.mss.min(agreed.peer_mss).max(MIN_MSS);
+    let space = if agreed.timestamps {
+        TIMESTAMPS_SPACE
+    } else {
+        0
+    };
+    tx.bound_to_window(u32::from(most.saturating_sub(space)))
 }

@@ -18,9 +18,11 @@ pub(crate) enum Timer {
     KeepAlive,
     /// Linux's `tcp_fin_timeout`: FIN-WAIT-2 has no owner.
     FinWait2,
+    /// The pacing rate lets the next data leave.
+    Pacing,
 }
 
-const COUNT: usize = 5;
+const COUNT: usize = 6;
 
 /// Deadlines by [`Timer`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,6 +35,13 @@ impl Timers {
     pub(crate) fn set(&mut self, timer: Timer, now: Instant, at: Instant) {
         if let Some(slot) = self.deadlines.get_mut(timer as usize) {
             *slot = Some(at.max(now.saturating_add(Duration::TICK)));
+        }
+    }
+
+    /// Sets `timer` to `at`, however soon that is.
+    pub(crate) fn set_precisely(&mut self, timer: Timer, at: Instant) {
+        if let Some(slot) = self.deadlines.get_mut(timer as usize) {
+            *slot = Some(at);
         }
     }
 

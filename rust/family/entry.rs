@@ -103,8 +103,7 @@ pub(super) struct HalfOpen {
 
 impl Drop for HalfOpen {
     fn drop(&mut self) {
-        let young = self.half.timeouts() == 0;
-        self.listener.shared().queue.half_open_gone(young);
+        self.listener.shared().queue.half_open_gone();
     }
 }
 
@@ -208,7 +207,7 @@ impl rhashtable::Entry for Entry {
     type Key = Key;
 
     fn on_timer(node: NodeRef<Self>) {
-        super::minisock::on_timer(&node);
+        super::listen::on_record_timer(&node);
     }
 }
 

@@ -10,13 +10,12 @@ use super::{
     },
     flush::flush,
     icmp,
-    minisock,
+    listen,
     namespace::Namespace,
     socket::{
         Tcp,
         TcpSock, //
-    },
-    syn, //
+    }, //
 };
 use crate::{
     engine::{
@@ -122,12 +121,12 @@ fn dispatch(ns: &Namespace, net: &Net, entry: &Node<Entry>, segment: Segment, en
     match &entry.value().socket {
         None => {
             if let Some(entry) = entry.get() {
-                minisock::segment(ns, net, &entry, segment, ends);
+                listen::record_segment(ns, net, &entry, segment, ends);
             }
         }
         Some(sk) if sk.is_listening() => {
             if let Some(segment) = segment.pass_filters(sk) {
-                syn::segment(net, &entry.value().namespace, sk, segment, ends, None);
+                listen::segment(net, &entry.value().namespace, sk, segment, ends, None);
             }
         }
         Some(sk) => {

@@ -2,6 +2,7 @@
 
 //! CUBIC's answers to the congestion events (RFC 9438), in octets, milliseconds and integers.
 
+use crate::engine::cc::hystart::HyStart;
 use crate::engine::cc::rescale;
 use crate::engine::cc::Growth;
 use crate::engine::time::Duration;
@@ -22,6 +23,8 @@ pub(crate) struct Cubic {
     prior: u32,
     /// The present stage of congestion avoidance, once it has begun.
     epoch: Option<Epoch>,
+    /// Watches the initial slow start.
+    pub(crate) hystart: HyStart,
 }
 
 /// A stage of congestion avoidance.
@@ -48,6 +51,7 @@ impl Cubic {
             w_max: 0,
             prior: 0,
             epoch: None,
+            hystart: HyStart::default(),
         }
     }
 
@@ -62,20 +66,27 @@ impl Cubic {
         epoch.grow_estimate(cwnd, prior, acked);
         let now = epoch.elapsed.as_millis();
         // RFC 9438, 4.3: in the Reno-friendly region cwnd is W_est.
-        if epoch.curve(now, acked.mss) < epoch.w_est {
-            return cwnd.max(epoch.w_est);
+        let is_friendly = epoch.curve(now, acked.mss) < epoch.w_est;
+        let friendly = if is_friendly { epoch.w_est } else { 0 };
+        if is_friendly && w_max > 0 {
+            return cwnd.max(friendly);
         }
         // RFC 9438, 4.2, 4.4 and 4.5: where the curve is a round trip from now, but no more than
         // half as much again.
         let later = now.saturating_add(acked.srtt.as_millis());
         let target = epoch.curve(later, acked.mss);
-        let target = target.clamp(cwnd, cwnd.saturating_add(cwnd / 2));
+        let mut target = target.clamp(cwnd, cwnd.saturating_add(cwnd / 2));
+        if w_max == 0 {
+            // As Linux: where no loss has told the bandwidth the curve may begin too flat; 5 % in a
+            // round trip are safe.
+            target = target.max(cwnd.saturating_add(cwnd / 20));
+        }
         let step = u64::from(target.saturating_sub(cwnd));
         let sum = u64::from(acked.octets).saturating_mul(step);
         let sum = sum.saturating_add(epoch.rest);
         let (whole, rest) = divide(sum, cwnd.into());
         epoch.rest = rest;
-        cwnd.saturating_add(whole).min(target)
+        cwnd.saturating_add(whole).min(target).max(friendly)
     }
 
     /// An acknowledgment came while something else than cwnd held the sender back.

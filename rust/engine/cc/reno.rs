@@ -10,9 +10,7 @@ pub(crate) struct Reno {
 }
 
 impl Reno {
-    pub(crate) fn new() -> Reno {
-        Reno { counted: 0 }
-    }
+    pub(crate) const NEW: Reno = Reno { counted: 0 };
 
     /// Congestion avoidance: returns cwnd after `acked` octets more (RFC 5681, 3.1, with
     /// appropriate byte counting: one segment per cwnd).

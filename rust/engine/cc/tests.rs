@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
+mod laws;
+pub(crate) mod path;
+
 use crate::engine::cc::Acked;
 use crate::engine::cc::Congestion;
 use crate::engine::cc::Round;
+use crate::engine::cc::Start;
 use crate::engine::cc::NO_SSTHRESH;
 use crate::engine::config::Algorithm;
 use crate::engine::config::Config;
@@ -24,8 +28,17 @@ fn config(congestion: Algorithm) -> Config {
     }
 }
 
+fn begin(law: Algorithm, mss: u32, syn_lost: bool) -> Congestion {
+    let start = Start {
+        mss,
+        syn_lost,
+        ..Start::unknown(at(0))
+    };
+    Congestion::new(&config(law), &start)
+}
+
 fn new() -> Congestion {
-    Congestion::new(&config(Algorithm::Reno), at(0), MSS, false)
+    begin(Algorithm::Reno, MSS, false)
 }
 
 /// A round of sending that left `outstanding` octets from `una` on unacknowledged.
@@ -50,20 +63,22 @@ fn limited() -> Congestion {
 
 /// Takes an acknowledgment that delivers `octets` and leaves `in_flight`.
 fn ack(cc: &mut Congestion, octets: u32, lost: u32, in_flight: u32, advanced: bool) {
-    cc.on_ack(&Acked {
+    let sample = RateSample {
+        newly_delivered: octets.into(),
+        newly_lost: lost.into(),
+        ..RateSample::default()
+    };
+    let acked = Acked {
         now: at(0),
-        sample: &RateSample {
-            newly_delivered: octets.into(),
-            newly_lost: lost.into(),
-            ..RateSample::default()
-        },
+        sample: &sample,
         outstanding: in_flight.into(),
         in_flight: in_flight.into(),
         advanced,
         may_raise: advanced,
         state: CaState::Open,
         srtt: Duration::ZERO,
-    });
+    };
+    cc.on_ack(&Config::default(), &acked);
 }
 
 fn acked(cc: &mut Congestion, octets: u32) {
@@ -74,7 +89,7 @@ fn acked(cc: &mut Congestion, octets: u32) {
 fn new__rfc_6928() {
     assert_eq!(new().cwnd(), 10 * MSS);
     assert_eq!(new().ssthresh(), NO_SSTHRESH);
-    let cc = Congestion::new(&Config::default(), at(0), MSS, true);
+    let cc = begin(Algorithm::Cubic, MSS, true);
     assert_eq!(cc.cwnd(), MSS, "the SYN was lost twice");
 }
 
@@ -97,7 +112,7 @@ fn on_ack__slow_start_then_one_segment_per_window() {
 #[test]
 fn on_ack__crossing_ssthresh_spends_the_rest_in_avoidance() {
     let mut cc = limited();
-    cc.enter_loss(at(0), 0, true);
+    cc.enter_loss(&Config::default(), at(0), 0, true);
     assert_eq!((cc.cwnd(), cc.ssthresh()), (MSS, 5 * MSS));
     acked(&mut cc, 9 * MSS);
     assert_eq!(cc.cwnd(), 6 * MSS);
@@ -106,11 +121,11 @@ fn on_ack__crossing_ssthresh_spends_the_rest_in_avoidance() {
 #[test]
 fn on_ack__nothing_grows_that_was_not_the_limit() {
     let mut cc = new();
-    cc.on_transmit(2_000);
+    cc.on_transmit(at(0), 2_000, 2);
     cc.on_round(&round(0, 0, 2_000, false));
     acked(&mut cc, 2_000);
     assert_eq!(cc.cwnd(), 10 * MSS);
-    cc.on_transmit(6_000);
+    cc.on_transmit(at(0), 6_000, 6);
     cc.on_round(&round(0, 2_000, 6_000, false));
     acked(&mut cc, 6_000);
     assert_eq!(cc.cwnd(), 16 * MSS, "more than half of cwnd, in slow start");
@@ -127,7 +142,7 @@ fn on_round__an_unused_window_shrinks_after_an_rto() {
         cc
     };
     let used = |cc: &mut Congestion, ms: u64, segments: u64| {
-        cc.on_transmit(MSS);
+        cc.on_transmit(at(0), MSS, 1);
         cc.on_round(&round(ms, ms * 1_000_000, segments * 1_000, false));
     };
     let mut cc = grown();
@@ -143,7 +158,7 @@ fn on_round__an_unused_window_shrinks_after_an_rto() {
 
     // With a send buffer that holds no more, the buffer is the limit, not the user.
     let mut cc = grown();
-    cc.on_transmit(MSS);
+    cc.on_transmit(at(0), MSS, 1);
     cc.on_round(&Round {
         blocked: true,
         ..round(500, 1_000_000, 1_000, false)
@@ -159,17 +174,17 @@ fn on_round__an_unused_window_shrinks_after_an_rto() {
 #[test]
 fn loss__ssthresh_is_never_below_two_segments() {
     let mut cc = new();
-    cc.enter_loss(at(0), 0, true);
-    cc.enter_loss(at(0), 0, true);
+    cc.enter_loss(&Config::default(), at(0), 0, true);
+    cc.enter_loss(&Config::default(), at(0), 0, true);
     assert_eq!((cc.cwnd(), cc.ssthresh()), (MSS, 2 * MSS));
 }
 
 #[test]
 fn enter_loss__one_segment_more_than_is_in_flight() {
     let mut cc = new();
-    cc.enter_loss(at(0), 2_000, true);
+    cc.enter_loss(&Config::default(), at(0), 2_000, true);
     assert_eq!((cc.cwnd(), cc.ssthresh()), (3 * MSS, 5 * MSS));
-    cc.enter_loss(at(0), 0, false);
+    cc.enter_loss(&Config::default(), at(0), 0, false);
     assert_eq!((cc.cwnd(), cc.ssthresh()), (MSS, 5 * MSS), "held");
 }
 
@@ -186,7 +201,7 @@ fn on_ack__recovery_comes_down_to_ssthresh() {
         in_flight -= MSS;
         ack(&mut cc, MSS, 0, in_flight, false);
         while cc.cwnd() >= in_flight + MSS {
-            cc.on_transmit(MSS);
+            cc.on_transmit(at(0), MSS, 1);
             in_flight += MSS;
             sent += 1;
         }
@@ -210,8 +225,8 @@ fn undo__goes_back() {
     cc.end_reduction(at(0));
     assert_eq!(cc.cwnd(), 20 * MSS, "nothing is left to end");
 
-    cc.enter_loss(at(0), 0, true);
-    cc.enter_loss(at(0), 0, false);
+    cc.enter_loss(&Config::default(), at(0), 0, true);
+    cc.enter_loss(&Config::default(), at(0), 0, false);
     cc.undo(at(0));
     assert_eq!((cc.cwnd(), cc.ssthresh()), (20 * MSS, NO_SSTHRESH));
 }
@@ -254,13 +269,13 @@ fn on_idle__halves_per_rto_down_to_the_initial_window() {
 #[test]
 fn on_mss__windows_stay_the_same_in_segments() {
     for law in [Algorithm::Reno, Algorithm::Cubic] {
-        let mut cc = Congestion::new(&config(law), at(0), 500, false);
+        let mut cc = begin(law, 500, false);
         cc.on_mss(1_460);
         assert_eq!(cc.cwnd(), 14_600);
         assert_eq!(cc.ssthresh(), NO_SSTHRESH);
         cc.on_mss(146);
         assert_eq!(cc.cwnd(), 1_460);
-        cc.enter_loss(at(0), 0, true);
+        cc.enter_loss(&Config::default(), at(0), 0, true);
         cc.on_mss(1_460);
         let segments = if law == Algorithm::Reno { 5 } else { 7 };
         assert_eq!((cc.cwnd(), cc.ssthresh()), (1_460, segments * 1_460));

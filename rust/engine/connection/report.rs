@@ -4,6 +4,8 @@
 
 use super::Connection;
 use super::Phase;
+use crate::engine::cc::pacing::Pacer;
+use crate::engine::info::CongestionInfo;
 use crate::engine::info::Info;
 use crate::engine::info::Outline;
 use crate::engine::seq::SeqNum;
@@ -25,6 +27,44 @@ impl<S: Store> Connection<S> {
         match &self.phase {
             Phase::Synchronized(connection) => connection.cc.cwnd(),
             Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => 0,
+        }
+    }
+
+    /// Returns how many times cwnd the send buffer should hold.
+    pub fn send_buffer_windows(&self) -> u32 {
+        match &self.phase {
+            Phase::Synchronized(connection) => connection.cc.buffer_windows(),
+            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => 2,
+        }
+    }
+
+    /// Returns the name of the algorithm of congestion control.
+    pub fn congestion(&self) -> &'static str {
+        match &self.phase {
+            Phase::Synchronized(connection) => connection.cc.name(),
+            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => {
+                self.config.congestion.name()
+            }
+        }
+    }
+
+    /// Returns what that algorithm tells.
+    pub fn congestion_info(&self) -> CongestionInfo {
+        match &self.phase {
+            Phase::Synchronized(connection) => connection.cc.law_info(),
+            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => CongestionInfo::None,
+        }
+    }
+
+    /// Returns the pacing rate, in octets per second, and who paces.
+    pub fn pacing(&self) -> (u64, Pacer) {
+        match &self.phase {
+            Phase::Synchronized(connection) => {
+                (connection.cc.pacing.rate(), connection.cc.pacing.pacer())
+            }
+            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => {
+                (u64::MAX, Pacer::None)
+            }
         }
     }
 

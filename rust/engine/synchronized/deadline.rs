@@ -17,6 +17,8 @@ impl<S: Store> Synchronized<S> {
             let rto = self.rto(cx.config);
             self.delack.on_deadline(rto);
         }
+        // The flush that follows sends.
+        let _ = self.timers.expired(Timer::Pacing, cx.now);
         if self.timers.expired(Timer::FinWait2, cx.now) {
             return Fate::Closed(Reason::Finished);
         }
@@ -53,7 +55,7 @@ impl<S: Store> Synchronized<S> {
         self.ecn.on_reduction();
         self.recovery.on_timeout(self.tx.una, self.tx.nxt);
         let in_flight = self.recovery.pipe(self.tx.una, self.tx.nxt);
-        self.cc.enter_loss(cx.now, in_flight, first);
+        self.cc.enter_loss(cx.config, cx.now, in_flight, first);
         // Linux counts the time from when the oldest segment first left, about one RTO ago.
         let left = cx.now.saturating_sub(self.rto(cx.config));
         self.stalled_since = self.stalled_since.or(Some(left));

@@ -25,6 +25,9 @@ impl<S: Store> Synchronized<S> {
         };
         let whole = |octets: u32| octets.checked_div(mss).unwrap_or(0).max(1);
         let ssthresh = self.cc.ssthresh();
+        let told = self.cc.rate.told();
+        let (delivered, delivered_ce) = self.cc.rate.segments();
+        let (busy_time, rwnd_limited, sndbuf_limited) = self.chrono.read(now);
         Info {
             ca_state: self.ca_state(),
             retransmits: self.retransmits,
@@ -50,6 +53,15 @@ impl<S: Store> Synchronized<S> {
             min_rtt: self.rtt.min_rtt(),
             cwnd: whole(self.cc.cwnd()),
             ssthresh: (ssthresh != NO_SSTHRESH).then(|| whole(ssthresh)),
+            pacing_rate: self.cc.pacing.rate(),
+            max_pacing_rate: config.max_pacing_rate,
+            delivery_rate: told.map_or(0, |(rate, _)| rate),
+            delivery_rate_app_limited: told.is_some_and(|(_, limited)| limited),
+            delivered,
+            delivered_ce,
+            busy_time,
+            rwnd_limited,
+            sndbuf_limited,
             snd_wnd: self.tx.wnd,
             rcv_wnd: self.rx.window(),
             notsent_bytes: self.tx.unsent(),

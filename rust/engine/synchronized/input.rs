@@ -262,7 +262,7 @@ impl<S: Store> Synchronized<S> {
             ..AckRate::default()
         };
         let sample = self.cc.rate.sample(cx.now, &ack);
-        self.cc.on_ack(&Acked {
+        let acked = Acked {
             now: cx.now,
             sample: &sample,
             outstanding: self.tx.in_flight(),
@@ -271,7 +271,8 @@ impl<S: Store> Synchronized<S> {
             may_raise: advance > 0 && before.phase != Phase::Recovery,
             state: self.ca_state(),
             srtt: self.rtt.srtt().unwrap_or_default(),
-        });
+        };
+        self.cc.on_ack(cx.config, &acked);
     }
 
     /// What an acknowledgment tells of marks.

@@ -47,7 +47,8 @@ impl<S: Store> Synchronized<S> {
         if let Some(past) = self.ecn.take_past() {
             return Some(self.past_ack(cx, past));
         }
-        let mut segment = self.next_segment(cx, limits, fit)?;
+        let limits = self.pace(cx, limits);
+        let mut segment = self.next_segment(cx, &limits, fit)?;
         self.ecn.mark(&mut segment);
         Some(segment)
     }
@@ -259,7 +260,8 @@ impl<S: Store> Synchronized<S> {
             }
         }
         if self.tx.in_flight() == 0 {
-            self.cc.on_tx_start();
+            let srtt = self.rtt.srtt().unwrap_or_default();
+            self.cc.on_tx_start(cx.config, cx.now, srtt);
         }
         let flags = self.tx.on_sent(&chunk, partial);
         self.send_times.on_sent(self.tx.nxt, cx.now);
@@ -282,11 +284,12 @@ impl<S: Store> Synchronized<S> {
             nxt: self.tx.nxt,
             limited: *next == NewData::Congested || full,
             open: self.recovery.phase() == Phase::Open,
-            blocked: false,
+            blocked: self.writer_blocked,
             decays: cx.config.slow_start_after_idle,
             rto: self.rto(cx.config),
         };
         self.cc.on_round(&round);
+        self.note_limit(cx.now, next);
     }
 
     /// Sets the timers that wait for what `next` says is missing.
@@ -343,7 +346,8 @@ impl<S: Store> Synchronized<S> {
         if len > 0 {
             segment.data = Some(DataRange { offset, len });
             self.last_data_sent = cx.now;
-            self.cc.on_transmit(len);
+            let wire = crate::engine::segment::segments(len, mss);
+            self.cc.on_transmit(cx.now, len, wire);
         }
         segment.mss = u16::try_from(mss).unwrap_or(u16::MAX);
         let counters = &mut *cx.counters;

@@ -56,6 +56,9 @@ pub fn plain() -> Config {
         mss: 1000,
         window_scaling: false,
         timestamps: false,
+        // One buffer takes what the owner lets it.
+        min_tso_segs: 64,
+        congestion: Algorithm::Reno,
         sack: false,
         ..Config::default()
     }

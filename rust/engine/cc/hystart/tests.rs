@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+
+use crate::engine::cc::hystart::HyStart;
+use crate::engine::cc::News;
+use crate::engine::time::Duration;
+use crate::engine::time::Instant;
+
+/// One round: `samples` acknowledgments, the last of which ends it.
+fn round(hystart: &mut HyStart, samples: u64, rtt: u64) -> bool {
+    let end = hystart.window_end;
+    let mut over = false;
+    for left in (0..samples).rev() {
+        over |= hystart.on_ack(&News {
+            now: Instant::default(),
+            una: end.saturating_sub(left),
+            nxt: end + 1_000,
+            rtt: Some(Duration::from_millis(rtt)),
+        });
+    }
+    over
+}
+
+fn is_slow(hystart: &HyStart) -> bool {
+    hystart.growth(1_000) == 250
+}
+
+#[test]
+fn on_ack__a_steady_delay_changes_nothing() {
+    let mut hystart = HyStart::default();
+    for _ in 0..50 {
+        assert!(!round(&mut hystart, 20, 50));
+        assert_eq!(hystart.growth(1_000), 1_000);
+    }
+}
+
+#[test]
+fn on_ack__a_rise_by_an_eighth_slows_down() {
+    // RFC 9406, 4.2: RttThresh = clamp(lastRoundMinRTT / 8, 4 ms, 16 ms).
+    for (before, after, slow) in [
+        (64, 71, false),
+        (64, 72, true),
+        (8, 11, false),
+        (8, 12, true),
+        (800, 815, false),
+        (800, 816, true),
+    ] {
+        let mut hystart = HyStart::default();
+        round(&mut hystart, 10, before);
+        round(&mut hystart, 10, before);
+        round(&mut hystart, 10, after);
+        assert_eq!(is_slow(&hystart), slow, "{before} to {after}");
+    }
+}
+
+#[test]
+fn on_ack__eight_samples_are_needed() {
+    let mut hystart = HyStart::default();
+    round(&mut hystart, 10, 50);
+    round(&mut hystart, 10, 50);
+    round(&mut hystart, 7, 100);
+    assert!(!is_slow(&hystart));
+    let mut hystart = HyStart::default();
+    round(&mut hystart, 10, 50);
+    round(&mut hystart, 10, 50);
+    round(&mut hystart, 8, 100);
+    assert!(is_slow(&hystart));
+}
+
+#[test]
+fn on_ack__five_slow_rounds_end_it() {
+    let mut hystart = HyStart::default();
+    round(&mut hystart, 10, 50);
+    round(&mut hystart, 10, 50);
+    // The round in which it slows down counts.
+    assert!(!round(&mut hystart, 10, 100));
+    for _ in 0..3 {
+        assert!(!round(&mut hystart, 10, 100));
+        assert!(is_slow(&hystart));
+    }
+    assert!(round(&mut hystart, 10, 100), "CSS_ROUNDS");
+}
+
+#[test]
+fn on_ack__a_passing_delay_is_forgiven() {
+    let mut hystart = HyStart::default();
+    round(&mut hystart, 10, 50);
+    round(&mut hystart, 10, 50);
+    round(&mut hystart, 10, 100);
+    assert!(is_slow(&hystart));
+    round(&mut hystart, 10, 99);
+    assert!(!is_slow(&hystart), "below cssBaselineMinRtt");
+    // It starts anew: rises are looked for, and five slow rounds are needed again.
+    round(&mut hystart, 10, 150);
+    assert!(is_slow(&hystart));
+    for _ in 0..3 {
+        assert!(!round(&mut hystart, 10, 150));
+    }
+    assert!(round(&mut hystart, 10, 150));
+}

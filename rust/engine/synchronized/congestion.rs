@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the connection tells congestion control of itself, and how pacing holds it back.
+
+use crate::engine::cc::Start;
+use crate::engine::chrono::Limit;
+use crate::engine::config::Config;
+use crate::engine::loss::Phase;
+use crate::engine::store::Store;
+use crate::engine::synchronized::output::Limits;
+use crate::engine::synchronized::Context;
+use crate::engine::synchronized::Synchronized;
+use crate::engine::time::Instant;
+use crate::engine::timers::Timer;
+use crate::engine::tx::NewData;
+
+impl<S: Store> Synchronized<S> {
+    /// Changes the algorithm to that of `config`; cwnd and ssthresh stay.
+    pub(crate) fn set_congestion(&mut self, now: Instant, config: &Config) {
+        let start = Start {
+            now,
+            mss: self.mss(config),
+            syn_lost: false,
+            ecn: self.agreed.ecn,
+            nxt: self.tx.nxt,
+            srtt: self.rtt.srtt().unwrap_or_default(),
+            min_rtt: self.rtt.min_rtt(),
+        };
+        self.cc.set_law(config, &start);
+        self.ecn.set_exact(config.congestion.needs_ecn());
+    }
+
+    /// Returns the owner's limits with what pacing leaves of them: no data before the next
+    /// departure, and buffers no larger than the rate asks for.
+    pub(super) fn pace(&mut self, cx: &Context<'_>, limits: &Limits) -> Limits {
+        let mut limits = *limits;
+        if let Some(at) = self.cc.pacing.holds(cx.now) {
+            limits.max_len = 0;
+            let repairs = self.recovery.phase() != Phase::Open;
+            if repairs || self.tx.has_unsent(self.state.sends_fin()) {
+                self.timers.set_precisely(Timer::Pacing, at);
+            }
+        } else if limits.max_len > 0 {
+            let mss = self.mss(cx.config);
+            let min_rtt = self.rtt.min_rtt();
+            limits.max_len = self.cc.buffer_len(cx.config, min_rtt, mss, limits.max_len);
+        }
+        limits
+    }
+
+    /// The user writes: if nothing waits and cwnd is not used up, what was sent so far tells of the
+    /// user's pace (Linux's `tcp_rate_check_app_limited`). What lies in the host's own queues is not
+    /// known here and counts as sent.
+    pub(super) fn note_app_limited(&mut self, config: &Config) {
+        let (una, nxt) = (self.tx.una, self.tx.nxt);
+        let in_flight = self.recovery.pipe(una, nxt);
+        let waits = self.tx.unsent() >= u64::from(self.mss(config));
+        let lost = self.recovery.lost(una, nxt) > 0;
+        if !waits && !lost && in_flight < u64::from(self.cc.cwnd()) {
+            self.cc.rate.on_app_limited(in_flight);
+        }
+    }
+
+    /// Notes what limits sending after a round that ended with `next`.
+    pub(super) fn note_limit(&mut self, now: Instant, next: &NewData) {
+        let unsent = self.tx.has_unsent(self.state.sends_fin());
+        let limit = if *next == NewData::Window && unsent {
+            Limit::Window
+        } else if !unsent && self.writer_blocked {
+            Limit::Buffer
+        } else if unsent || self.tx.in_flight() > 0 {
+            Limit::Busy
+        } else {
+            Limit::Idle
+        };
+        self.chrono.set(now, limit);
+    }
+}
