@@ -2,6 +2,7 @@
 
 //! What the owner decides about a connection before and while it lives.
 
+use crate::engine::half_open::Patience;
 use crate::engine::time::Duration;
 
 /// How a silent peer is probed (RFC 9293, 3.8.4).
@@ -112,8 +113,6 @@ pub struct Config {
     pub syn_retries: u8,
     /// Retransmissions of a SYN before the time-out starts to double (`tcp_syn_linear_timeouts`).
     pub syn_linear_timeouts: u8,
-    /// Retransmissions of a SYN-ACK (`tcp_synack_retries`).
-    pub synack_retries: u8,
     /// Retransmissions after which the route is doubted (`tcp_retries1`).
     pub retries1: u8,
     /// Retransmissions after which the connection is given up (`tcp_retries2`), converted to a time
@@ -136,6 +135,9 @@ pub struct Config {
     pub nodelay: bool,
     /// Whether partial segments are kept back, for 200 ms at most (`TCP_CORK`).
     pub cork: bool,
+    /// Whether the third segment of an active open waits for data, for 200 ms at most
+    /// (`TCP_DEFER_ACCEPT` of the socket that connects).
+    pub defer_ack: bool,
     /// Keepalive probes, if wanted (`SO_KEEPALIVE`).
     pub keepalive: Option<KeepAlive>,
     /// The least time between two answers to invalid segments (`tcp_invalid_ratelimit`).
@@ -173,7 +175,6 @@ impl Config {
         initial_cwnd: 10,
         syn_retries: 6,
         syn_linear_timeouts: 4,
-        synack_retries: 5,
         retries1: 3,
         retries2: 15,
         orphan_retries: 0,
@@ -184,11 +185,20 @@ impl Config {
         user_timeout: None,
         nodelay: false,
         cork: false,
+        defer_ack: false,
         keepalive: None,
         invalid_ratelimit: Duration::from_millis(500),
         slow_start_after_idle: true,
         rfc1337: false,
     };
+
+    /// Returns how long a connection that sent its SYN first waits in SYN-RECEIVED.
+    pub(crate) fn syn_patience(&self) -> Patience {
+        Patience {
+            retries: self.syn_retries,
+            defer: 0,
+        }
+    }
 
     /// Returns how many times an orphan's data is retransmitted (Linux's `tcp_orphan_retries`).
     pub(crate) fn orphan_tries(&self, alive: bool) -> u8 {

@@ -194,13 +194,14 @@ impl<S: Store> Connection<S> {
                 Payload::Discard
             }
             Phase::SynReceived(received, early) => {
-                match received.half_open.on_segment(now, segment) {
-                    HalfOpenVerdict::Ignore => Payload::Discard,
+                let patience = self.config.syn_patience();
+                match received.half_open.on_segment(now, segment, &patience) {
+                    HalfOpenVerdict::Ignore | HalfOpenVerdict::Deferred => Payload::Discard,
                     HalfOpenVerdict::Reply(reply) | HalfOpenVerdict::Reset(reply) => {
                         early.reply = Some(reply);
                         Payload::Discard
                     }
-                    HalfOpenVerdict::Remove => {
+                    HalfOpenVerdict::Remove(_) => {
                         self.end(now, Fate::Closed(Reason::Refused));
                         Payload::Discard
                     }
@@ -238,14 +239,12 @@ impl<S: Store> Connection<S> {
                 let isn = syn_sent.isn;
                 let first = syn_sent.first_sent;
                 let mut half_open = HalfOpen::simultaneous(now, &self.config, segment, isn, first);
-                half_open.retries = syn_sent.retries;
+                half_open.retransmits = syn_sent.retries;
                 half_open.repeated = syn_sent.retries > 0;
                 self.phase = Phase::SynReceived(SynReceived { half_open }, *early);
                 self.establish(now, segment);
                 if let Phase::Synchronized(connection) = &mut self.phase {
-                    // RFC 9293, 3.10.7.3: the third segment of the handshake; data that is queued
-                    // carries it.
-                    connection.delack.demand();
+                    connection.acknowledge_syn(now, &self.config);
                 }
             }
         }
@@ -437,14 +436,17 @@ impl<S: Store> Connection<S> {
                 syn_sent::Deadline::Wait => Fate::Alive,
                 syn_sent::Deadline::TimedOut => Fate::Closed(Reason::TimedOut),
             },
-            Phase::SynReceived(received, early) => match received.half_open.on_deadline(now) {
-                HalfOpenDeadline::Early => Fate::Alive,
-                HalfOpenDeadline::Retransmit(syn_ack) => {
-                    early.reply = Some(syn_ack);
-                    Fate::Alive
+            Phase::SynReceived(received, early) => {
+                let patience = self.config.syn_patience();
+                match received.half_open.on_deadline(now, &patience) {
+                    HalfOpenDeadline::Early | HalfOpenDeadline::Wait => Fate::Alive,
+                    HalfOpenDeadline::Retransmit(syn_ack) => {
+                        early.reply = Some(syn_ack);
+                        Fate::Alive
+                    }
+                    HalfOpenDeadline::Expired => Fate::Closed(Reason::TimedOut),
                 }
-                HalfOpenDeadline::Expired => Fate::Closed(Reason::TimedOut),
-            },
+            }
             Phase::Synchronized(connection) => {
                 let mut cx = Context {
                     now,

@@ -50,6 +50,16 @@ impl DelayedAck {
         self.urgent = true;
     }
 
+    /// Lets the acknowledgment of the peer's SYN wait for data to ride on, and returns for how long;
+    /// later ones are quick for a while (Linux's `tcp_rcv_synsent_state_process`).
+    pub(crate) fn defer(&mut self, now: Instant) -> Instant {
+        self.owed = true;
+        self.quick = MAX_QUICK;
+        self.interactive = false;
+        self.ato = MIN;
+        now.saturating_add(MAX)
+    }
+
     pub(crate) fn is_urgent(&self) -> bool {
         self.urgent
     }

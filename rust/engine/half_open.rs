@@ -32,8 +32,10 @@ pub struct HalfOpen {
     pub(crate) irs: SeqNum,
     /// What both SYNs agreed on.
     pub(crate) agreed: Agreed,
-    /// When our SYN left first, for a round-trip sample.
-    pub(crate) first_sent: Instant,
+    /// When our SYN left first, for a round-trip sample; unknown for a cookie.
+    pub(crate) first_sent: Option<Instant>,
+    /// The clock's tick when it left last.
+    last_tick: u32,
     pub(crate) ts_recent: Option<TsRecent>,
     /// SND.WND: the unscaled field of the peer's SYN.
     pub(crate) wnd: u16,
@@ -41,11 +43,16 @@ pub struct HalfOpen {
     pub(crate) offered: u16,
     /// Our MSS option.
     advmss: u16,
-    pub(crate) retries: u8,
-    max_retries: u8,
+    /// How often the deadline passed.
+    pub(crate) timeouts: u8,
+    /// How often our SYN was sent again.
+    pub(crate) retransmits: u8,
     /// Both ends sent a SYN: the peer's next one may carry the acknowledgment.
     simultaneous: bool,
     sent: bool,
+    /// The peer acknowledged our SYN, and its acknowledgment was not taken: it waits for data
+    /// (`TCP_DEFER_ACCEPT`), or the owner had no room.
+    acknowledged: bool,
     /// Our SYN was sent more than once, so that its acknowledgment times nothing (Karn).
     pub(crate) repeated: bool,
     /// The ECN field of our SYN-ACK.
@@ -95,6 +102,65 @@ pub(crate) fn syn_window(config: &Config) -> u16 {
     u16::try_from(config.receive_window.min(MAX_FIELD)).unwrap_or(u16::MAX)
 }
 
+/// How long a listener waits for the third segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Patience {
+    /// Retransmissions of the SYN-ACK (`tcp_synack_retries`, `TCP_SYNCNT`).
+    pub retries: u8,
+    /// Time-outs during which an acknowledgment without data is not enough (`TCP_DEFER_ACCEPT`);
+    /// 0: it always is.
+    pub defer: u8,
+}
+
+impl Patience {
+    /// Linux's defaults.
+    pub const LINUX: Patience = Patience {
+        retries: 5,
+        defer: 0,
+    };
+
+    /// Shortens the wait where a queue for `backlog` connections that has `len`, `young` of which
+    /// have seen no time-out, is about to be clogged by old ones.
+    ///
+    /// As Linux (`reqsk_timer_handler`): half of the queue is kept for the young.
+    pub fn under_pressure(self, len: u32, young: u32, backlog: u32) -> Patience {
+        let mut retries = self.retries;
+        if len.saturating_mul(2) > backlog.max(8) {
+            let mut young = young.saturating_mul(2);
+            while retries > 2 && len >= young {
+                retries = retries.saturating_sub(1);
+                young = young.saturating_mul(2);
+            }
+        }
+        Patience { retries, ..self }
+    }
+
+    /// Returns how many time-outs it takes until `seconds` are over, for [`Patience::defer`].
+    ///
+    /// As Linux (`secs_to_retrans`): the SYN-ACK's time-out begins at 1 s and never passes 120 s.
+    pub fn tries_of(seconds: u32) -> u8 {
+        let mut tries = 0u8;
+        while tries < u8::MAX && Patience::seconds_of(tries) < seconds {
+            tries = tries.saturating_add(1);
+        }
+        tries
+    }
+
+    /// Returns after how many seconds as many time-outs are over (Linux's `retrans_to_secs`).
+    pub fn seconds_of(tries: u8) -> u32 {
+        let mut timeout = 1u32;
+        let mut total = 0u32;
+        for _ in 0..tries {
+            total = total.saturating_add(timeout);
+            timeout = timeout.saturating_mul(2).min(MAX_TIMEOUT_SECONDS);
+        }
+        total
+    }
+}
+
+/// The longest time-out in the arithmetic of `TCP_DEFER_ACCEPT`, whatever `tcp_rto_max_ms` says.
+const MAX_TIMEOUT_SECONDS: u32 = 120;
+
 /// What the expiry of a half-open record's deadline asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
@@ -103,6 +169,8 @@ pub enum HalfOpenDeadline {
     Early,
     /// Send this SYN-ACK again.
     Retransmit(SegmentOut),
+    /// Send nothing: the peer has acknowledged already, and owes data.
+    Wait,
     /// The peer does not answer: forget the record.
     Expired,
 }
@@ -117,17 +185,16 @@ pub enum HalfOpenVerdict {
     Reply(SegmentOut),
     /// Drop it and send this RST; the record stays.
     Reset(SegmentOut),
-    /// The peer took its SYN back: forget the record.
-    Remove,
+    /// Drop it: it acknowledges our SYN, but data is awaited (`TCP_DEFER_ACCEPT`).
+    Deferred,
+    /// The peer took its SYN back: forget the record, and send this if it is something.
+    Remove(Option<SegmentOut>),
     /// Our SYN is acknowledged: make a connection and give it this very segment.
     Established,
 }
 
 impl HalfOpen {
     /// Makes the record for a SYN that a listener received; `isn` is ours.
-    ///
-    /// For a SYN cookie the owner passes the SYN as the cookie remembers it: `seq` and `isn` one
-    /// before what the third segment carries.
     ///
     /// What `syn` asks of ECN is in its flags ([`Flags::ECE`] with [`Flags::CWR`]) and its
     /// codepoint.
@@ -137,7 +204,8 @@ impl HalfOpen {
             isn,
             irs: syn.seq,
             agreed,
-            first_sent: now,
+            first_sent: Some(now),
+            last_tick: now.tick(),
             ts_recent: syn
                 .options
                 .timestamps
@@ -149,10 +217,11 @@ impl HalfOpen {
             wnd: syn.window,
             offered: syn_window(config),
             advmss: config.mss,
-            retries: 0,
-            max_retries: config.synack_retries,
+            timeouts: 0,
+            retransmits: 0,
             simultaneous: false,
             sent: false,
+            acknowledged: false,
             repeated: false,
             deadline: now.saturating_add(config.rto_initial.max(Duration::TICK)),
             codepoint: ecn::of_handshake(config, agreed.ecn),
@@ -173,8 +242,7 @@ impl HalfOpen {
         first_sent: Instant,
     ) -> HalfOpen {
         let mut half_open = HalfOpen {
-            first_sent,
-            max_retries: config.syn_retries,
+            first_sent: Some(first_sent),
             simultaneous: true,
             ..HalfOpen::new(now, config, syn, isn)
         };
@@ -182,9 +250,37 @@ impl HalfOpen {
         half_open
     }
 
-    /// Returns how often the SYN-ACK was sent again because the peer stayed silent.
+    /// Makes the record of a connection that its third segment's cookie remembers; `syn` is what
+    /// the cookie tells of the peer's SYN.
+    pub(crate) fn of_cookie(now: Instant, config: &Config, syn: &SegmentIn, isn: Isn) -> HalfOpen {
+        HalfOpen {
+            first_sent: None,
+            sent: true,
+            ..HalfOpen::new(now, config, syn, isn)
+        }
+    }
+
+    /// Returns how often the SYN-ACK was sent again.
     pub fn retransmits(&self) -> u8 {
-        self.retries
+        self.retransmits
+    }
+
+    /// Returns how often the peer let the time for its answer pass.
+    pub fn timeouts(&self) -> u8 {
+        self.timeouts
+    }
+
+    /// Notes that the owner had no room for the connection that [`HalfOpenVerdict::Established`]
+    /// asked for.
+    pub fn put_off(&mut self) {
+        self.acknowledged = true;
+    }
+
+    /// Returns the first round-trip time, where the clock of the owner tells it.
+    pub(crate) fn handshake_time(&self, now: Instant) -> Option<Duration> {
+        self.first_sent
+            .filter(|_| !self.repeated)
+            .map(|sent| now.since(sent))
     }
 
     /// Returns the SYN-ACK.
@@ -193,7 +289,7 @@ impl HalfOpen {
             SegmentOut::bare(self.isn.seq, self.irs.add(1), Flags::SYN.with(Flags::ACK));
         // As Linux (`tcp_ecn_make_synack`): from the second time-out on the answer does without ECE,
         // which may be what keeps it from arriving.
-        if self.agreed.ecn && self.retries == 0 {
+        if self.agreed.ecn && self.timeouts == 0 {
             segment.flags = segment.flags.with(Flags::ECE);
         }
         segment.codepoint = self.codepoint;
@@ -206,8 +302,12 @@ impl HalfOpen {
             ..Options::default()
         };
         segment.retransmission = self.sent;
-        self.repeated = self.repeated || self.sent;
+        if self.sent {
+            self.repeated = true;
+            self.retransmits = self.retransmits.saturating_add(1);
+        }
         self.sent = true;
+        self.last_tick = now.tick();
         segment
     }
 
@@ -245,25 +345,50 @@ impl HalfOpen {
     }
 
     /// Retransmits the SYN-ACK or gives up. May be called early.
-    pub fn on_deadline(&mut self, now: Instant) -> HalfOpenDeadline {
+    ///
+    /// With `TCP_DEFER_ACCEPT` as Linux (`syn_ack_recalc`): a peer that has acknowledged is only
+    /// asked again near the end of its time, since what it owes is data.
+    pub fn on_deadline(&mut self, now: Instant, patience: &Patience) -> HalfOpenDeadline {
         if now < self.deadline {
             return HalfOpenDeadline::Early;
         }
-        if self.retries >= self.max_retries {
+        let defers = patience.defer > 0 && self.acknowledged;
+        if self.timeouts >= patience.retries && (!defers || self.timeouts >= patience.defer) {
             return HalfOpenDeadline::Expired;
         }
-        let answer = self.syn_ack(now);
-        self.retries = self.retries.saturating_add(1);
+        let resend = !defers || self.timeouts >= patience.defer.saturating_sub(1);
+        let answer = resend.then(|| self.syn_ack(now));
+        self.timeouts = self.timeouts.saturating_add(1);
+        self.restart(now);
+        answer.map_or(HalfOpenDeadline::Wait, HalfOpenDeadline::Retransmit)
+    }
+
+    fn restart(&mut self, now: Instant) {
         let rto = self
             .rto_initial
-            .doubled(u32::from(self.retries), self.rto_max);
+            .doubled(u32::from(self.timeouts), self.rto_max);
         self.deadline = now.saturating_add(rto.max(Duration::TICK));
-        HalfOpenDeadline::Retransmit(answer)
+    }
+
+    /// Returns whether an echoed timestamp is none that our SYN carried (Linux's TSEcrRejected).
+    fn echo_is_foreign(&self, timestamps: Option<Timestamps>) -> bool {
+        let Some((timestamps, first)) = timestamps.zip(self.first_sent) else {
+            return false;
+        };
+        let echoed = timestamps.echo.wrapping_sub(self.isn.ts_offset);
+        let since_first = echoed.wrapping_sub(first.tick());
+        let span = self.last_tick.wrapping_sub(first.tick());
+        timestamps.echo != 0 && since_first > span
     }
 
     /// Judges a segment of this four-tuple (RFC 9293, 3.10.7.4, in SYN-RECEIVED; Linux's
     /// `tcp_check_req`).
-    pub fn on_segment(&mut self, now: Instant, segment: &SegmentIn) -> HalfOpenVerdict {
+    pub fn on_segment(
+        &mut self,
+        now: Instant,
+        segment: &SegmentIn,
+        patience: &Patience,
+    ) -> HalfOpenVerdict {
         let flags = segment.flags;
         let timestamps = segment
             .options
@@ -274,6 +399,7 @@ impl HalfOpen {
             if !flags.ack() {
                 // The SYN again: our answer was lost, or is late.
                 if self.answers.allows(now, self.invalid_ratelimit) {
+                    self.restart(now);
                     return HalfOpenVerdict::Reply(self.syn_ack(now));
                 }
                 return HalfOpenVerdict::Ignore;
@@ -294,7 +420,10 @@ impl HalfOpen {
             unacked: 0,
             window: i64::from(self.offered),
         };
-        if paws || !acceptable::in_window(&expected, start, segment.seq_len()) {
+        if paws
+            || self.echo_is_foreign(timestamps)
+            || !acceptable::in_window(&expected, start, segment.seq_len())
+        {
             return if flags.rst() {
                 HalfOpenVerdict::Ignore
             } else {
@@ -302,10 +431,28 @@ impl HalfOpen {
             };
         }
         match acceptable::control(flags, start) {
-            acceptable::Control::Reset => HalfOpenVerdict::Remove,
-            acceptable::Control::Challenge => self.challenge(now),
+            acceptable::Control::Reset => HalfOpenVerdict::Remove(None),
+            acceptable::Control::Challenge if flags.rst() || self.simultaneous => {
+                self.challenge(now)
+            }
+            // RFC 9293, 3.10.7.4, fourth check: another SYN ends a passive open. The RST is
+            // Linux's.
+            acceptable::Control::Challenge => {
+                HalfOpenVerdict::Remove(crate::engine::closed::on_closed(segment))
+            }
             acceptable::Control::Drop => HalfOpenVerdict::Ignore,
-            acceptable::Control::Pass => HalfOpenVerdict::Established,
+            acceptable::Control::Pass => {
+                let bare = start.saturating_add(i64::from(segment.seq_len())) == 0;
+                if bare && self.timeouts < patience.defer {
+                    self.acknowledged = true;
+                    HalfOpenVerdict::Deferred
+                } else {
+                    HalfOpenVerdict::Established
+                }
+            }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

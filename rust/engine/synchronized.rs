@@ -125,15 +125,13 @@ impl<S: Store> Synchronized<S> {
         let mut rx = Rx::new(half_open.irs, ours, offered, u32::from(config.mss));
         rx.ts_recent = half_open.ts_recent;
         let mut rtt = Estimator::new();
-        let sample = if half_open.repeated {
+        let sample = half_open.handshake_time(now).or_else(|| {
             segment
                 .options
                 .timestamps
-                .filter(|_| agreed.timestamps)
+                .filter(|_| agreed.timestamps && half_open.first_sent.is_some())
                 .and_then(|timestamps| input::echo_age(timestamps, half_open.isn.ts_offset, now))
-        } else {
-            Some(now.since(half_open.first_sent))
-        };
+        });
         if let Some(sample) = sample {
             rtt.on_sample(sample, 0, 0);
         }
@@ -142,7 +140,7 @@ impl<S: Store> Synchronized<S> {
             mss: mss(config, &agreed, &tx),
             // As Linux (`tcp_init_transfer`): a SYN lost once may be chance, lost twice it is
             // congestion.
-            syn_lost: half_open.retries > 1,
+            syn_lost: half_open.retransmits > 1,
             ecn: agreed.ecn,
             nxt: 0,
             srtt: rtt.srtt().unwrap_or_default(),
@@ -216,6 +214,17 @@ impl<S: Store> Synchronized<S> {
         self.tx.more = more;
         if !more {
             self.tx.push = self.tx.written;
+        }
+    }
+
+    /// Sends the third segment of the handshake (RFC 9293, 3.10.7.3); data that is queued carries
+    /// it, or waits to be written (`TCP_DEFER_ACCEPT`).
+    pub(crate) fn acknowledge_syn(&mut self, now: Instant, config: &Config) {
+        if config.defer_ack {
+            let at = self.delack.defer(now);
+            self.timers.set(Timer::DelayedAck, now, at);
+        } else {
+            self.delack.demand();
         }
     }
 

@@ -9,12 +9,16 @@ use super::{
     ports::PortUse,
     socket::TcpSock, //
 };
-use crate::net::spinlock::{
-    new_spinlock_bh,
-    SpinLockBh, //
+use crate::{
+    engine::Instant,
+    net::spinlock::{
+        new_spinlock_bh,
+        SpinLockBh, //
+    }, //
 };
 use core::sync::atomic::{
     AtomicU32,
+    AtomicU64,
     Ordering, //
 };
 use kernel::{
@@ -33,6 +37,10 @@ pub(super) struct AcceptQueue {
     inner: SpinLockBh<Inner>,
     /// Connections that wait for the third ACK.
     half_open: AtomicU32,
+    /// Those of them that have seen no time-out.
+    young: AtomicU32,
+    /// When a SYN cookie was sent last, in nanoseconds; 0: never.
+    cookie_sent: AtomicU64,
 }
 
 struct Inner {
@@ -68,6 +76,8 @@ impl AcceptQueue {
                 "oxtcp_accept_queue"
             ),
             half_open: AtomicU32::new(0),
+            young: AtomicU32::new(0),
+            cookie_sent: AtomicU64::new(0),
         })
     }
 
@@ -157,11 +167,37 @@ impl AcceptQueue {
     /// Counts a connection that begins to wait for its third ACK.
     pub(super) fn half_open_new(&self) {
         self.half_open.fetch_add(1, Ordering::Relaxed);
+        self.young.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts one that no longer does.
-    pub(super) fn half_open_gone(&self) {
+    pub(super) fn half_open_gone(&self, young: bool) {
         self.half_open.fetch_sub(1, Ordering::Relaxed);
+        if young {
+            self.grown_old();
+        }
+    }
+
+    /// Counts one whose first time-out was.
+    pub(super) fn grown_old(&self) {
+        self.young.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Connections that wait for their third ACK and have seen no time-out.
+    pub(super) fn young(&self) -> u32 {
+        self.young.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a SYN cookie is sent.
+    pub(super) fn note_cookie(&self, now: Instant) {
+        self.cookie_sent
+            .store(now.as_nanos().max(1), Ordering::Relaxed);
+    }
+
+    /// When a SYN cookie was sent last.
+    pub(super) fn last_cookie(&self) -> Option<Instant> {
+        let sent = self.cookie_sent.load(Ordering::Relaxed);
+        (sent != 0).then(|| Instant::from_nanos(sent))
     }
 
     /// Connections that wait for their third ACK.

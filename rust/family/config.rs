@@ -66,6 +66,7 @@ pub(super) fn config(sk: &TcpSock, options: &Options, path: &Path, buffer_fixed:
         user_timeout: options.user_timeout,
         nodelay: options.nodelay,
         cork: options.cork,
+        defer_ack: options.defer_accept != 0,
         keepalive: sk.keeps_alive().then(|| keepalive(options, &settings)),
         ..limits(options, &settings)
     }
@@ -76,7 +77,6 @@ pub(super) fn limits(options: &Options, settings: &TcpSettings) -> Config {
     Config {
         syn_retries: options.syn_retries.unwrap_or(settings.syn_retries),
         syn_linear_timeouts: settings.syn_linear_timeouts,
-        synack_retries: options.syn_retries.unwrap_or(settings.synack_retries),
         retries1: settings.retries1,
         retries2: settings.retries2,
         orphan_retries: settings.orphan_retries,

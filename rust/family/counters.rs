@@ -85,6 +85,16 @@ pub(super) enum Counter {
     BacklogDrop,
     /// SYNs dropped because too many connections are half-open.
     ReqQFullDrop,
+    /// SYNs answered with a cookie because too many connections are half-open.
+    ReqQFullDoCookies,
+    /// SYN cookies sent.
+    SyncookiesSent,
+    /// Right SYN cookies received.
+    SyncookiesRecv,
+    /// Wrong SYN cookies received.
+    SyncookiesFailed,
+    /// Acknowledgments without the data that `TCP_DEFER_ACCEPT` waits for.
+    DeferAcceptDrop,
     /// SYNs and SYN-ACKs sent again.
     SynRetrans,
     /// Segments with new data or a FIN sent.
@@ -112,7 +122,10 @@ const TCP: [(&str, Counter); 11] = [
 ];
 
 /// Of the line `TcpExt:` of `/proc/net/netstat`, in its order.
-const TCP_EXT: [(&str, Counter); 16] = [
+const TCP_EXT: [(&str, Counter); 21] = [
+    ("SyncookiesSent", Counter::SyncookiesSent),
+    ("SyncookiesRecv", Counter::SyncookiesRecv),
+    ("SyncookiesFailed", Counter::SyncookiesFailed),
     ("EmbryonicRsts", Counter::EmbryonicRsts),
     ("TW", Counter::TimeWaits),
     ("DelayedACKs", Counter::DelayedAcks),
@@ -125,6 +138,8 @@ const TCP_EXT: [(&str, Counter); 16] = [
     ("TCPAbortOnTimeout", Counter::AbortOnTimeout),
     ("TCPBacklogDrop", Counter::BacklogDrop),
     ("TCPTimeWaitOverflow", Counter::TimeWaitOverflow),
+    ("TCPDeferAcceptDrop", Counter::DeferAcceptDrop),
+    ("TCPReqQFullDoCookies", Counter::ReqQFullDoCookies),
     ("TCPReqQFullDrop", Counter::ReqQFullDrop),
     ("TCPSynRetrans", Counter::SynRetrans),
     ("TCPOrigDataSent", Counter::OrigDataSent),

@@ -103,7 +103,8 @@ pub(super) struct HalfOpen {
 
 impl Drop for HalfOpen {
     fn drop(&mut self) {
-        self.listener.shared().queue.half_open_gone();
+        let young = self.half.timeouts() == 0;
+        self.listener.shared().queue.half_open_gone(young);
     }
 }
 
@@ -207,7 +208,7 @@ impl rhashtable::Entry for Entry {
     type Key = Key;
 
     fn on_timer(node: NodeRef<Self>) {
-        super::listen::on_record_timer(&node);
+        super::minisock::on_timer(&node);
     }
 }
 

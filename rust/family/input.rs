@@ -10,12 +10,13 @@ use super::{
     },
     flush::flush,
     icmp,
-    listen,
+    minisock,
     namespace::Namespace,
     socket::{
         Tcp,
         TcpSock, //
-    }, //
+    },
+    syn, //
 };
 use crate::{
     engine::{
@@ -121,12 +122,12 @@ fn dispatch(ns: &Namespace, net: &Net, entry: &Node<Entry>, segment: Segment, en
     match &entry.value().socket {
         None => {
             if let Some(entry) = entry.get() {
-                listen::record_segment(ns, net, &entry, segment, ends);
+                minisock::segment(ns, net, &entry, segment, ends);
             }
         }
         Some(sk) if sk.is_listening() => {
             if let Some(segment) = segment.pass_filters(sk) {
-                listen::segment(net, &entry.value().namespace, sk, segment, ends, None);
+                syn::segment(net, &entry.value().namespace, sk, segment, ends, None);
             }
         }
         Some(sk) => {

@@ -15,9 +15,11 @@
 
 mod accept;
 mod accept_queue;
+mod child;
 mod close;
 mod config;
 mod connect;
+mod cookie;
 mod counters;
 mod entry;
 mod flush;
@@ -25,6 +27,7 @@ mod header;
 mod icmp;
 mod input;
 mod listen;
+mod minisock;
 mod namespace;
 mod options;
 mod poll;
@@ -35,6 +38,7 @@ mod records;
 mod recv;
 mod send;
 mod socket;
+mod syn;
 
 pub(crate) use namespace::Namespaces;
 pub(crate) use socket::Tcp;

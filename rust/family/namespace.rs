@@ -3,6 +3,7 @@
 //! What the family keeps for each network namespace.
 
 use super::{
+    cookie,
     counters::{
         Counters,
         Netstat,
@@ -48,6 +49,8 @@ pub(crate) struct Namespace {
     pub(super) time_waits: AtomicU32,
     /// What happened.
     pub(super) counters: Counters,
+    /// The secrets in SYN cookies.
+    pub(super) cookie_keys: cookie::Keys,
 }
 
 /// The registration of the family with network namespaces.
@@ -70,6 +73,7 @@ impl Pernet for Namespaces {
                 control: ControlSock::new(net)?,
                 time_waits: AtomicU32::new(0),
                 counters: Counters::new()?,
+                cookie_keys: cookie::Keys::random(),
             },
             GFP_KERNEL,
         )?)

@@ -14,7 +14,8 @@ use crate::{
     engine::{
         self,
         Duration,
-        Info, //
+        Info,
+        Patience, //
     },
     net::{
         errno::ENOPROTOOPT,
@@ -51,6 +52,8 @@ pub(super) struct Options {
     pub(super) keep_count: Option<u8>,
     /// `TCP_SYNCNT`
     pub(super) syn_retries: Option<u8>,
+    /// `TCP_DEFER_ACCEPT`, as a number of time-outs.
+    pub(super) defer_accept: u8,
     /// `TCP_USER_TIMEOUT`
     pub(super) user_timeout: Option<Duration>,
 }
@@ -97,6 +100,7 @@ pub(super) fn set(sk: &TcpSock, name: i32, value: OptionIn) -> Result {
         tcp::KEEPINTVL => options.keep_interval = Some(seconds(value)?),
         tcp::KEEPCNT => options.keep_count = Some(in_range(value, 1, 127)? as u8),
         tcp::SYNCNT => options.syn_retries = Some(in_range(value, 1, 127)? as u8),
+        tcp::DEFER_ACCEPT => options.defer_accept = Patience::tries_of(value.max(0) as u32),
         tcp::USER_TIMEOUT => {
             let value = in_range(value, 0, i32::MAX)?;
             options.user_timeout = (value != 0).then(|| Duration::from_millis(value as u64));
@@ -118,6 +122,7 @@ fn is_known(name: i32) -> bool {
             | tcp::KEEPINTVL
             | tcp::KEEPCNT
             | tcp::SYNCNT
+            | tcp::DEFER_ACCEPT
             | tcp::USER_TIMEOUT
     )
 }
@@ -167,6 +172,7 @@ pub(super) fn get(sk: &TcpSock, name: i32, out: OptionOut) -> Result {
         tcp::KEEPINTVL => (keep.interval.as_millis() / 1000) as i32,
         tcp::KEEPCNT => keep.probes.into(),
         tcp::SYNCNT => options.syn_retries.unwrap_or(settings.syn_retries).into(),
+        tcp::DEFER_ACCEPT => Patience::seconds_of(options.defer_accept) as i32,
         tcp::USER_TIMEOUT => options.user_timeout.map_or(0, |t| t.as_millis() as i32),
         tcp::INFO => {
             let info = info(&mut lock);

@@ -207,7 +207,7 @@ fn half_open(out: &SeqFile, now: Instant, half: &HalfOpen) -> Row {
         rx_queue: 0,
         pending: Pending::Retransmit as u8,
         left: half.half.next_deadline().since(now),
-        retransmits: half.half.retransmits(),
+        retransmits: half.half.timeouts(),
         uid: half.listener.uid(out),
         probes: 0,
         inode: 0,

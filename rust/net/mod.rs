@@ -25,6 +25,7 @@ pub mod proto;
 mod proto_ops;
 pub mod rhashtable;
 pub mod rope;
+pub mod siphash;
 pub mod skbuff;
 pub mod sock;
 pub mod spinlock;

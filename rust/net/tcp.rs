@@ -26,6 +26,8 @@ pub const KEEPINTVL: i32 = bindings::TCP_KEEPINTVL as i32;
 pub const KEEPCNT: i32 = bindings::TCP_KEEPCNT as i32;
 /// `TCP_SYNCNT`
 pub const SYNCNT: i32 = bindings::TCP_SYNCNT as i32;
+/// `TCP_DEFER_ACCEPT`
+pub const DEFER_ACCEPT: i32 = bindings::TCP_DEFER_ACCEPT as i32;
 /// `TCP_INFO`
 pub const INFO: i32 = bindings::TCP_INFO as i32;
 /// `TCP_QUICKACK`

@@ -235,6 +235,23 @@ def state_of(sock):
     return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
 
 
+def info_of(sock, offset, size=1):
+    """An unsigned field of TCP_INFO, by its place in struct tcp_info."""
+    data = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    return int.from_bytes(data[offset:offset + size], sys.byteorder)
+
+
+def counter(name):
+    """A TcpExt counter of the namespace, of the family under test."""
+    source = "/proc/net/netstat" if FAMILY == socket.AF_INET else "/proc/net/oxtcp_netstat"
+    with open(source, encoding="ascii") as file:
+        lines = [line.split() for line in file]
+    for names, values in zip(lines[::2], lines[1::2]):
+        if names[0] == "TcpExt:" and name in names:
+            return int(values[names.index(name)])
+    raise Failed(f"no counter {name}")
+
+
 def error_of(sock):
     """Takes the socket's pending error, as a name."""
     number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

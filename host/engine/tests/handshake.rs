@@ -176,7 +176,7 @@ fn passive_open() {
     assert!(!syn_ack.options.sack_permitted);
     let third = segment(ACK, 1, 1, 10);
     assert_eq!(
-        half_open.on_segment(ms(80), &third),
+        half_open.on_segment(ms(80), &third, &Patience::LINUX),
         HalfOpenVerdict::Established
     );
     let mut connection = Connection::accept(ms(80), &config, &half_open);
@@ -203,8 +203,8 @@ fn syn_ack_is_repeated_five_times() {
     loop {
         let deadline = half_open.next_deadline();
         times.push(deadline.as_nanos() / 1_000_000_000);
-        match half_open.on_deadline(deadline) {
-            HalfOpenDeadline::Early => panic!("its own deadline is early"),
+        match half_open.on_deadline(deadline, &Patience::LINUX) {
+            HalfOpenDeadline::Early | HalfOpenDeadline::Wait => panic!("its own deadline is early"),
             HalfOpenDeadline::Retransmit(syn_ack) => assert!(syn_ack.retransmission),
             HalfOpenDeadline::Expired => break,
         }
@@ -225,17 +225,19 @@ fn half_open_judges_segments() {
         ("RST in the window", RST, 100, 0, 1, "reply"),
         ("RST outside", RST, 70_000, 0, 1, "ignore"),
         ("SYN again", SYN, 0, 0, 1, "reply"),
-        ("SYN in the window", SYN, 9, 0, 1, "reply"),
+        ("SYN in the window", SYN, 9, 0, 1, "reset and remove"),
         ("ack beyond the window", ACK, 66_000, 1, 1, "reply"),
     ];
     for &(label, flags, seq, ack, at, wanted) in cases {
         let (mut half_open, _) = half_open(&config);
-        let verdict = half_open.on_segment(ms(at), &segment(flags, seq, ack, 0));
+        let verdict = half_open.on_segment(ms(at), &segment(flags, seq, ack, 0), &Patience::LINUX);
         let got = match verdict {
             HalfOpenVerdict::Ignore => "ignore",
             HalfOpenVerdict::Reply(_) => "reply",
             HalfOpenVerdict::Reset(_) => "reset",
-            HalfOpenVerdict::Remove => "remove",
+            HalfOpenVerdict::Deferred => "deferred",
+            HalfOpenVerdict::Remove(None) => "remove",
+            HalfOpenVerdict::Remove(Some(_)) => "reset and remove",
             HalfOpenVerdict::Established => "established",
         };
         assert_eq!(got, wanted, "{label}");

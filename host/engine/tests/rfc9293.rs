@@ -280,8 +280,8 @@ fn syn_received_remembers_who_opened() {
 
     let mut record = HalfOpen::new(ms(0), &plain(), &segment(SYN, 0, 0, 0), isn());
     let _ = record.syn_ack(ms(0));
-    let verdict = record.on_segment(ms(1), &segment(RST, 1, 0, 0));
-    assert_eq!(verdict, HalfOpenVerdict::Remove);
+    let verdict = record.on_segment(ms(1), &segment(RST, 1, 0, 0), &Patience::LINUX);
+    assert_eq!(verdict, HalfOpenVerdict::Remove(None));
 }
 
 #[test]

@@ -369,7 +369,6 @@ fn timing() -> impl Strategy<Value = Config> {
             Config {
                 syn_retries: tries[0],
                 syn_linear_timeouts: tries[1],
-                synack_retries: tries[2],
                 retries1: tries[3],
                 retries2: tries[4],
                 orphan_retries: tries[5],
@@ -451,8 +450,8 @@ proptest! {
             }
             let _ = on_listen(&segment);
             let _ = on_closed(&segment);
-            let _ = half_open.on_segment(ms(1), &segment);
-            let _ = half_open.on_deadline(half_open.next_deadline());
+            let _ = half_open.on_segment(ms(1), &segment, &Patience::LINUX);
+            let _ = half_open.on_deadline(half_open.next_deadline(), &Patience::LINUX);
         }
     }
 }

@@ -414,20 +414,25 @@ impl EngineEnd {
                     self.deliver(arrived, &segment, payload);
                     self.flush(now);
                 }
-                Role::HalfOpen(half_open) => match half_open.on_segment(instant, &segment) {
-                    HalfOpenVerdict::Ignore => {}
-                    HalfOpenVerdict::Reply(segment) | HalfOpenVerdict::Reset(segment) => {
-                        reply = Some(segment);
+                Role::HalfOpen(half_open) => {
+                    match half_open.on_segment(instant, &segment, &Patience::LINUX) {
+                        HalfOpenVerdict::Ignore | HalfOpenVerdict::Deferred => {}
+                        HalfOpenVerdict::Reply(segment) | HalfOpenVerdict::Reset(segment) => {
+                            reply = Some(segment);
+                        }
+                        HalfOpenVerdict::Remove(answer) => {
+                            reply = answer;
+                            self.role = Role::Listening;
+                        }
+                        HalfOpenVerdict::Established => {
+                            let connection = Connection::accept(instant, &self.config, half_open);
+                            self.role = Role::Connection(connection);
+                            self.last_state = State::SynReceived;
+                            self.deliver(instant, &segment, payload);
+                            self.flush(now);
+                        }
                     }
-                    HalfOpenVerdict::Remove => self.role = Role::Listening,
-                    HalfOpenVerdict::Established => {
-                        let connection = Connection::accept(instant, &self.config, half_open);
-                        self.role = Role::Connection(connection);
-                        self.last_state = State::SynReceived;
-                        self.deliver(instant, &segment, payload);
-                        self.flush(now);
-                    }
-                },
+                }
                 Role::Listening => match on_listen(&segment) {
                     ListenVerdict::Ignore => {}
                     ListenVerdict::Reset(segment) => reply = Some(segment),
@@ -525,8 +530,8 @@ impl End for EngineEnd {
             self.time_wait = None;
         }
         match &mut self.role {
-            Role::HalfOpen(half_open) => match half_open.on_deadline(instant) {
-                HalfOpenDeadline::Early => {}
+            Role::HalfOpen(half_open) => match half_open.on_deadline(instant, &Patience::LINUX) {
+                HalfOpenDeadline::Early | HalfOpenDeadline::Wait => {}
                 HalfOpenDeadline::Expired => self.role = Role::Listening,
                 HalfOpenDeadline::Retransmit(segment) => self.send(&segment),
             },

@@ -420,12 +420,12 @@ impl World {
                 reply = Some(segment);
             }
         } else if let Some(half_open) = &mut s.half_open {
-            match half_open.on_segment(at(now), &segment) {
-                HalfOpenVerdict::Ignore => {}
+            match half_open.on_segment(at(now), &segment, &Patience::LINUX) {
+                HalfOpenVerdict::Ignore | HalfOpenVerdict::Deferred => {}
                 HalfOpenVerdict::Reply(segment) | HalfOpenVerdict::Reset(segment) => {
                     reply = Some(segment)
                 }
-                HalfOpenVerdict::Remove => s.half_open = None,
+                HalfOpenVerdict::Remove(_) => s.half_open = None,
                 HalfOpenVerdict::Established => {
                     s.connection = Some(Connection::accept(at(now), &s.config, half_open));
                     s.half_open = None;
@@ -458,8 +458,8 @@ impl World {
         let now = self.now;
         let s = &mut self.sides[side];
         if let Some(half_open) = &mut s.half_open {
-            match half_open.on_deadline(at(now)) {
-                HalfOpenDeadline::Early => {
+            match half_open.on_deadline(at(now), &Patience::LINUX) {
+                HalfOpenDeadline::Early | HalfOpenDeadline::Wait => {
                     let wake = half_open.next_deadline().as_nanos() / 1000;
                     self.wake_at(side, wake);
                 }

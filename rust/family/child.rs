@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The socket of a connection that a listener's peer has completed.
+
+use super::{
+    accept_queue::Place,
+    config::config,
+    counters::Counter,
+    entry::{
+        retire,
+        Entry,
+        Key,
+        Record, //
+    },
+    input::{
+        self,
+        parse, //
+    },
+    listen::forget,
+    minisock::send_for,
+    namespace::Namespace,
+    socket::{
+        new_connection,
+        Role,
+        Shared,
+        State,
+        TcpSock, //
+    },
+    syn::Arrival, //
+};
+use crate::{
+    engine,
+    net::{
+        ip::{
+            Endpoints,
+            Segment, //
+        },
+        rhashtable::NodeRef,
+        sock::SockState, //
+    }, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// The third ACK: makes the socket, puts it in the record's place, gives it the segment, and queues
+/// it for `accept`.
+#[inline(never)]
+pub(super) fn establish(
+    node: &NodeRef<Entry>,
+    listener: &TcpSock,
+    segment: Segment,
+    ends: &Endpoints,
+) {
+    if !listener.is_listening() {
+        return;
+    }
+    let ns = &node.value().namespace;
+    let Some(place) = place(ns, listener) else {
+        // Linux drops the ACK and lets the SYN-ACK's timer bring another, or resets.
+        if listener.net().tcp_settings().abort_on_overflow {
+            let reset = parse(&segment).and_then(|parsed| engine::on_closed(&parsed));
+            if matches!(retire(node), Record::HalfOpen(_)) {
+                ns.counters.count(Counter::EmbryonicRsts);
+            }
+            if let Some(reset) = reset {
+                send_for(ns, listener, ends, &reset);
+            }
+        } else if let Record::HalfOpen(half) = &mut *node.value().record.lock() {
+            half.half.put_off();
+        }
+        return;
+    };
+    // From here on the record is ours: another segment finds none.
+    let mut slot = node.value().record.lock();
+    let Record::HalfOpen(half) = core::mem::replace(&mut *slot, Record::None) else {
+        return;
+    };
+    drop(slot);
+    match make(ns, listener, &half.half, Some(node), segment, ends, place) {
+        Ok(()) => {
+            node.retire();
+            listener.data_ready();
+        }
+        // The connection stays half-open, for the next try.
+        Err(_) => {
+            ns.counters.count(Counter::ListenDrops);
+            let deadline = half.half.next_deadline();
+            *node.value().record.lock() = Record::HalfOpen(half);
+            // The timer may have fired meanwhile, and found nothing to do.
+            node.arm(deadline.since(super::now()).as_nanos());
+        }
+    }
+}
+
+/// The third ACK with a right cookie: makes the socket out of nothing else.
+#[inline(never)]
+pub(super) fn of_cookie(arrival: &Arrival<'_>, half: &engine::HalfOpen, segment: Segment) {
+    let Arrival {
+        ns,
+        listener,
+        ref ends,
+        ..
+    } = *arrival;
+    let Some(place) = place(ns, listener) else {
+        return;
+    };
+    match make(ns, listener, half, None, segment, ends, place) {
+        Ok(()) => listener.data_ready(),
+        Err(_) => ns.counters.count(Counter::ListenDrops),
+    }
+}
+
+/// A place for one more connection.
+fn place<'a>(ns: &Namespace, listener: &'a TcpSock) -> Option<Place<'a>> {
+    let place = listener.shared().queue.reserve(listener.max_ack_backlog());
+    if place.is_none() {
+        ns.counters.count(Counter::ListenOverflows);
+        ns.counters.count(Counter::ListenDrops);
+    }
+    place
+}
+
+#[inline(never)]
+fn make(
+    namespace: &Arc<Namespace>,
+    listener: &TcpSock,
+    half: &engine::HalfOpen,
+    old: Option<&NodeRef<Entry>>,
+    segment: Segment,
+    ends: &Endpoints,
+    mut place: Place<'_>,
+) -> Result {
+    let path = listener.path_for(ends)?;
+    let options = listener.shared().options();
+    let config = config(listener, &options, &path, false);
+    let mut state = State::new(namespace.clone());
+    state.port = place.port.take();
+    let mut conn = new_connection(GFP_ATOMIC | __GFP_NOWARN)?;
+    conn.complete(&config, half);
+    state.role = Role::Connection(conn);
+
+    let mut entered = false;
+    let child = listener.clone_child(
+        Shared::child(options),
+        state,
+        ends.source,
+        ends.destination,
+        |child| {
+            let key = Key::connection(ends.source, ends.destination);
+            let sock = child.sock().get();
+            let made = child.path().and_then(|_| {
+                let new = Entry::socket(namespace, key, sock, GFP_ATOMIC | __GFP_NOWARN)?;
+                match old {
+                    Some(old) => namespace.table.replace(old, new.clone())?,
+                    None => namespace.table.insert(new.clone())?,
+                }
+                Ok(new)
+            });
+            match made {
+                Ok(new) => {
+                    entered = true;
+                    child.state().node = Some(new);
+                    input::receive(child, segment.into_skb());
+                }
+                Err(_) => {
+                    // The peer is to hear nothing of it: it is still half-open.
+                    child.state().role = Role::Idle;
+                    child.set_kernel_state(SockState::Close);
+                    child.orphan();
+                    super::close::abort(child);
+                }
+            }
+        },
+    )?;
+    if !entered {
+        return Err(ENOMEM);
+    }
+    namespace.counters.count(Counter::PassiveOpens);
+    match place.fill(child) {
+        Ok(waiting) => listener.set_ack_backlog(waiting),
+        // The listener was closed meanwhile.
+        Err(child) => forget(&child),
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! SYN cookies: the keys and the addresses of what the engine encodes.
+
+use super::{
+    config::config,
+    counters::Counter,
+    minisock::send_for,
+    syn::Arrival, //
+};
+use crate::{
+    engine::{
+        cookie_check,
+        cookie_syn_ack,
+        Config,
+        CookieHash,
+        CookieVerdict,
+        HalfOpen,
+        COOKIE_LIFE,
+        COOKIE_MSS_IPV4, //
+    },
+    net::{
+        ip::{
+            initial_sequence,
+            Endpoints, //
+        },
+        siphash, //
+    }, //
+};
+
+/// A namespace's secrets.
+pub(super) struct Keys([siphash::Key; 2]);
+
+impl Keys {
+    /// New ones.
+    pub(super) fn random() -> Self {
+        Self([siphash::Key::random(), siphash::Key::random()])
+    }
+}
+
+/// The hashes of one connection.
+struct Hashes<'a> {
+    keys: &'a Keys,
+    /// Both addresses, and both ports.
+    words: [u32; 3],
+}
+
+impl<'a> Hashes<'a> {
+    fn new(keys: &'a Keys, ends: &Endpoints) -> Self {
+        let Endpoints {
+            source,
+            destination,
+        } = ends;
+        let ports = u32::from(source.port()) << 16 | u32::from(destination.port());
+        Self {
+            keys,
+            words: [(*source.ip()).into(), (*destination.ip()).into(), ports],
+        }
+    }
+
+    fn hash(&self, key: usize, count: u32) -> u32 {
+        let [a, b, c] = self.words;
+        let key = self.keys.0.get(key);
+        key.map_or(0, |key| key.hash_4u32([a, b, c, count]) as u32)
+    }
+}
+
+impl CookieHash for Hashes<'_> {
+    fn whole(&self) -> u32 {
+        self.hash(0, 0)
+    }
+
+    fn counted(&self, count: u32) -> u32 {
+        self.hash(1, count)
+    }
+}
+
+/// Answers a SYN with a cookie.
+pub(super) fn send(arrival: &Arrival<'_>, config: &Config, ts_offset: u32) {
+    let ns = arrival.ns;
+    let hashes = Hashes::new(&ns.cookie_keys, &arrival.ends);
+    let answer = cookie_syn_ack(
+        arrival.now,
+        config,
+        &arrival.parsed,
+        ts_offset,
+        &COOKIE_MSS_IPV4,
+        &hashes,
+    );
+    arrival.listener.shared().queue.note_cookie(arrival.now);
+    ns.counters.count(Counter::SyncookiesSent);
+    send_for(ns, arrival.listener, &arrival.ends, &answer);
+}
+
+/// The connection whose cookie an acknowledgment brings back.
+///
+/// As `cookie_v4_check`: where none was sent lately there is nothing to look at, which keeps the
+/// hashes from an attacker who does not overflow the queue.
+pub(super) fn returned(arrival: &Arrival<'_>) -> Option<HalfOpen> {
+    let flags = arrival.parsed.flags;
+    let sent = arrival.listener.shared().queue.last_cookie()?;
+    if !flags.ack() || flags.syn() || flags.rst() {
+        return None;
+    }
+    if arrival.now.since(sent) > COOKIE_LIFE {
+        return None;
+    }
+    check(arrival)
+}
+
+#[inline(never)]
+fn check(arrival: &Arrival<'_>) -> Option<HalfOpen> {
+    let Arrival {
+        net,
+        ns,
+        listener,
+        ref ends,
+        ..
+    } = *arrival;
+    if listener.net().tcp_settings().syncookies == 0 {
+        return None;
+    }
+    let path = listener.path_for(ends).ok()?;
+    let config = config(listener, &listener.shared().options(), &path, false);
+    let (_, ts_offset) = initial_sequence(net, ends.source, ends.destination);
+    let hashes = Hashes::new(&ns.cookie_keys, ends);
+    let verdict = cookie_check(
+        arrival.now,
+        &config,
+        &arrival.parsed,
+        ts_offset,
+        &COOKIE_MSS_IPV4,
+        &hashes,
+    );
+    let (counter, half) = match verdict {
+        CookieVerdict::Forged => (Counter::SyncookiesFailed, None),
+        CookieVerdict::Disabled => (Counter::SyncookiesRecv, None),
+        CookieVerdict::Valid(half) => (Counter::SyncookiesRecv, Some(half)),
+    };
+    ns.counters.count(counter);
+    half
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Connections that have no socket: half-open ones and those in TIME-WAIT.
+
+use super::{
+    child,
+    counters::Counter,
+    entry::{
+        retire,
+        Entry,
+        HalfOpen,
+        Record, //
+    },
+    header::Header,
+    input::parse,
+    namespace::Namespace,
+    socket::TcpSock,
+    syn, //
+};
+use crate::{
+    engine::{
+        HalfOpenDeadline,
+        HalfOpenVerdict,
+        Instant,
+        Patience,
+        SegmentOut,
+        SeqNum,
+        TimeWaitVerdict, //
+    },
+    net::{
+        ip::{
+            Endpoints,
+            Segment, //
+        },
+        net_namespace::Net,
+        rhashtable::NodeRef, //
+    }, //
+};
+use kernel::sync::rcu;
+
+/// Sends a segment for a connection without a socket, in the name of its listener.
+pub(super) fn send_for(ns: &Namespace, listener: &TcpSock, ends: &Endpoints, segment: &SegmentOut) {
+    let header = Header::new(segment, ends);
+    let _ = listener.send_for(ends, &header, segment.codepoint as u8);
+    ns.counters.sent(segment);
+}
+
+/// Sends a segment in nobody's name.
+pub(super) fn send(ns: &Namespace, ends: &Endpoints, segment: &SegmentOut) {
+    let _ = ns.control.send(ends, &Header::new(segment, ends));
+    ns.counters.sent(segment);
+}
+
+/// The way back.
+pub(super) fn reverse(ends: &Endpoints) -> Endpoints {
+    Endpoints {
+        source: ends.destination,
+        destination: ends.source,
+    }
+}
+
+/// What a segment does to a record.
+enum Next {
+    Nothing,
+    /// Send this in the listener's name, or nobody's.
+    Send(SegmentOut),
+    Remove(Option<SegmentOut>),
+    Establish,
+    /// A new connection may take the place of the one in TIME-WAIT.
+    Reopen(SeqNum),
+}
+
+/// A segment for a connection without a socket. `ends` is the segment's.
+// Rare, and not to burden the stack of what is not.
+#[inline(never)]
+pub(super) fn segment(
+    ns: &Namespace,
+    net: &Net,
+    node: &NodeRef<Entry>,
+    segment: Segment,
+    ends: &Endpoints,
+) {
+    let half_open_listener = match &*node.value().record.lock() {
+        Record::None => return,
+        Record::HalfOpen(h) => Some(h.listener.clone()),
+        Record::TimeWait(_) => None,
+    };
+    let segment = match &half_open_listener {
+        Some(listener) => segment.pass_filters(listener),
+        None => segment.pass_policy().then_some(segment),
+    };
+    let Some(segment) = segment else {
+        return;
+    };
+    let Some(parsed) = parse(&segment) else {
+        return;
+    };
+    let now = Instant::from_nanos(segment.arrival_ns());
+    let patience = half_open_listener.as_deref().map(patience);
+    let mut rearm = None;
+    let next = match &mut *node.value().record.lock() {
+        Record::None => Next::Nothing,
+        Record::HalfOpen(h) => {
+            let Some(patience) = patience else {
+                return;
+            };
+            let verdict = h.half.on_segment(now, &parsed, &patience);
+            rearm = Some(h.half.next_deadline());
+            match verdict {
+                HalfOpenVerdict::Ignore => Next::Nothing,
+                HalfOpenVerdict::Deferred => {
+                    ns.counters.count(Counter::DeferAcceptDrop);
+                    Next::Nothing
+                }
+                HalfOpenVerdict::Reply(s) | HalfOpenVerdict::Reset(s) => Next::Send(s),
+                HalfOpenVerdict::Remove(s) => Next::Remove(s),
+                HalfOpenVerdict::Established => Next::Establish,
+            }
+        }
+        Record::TimeWait(w) => {
+            let verdict = w.record.on_segment(now, &parsed);
+            rearm = Some(w.record.deadline());
+            match verdict {
+                TimeWaitVerdict::Ignore => Next::Nothing,
+                TimeWaitVerdict::Reply(s) => Next::Send(s),
+                TimeWaitVerdict::Remove => Next::Remove(None),
+                TimeWaitVerdict::Reopen { isn_after } => Next::Reopen(isn_after),
+            }
+        }
+    };
+    match next {
+        Next::Nothing => {}
+        Next::Send(answer) => match &half_open_listener {
+            Some(listener) => send_for(ns, listener, &reverse(ends), &answer),
+            None => send(ns, &reverse(ends), &answer),
+        },
+        Next::Remove(answer) => {
+            if let Some(listener) = &half_open_listener {
+                ns.counters.count(Counter::AttemptFails);
+                ns.counters.count(Counter::EmbryonicRsts);
+                if let Some(answer) = answer {
+                    send_for(ns, listener, &reverse(ends), &answer);
+                }
+            }
+            drop(retire(node));
+            segment.into_skb().consume();
+            return;
+        }
+        Next::Establish => {
+            if let Some(listener) = half_open_listener {
+                child::establish(node, &listener, segment, &reverse(ends));
+            }
+            return;
+        }
+        Next::Reopen(after) => {
+            let rcu = rcu::read_lock();
+            let listener = ns.listener(ends.destination, &rcu, |entry| {
+                let socket = entry.value().socket.as_ref();
+                socket.is_some_and(|sk| segment.is_heard_by(sk))
+            });
+            if let Some(sk) = listener.and_then(|entry| entry.value().socket.as_ref()) {
+                drop(retire(node));
+                let own = &node.value().namespace;
+                if let Some(segment) = segment.pass_filters(sk) {
+                    syn::segment(net, own, sk, segment, ends, Some(after));
+                }
+            }
+            return;
+        }
+    }
+    segment.into_skb().consume();
+    if let Some(deadline) = rearm {
+        node.arm(deadline.since(now).as_nanos());
+    }
+}
+
+/// How long the listener waits for a peer, but for what its queue says.
+fn patience(listener: &TcpSock) -> Patience {
+    let options = listener.shared().options();
+    let settings = listener.net().tcp_settings();
+    Patience {
+        retries: options.syn_retries.unwrap_or(settings.synack_retries),
+        defer: options.defer_accept,
+    }
+}
+
+fn half_open_deadline(h: &mut HalfOpen, now: Instant) -> HalfOpenDeadline {
+    let queue = &h.listener.shared().queue;
+    let backlog = h.listener.max_ack_backlog();
+    let patience = patience(&h.listener).under_pressure(queue.half_open(), queue.young(), backlog);
+    let was_young = h.half.timeouts() == 0;
+    let what = h.half.on_deadline(now, &patience);
+    if was_young && h.half.timeouts() != 0 {
+        queue.grown_old();
+    }
+    what
+}
+
+/// The timer of a record fired.
+pub(super) fn on_timer(node: &NodeRef<Entry>) {
+    let now = super::now();
+    let ns = &node.value().namespace;
+    let mut answer = None;
+    let next = match &mut *node.value().record.lock() {
+        Record::None => return,
+        Record::HalfOpen(h) if !h.listener.is_listening() => None,
+        Record::HalfOpen(h) => match half_open_deadline(h, now) {
+            HalfOpenDeadline::Early => Some(h.half.next_deadline()),
+            HalfOpenDeadline::Retransmit(segment) => {
+                ns.counters.count(Counter::Timeouts);
+                answer = Some((h.listener.clone(), h.ends, segment));
+                Some(h.half.next_deadline())
+            }
+            HalfOpenDeadline::Wait => {
+                ns.counters.count(Counter::Timeouts);
+                Some(h.half.next_deadline())
+            }
+            HalfOpenDeadline::Expired => {
+                ns.counters.count(Counter::Timeouts);
+                None
+            }
+        },
+        Record::TimeWait(w) => {
+            let deadline = w.record.deadline();
+            if deadline <= now {
+                ns.counters.count(Counter::TimeWaits);
+            }
+            (deadline > now).then_some(deadline)
+        }
+    };
+    if let Some((listener, ends, segment)) = answer {
+        send_for(ns, &listener, &ends, &segment);
+    }
+    match next {
+        Some(deadline) => node.arm(deadline.since(now).as_nanos()),
+        None => drop(retire(node)),
+    }
+}

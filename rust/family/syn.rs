@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a listener does with a segment: a SYN becomes a half-open record or a cookie, and a cookie
+//! that comes back a connection.
+
+use super::{
+    child,
+    config::config,
+    cookie,
+    counters::Counter,
+    entry::{
+        Entry,
+        HalfOpen,
+        Key,
+        Record, //
+    },
+    input::parse,
+    minisock::{
+        reverse,
+        send,
+        send_for, //
+    },
+    namespace::Namespace,
+    socket::TcpSock, //
+};
+use crate::{
+    engine::{
+        self,
+        Instant,
+        Isn,
+        ListenVerdict,
+        SegmentIn,
+        SeqNum, //
+    },
+    net::{
+        errno::ENOBUFS,
+        ip::{
+            initial_sequence,
+            Endpoints,
+            Segment, //
+        },
+        net_namespace::Net, //
+    }, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// A segment that came to a listener.
+pub(super) struct Arrival<'a> {
+    pub(super) net: &'a Net,
+    pub(super) ns: &'a Arc<Namespace>,
+    pub(super) listener: &'a TcpSock,
+    pub(super) now: Instant,
+    pub(super) parsed: SegmentIn,
+    /// Source is we.
+    pub(super) ends: Endpoints,
+}
+
+/// A segment for a listener. `after` is where a new connection's sequence numbers must begin that
+/// follows one in TIME-WAIT.
+pub(super) fn segment(
+    net: &Net,
+    ns: &Arc<Namespace>,
+    listener: &TcpSock,
+    segment: Segment,
+    ends: &Endpoints,
+    after: Option<SeqNum>,
+) {
+    let Some(parsed) = parse(&segment) else {
+        return;
+    };
+    let arrival = Arrival {
+        net,
+        ns,
+        listener,
+        now: Instant::from_nanos(segment.arrival_ns()),
+        parsed,
+        ends: reverse(ends),
+    };
+    let segment = match cookie::returned(&arrival) {
+        Some(half) => return child::of_cookie(&arrival, &half, segment),
+        None => segment,
+    };
+    match engine::on_listen(&arrival.parsed) {
+        ListenVerdict::Ignore => return,
+        ListenVerdict::Reset(reset) => send(ns, &arrival.ends, &reset),
+        ListenVerdict::Syn => {
+            if syn(&arrival, after).is_err() {
+                ns.counters.count(Counter::ListenDrops);
+                return;
+            }
+        }
+    }
+    // It did what it came for: no drop that a monitor should see.
+    segment.into_skb().consume();
+}
+
+/// A SYN: leaves a record and answers, as `tcp_conn_request`. Where a queue is full, or memory
+/// short, the SYN is dropped and the peer tries again.
+#[inline(never)]
+fn syn(arrival: &Arrival<'_>, after: Option<SeqNum>) -> Result {
+    let Arrival {
+        ns,
+        listener,
+        ref ends,
+        ..
+    } = *arrival;
+    let queue = &listener.shared().queue;
+    let settings = listener.net().tcp_settings();
+    let backlog = listener.max_ack_backlog();
+    // One in TIME-WAIT had its place already.
+    let full = settings.syncookies == 2 || queue.half_open() > backlog;
+    let wants_cookie = after.is_none() && full;
+    if wants_cookie {
+        if settings.syncookies == 0 {
+            ns.counters.count(Counter::ReqQFullDrop);
+            return Err(ENOBUFS);
+        }
+        ns.counters.count(Counter::ReqQFullDoCookies);
+    }
+    if queue.is_full(backlog) {
+        ns.counters.count(Counter::ListenOverflows);
+        return Err(ENOBUFS);
+    }
+    let path = listener.path_for(ends)?;
+    let config = config(listener, &listener.shared().options(), &path, false);
+    let (seq, ts_offset) = initial_sequence(arrival.net, ends.source, ends.destination);
+    if wants_cookie {
+        cookie::send(arrival, &config, ts_offset);
+        return Ok(());
+    }
+    let room = settings.max_syn_backlog.saturating_sub(queue.half_open());
+    if after.is_none() && settings.syncookies == 0 && room < settings.max_syn_backlog >> 2 {
+        // The last quarter is for peers that are known to be alive; we know none.
+        return Err(ENOBUFS);
+    }
+    let isn = Isn {
+        seq: after.unwrap_or(SeqNum(seq)),
+        ts_offset,
+    };
+    let mut half = engine::HalfOpen::new(arrival.now, &config, &arrival.parsed, isn);
+    let answer = half.syn_ack(arrival.now);
+    let deadline = half.next_deadline();
+    queue.half_open_new();
+    let record = Record::HalfOpen(HalfOpen {
+        half,
+        listener: listener.get(),
+        ends: *ends,
+    });
+    let key = Key::connection(ends.source, ends.destination);
+    let node = Entry::record(ns, key, record, GFP_ATOMIC | __GFP_NOWARN)?;
+    match ns.table.insert(node.clone()) {
+        // The same SYN, on another CPU.
+        Err(e) if e == EEXIST => return Ok(()),
+        other => other?,
+    }
+    node.arm(deadline.since(arrival.now).as_nanos());
+    send_for(ns, listener, ends, &answer);
+    Ok(())
+}

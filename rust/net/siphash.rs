@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! SipHash: short keyed hashes that tell nothing of their key.
+//!
+//! C header: [`include/linux/siphash.h`](srctree/include/linux/siphash.h)
+
+use super::bindings;
+
+/// A secret key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Key([u64; 2]);
+
+impl Key {
+    /// Makes a key that nobody can guess.
+    pub fn random() -> Self {
+        // SAFETY: FFI calls with no additional requirements.
+        Self(core::array::from_fn(|_| unsafe {
+            bindings::get_random_u64()
+        }))
+    }
+
+    /// Hashes four words, as `siphash_4u32`.
+    pub fn hash_4u32(&self, [a, b, c, d]: [u32; 4]) -> u64 {
+        let pair = |low: u32, high: u32| u64::from(high) << 32 | u64::from(low);
+        let key = bindings::siphash_key_t { key: self.0 };
+        // SAFETY: The key is valid for reads during the call.
+        unsafe { bindings::siphash_2u64(pair(a, b), pair(c, d), &key) }
+    }
+}
