@@ -254,8 +254,7 @@ impl<S: Store> Synchronized<S> {
 
     /// The owner's descriptor is gone. Returns what becomes of the connection.
     pub(crate) fn close(&mut self, cx: &Context<'_>) -> Fate {
-        // RFC 9293, 3.6.1 (MUST-13, SHLD-3) and RFC 2525, 2.17: unread data is lost, and the peer
-        // is told.
+        // RFC 9293, 3.6.1 (SHLD-3) and RFC 2525, 2.17: unread data is lost, and the peer is told.
         if self.rx.read < self.rx.nxt {
             return Fate::Reset(Reason::Aborted);
         }

@@ -430,6 +430,16 @@ def sequence_numbers_follow_a_clock(bench):
 
 
 @case
+def timestamp_clocks_differ(bench):
+    """The timestamps of two connections tell nobody how long the machine has been up (RFC 7323, 7.1)."""
+    values = []
+    for _ in range(5):
+        _, peer = bench.connecting()
+        values.append(peer.expect("S").options["ts"][0])
+    check(max(values) - min(values) > 1 << 20, f"clocks lie close together: {values}")
+
+
+@case
 def sequence_numbers_wrap(bench):
     """Data across 2^32 on the script's side."""
     listener = bench.listening()

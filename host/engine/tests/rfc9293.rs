@@ -445,3 +445,61 @@ fn keepalive_waits_for_silence() {
         }
     }
 }
+
+#[test]
+fn user_timeout_bounds_keepalive() {
+    // RFC 5482, 4.2: it decides, not the number of probes.
+    let mut script = kept_alive();
+    let limit = Duration::from_secs(7_200 + 200);
+    script.connection.set_user_timeout(Some(limit));
+    let start = script.now;
+    let mut probes = 0;
+    while script.connection.state() != State::Closed {
+        probes += script.expire().1.iter().filter(|s| !s.flags.rst()).count();
+    }
+    assert_eq!(probes, 3, "after 7200, 7275 and 7350 seconds");
+    assert_eq!(script.now - start, 7_425_000);
+    assert_eq!(script.events(), [Event::Closed(Reason::TimedOut)]);
+}
+
+#[test]
+fn time_wait_ignores_rst_by_rfc_1337() {
+    for (rfc1337, expected) in [
+        (true, TimeWaitVerdict::Ignore),
+        (false, TimeWaitVerdict::Remove),
+    ] {
+        let mut script = Script::established(&Config { rfc1337, ..plain() });
+        script.connection.shutdown_write(script.instant());
+        script.sent();
+        script.answer(FIN, 1, 2, 0);
+        let Some(Event::TimeWait(mut record)) = script.events().pop() else {
+            panic!("no record");
+        };
+        let deadline = record.deadline();
+        let verdict = record.on_segment(ms(script.now + 1), &segment(RST, 2, 0, 0));
+        assert_eq!((verdict, record.deadline()), (expected, deadline));
+    }
+}
+
+#[test]
+fn user_timeout_bounds_probing() {
+    // RFC 5482, 3.1: also while a closed window is probed, whatever the peer answers.
+    let mut script = Script::established(&plain());
+    script.window = 0;
+    script.answer(ACK, 1, 1, 0);
+    let limit = Duration::from_secs(30);
+    script.connection.set_user_timeout(Some(limit));
+    script.write(100);
+    let start = script.now;
+    while script.connection.state() != State::Closed {
+        if !script.expire().1.is_empty() {
+            script.answer(ACK, 1, 1, 0);
+        }
+    }
+    let lasted = script.now - start;
+    assert!((30_000..=60_000).contains(&lasted), "{lasted}");
+    assert_eq!(
+        script.events().last(),
+        Some(&Event::Closed(Reason::TimedOut))
+    );
+}

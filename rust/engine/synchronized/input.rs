@@ -394,7 +394,8 @@ impl<S: Store> Synchronized<S> {
     ) -> (Payload, Fate) {
         let end = start.saturating_add(i64::from(segment.len));
         if self.orphan && self.state.may_receive() && end > 0 && segment.len > 0 {
-            // RFC 9293, 3.6.1: nobody will read it; the peer is told (Linux's TCPAbortOnData).
+            // RFC 9293, 3.6.1 (SHLD-3): nobody will read it; the peer is told (Linux's
+            // TCPAbortOnData).
             return (Payload::Discard, Fate::Reset(Reason::Aborted));
         }
         let small = self.rx.measure(segment.wire_len, segment.flags.psh());
