@@ -4,7 +4,7 @@
 VM ?= uml
 export KDIR KSRC
 
-.PHONY: modules help setup kdir shell run check test clean
+.PHONY: modules help setup kdir shell run check test goodput clean
 
 modules: ## Build oxtcp.ko for the guest VM=uml|umlsmp|stock|debug, or for another kernel with KDIR= (and ARCH=)
 	@tools/lab/module $(if $(KDIR),kdir,$(VM))
@@ -30,6 +30,9 @@ check: ## The inner loop: module and quick tests of the User-Mode Linux guest, a
 
 test: ## Everything: host tests, static checks, module builds, test lists of all guests
 	@tools/lab/test
+
+goodput: ## Compare the goodput with that of Linux's TCP over simulated paths (see tests/goodput/)
+	@tests/goodput/goodput
 
 clean: ## Remove what was built from the checkout (kernels and root stay cached)
 	rm -rf build target oxtcp.ko
