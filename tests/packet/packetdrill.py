@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""The kernel's own packetdrill scripts, as they are, against AF_INET and AF_OXTCP.
+"""Packetdrill scripts against AF_INET and AF_OXTCP: the kernel's own, as they are, and with --ours those of scripts/.
 
-packetdrill.py [NAME...]: plays these scripts (a name, or part of one), or all. What is known not to work is listed with
-its reason in packetdrill.known; an entry there that works after all fails, so the list cannot grow stale.
+packetdrill.py [-v] [--ours] [NAME...]: plays these scripts (a name, or part of one), or all. What is known not to work
+is listed with its reason in packetdrill.known; an entry there that works after all fails, so the list cannot grow stale.
 """
 
 import ctypes
@@ -19,6 +19,7 @@ from drill.script import ScriptError
 from packet import FAMILY, AF_OXTCP, Failed
 
 SCRIPTS = pathlib.Path(os.environ.get("PACKETDRILL", "/usr/src/linux/tools/testing/selftests/net/packetdrill"))
+OURS = pathlib.Path(__file__).parent / "scripts"
 KNOWN = pathlib.Path(__file__).with_suffix(".known")
 MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -33,7 +34,7 @@ def known():
         if not words or words[0].startswith("#"):
             continue
         families, name, reason = words
-        if not (SCRIPTS / f"{name}.pkt").exists():
+        if not any((place / f"{name}.pkt").exists() for place in (SCRIPTS, OURS)):
             raise SystemExit(f"{KNOWN.name}: there is no script {name}")
         if here in families.split(","):
             reasons[name] = reason
@@ -52,9 +53,14 @@ def play(path, verbose):
     """Plays a script in this process; its exit status."""
     player = None
     try:
+        # Scripts call programs beside them.
+        os.chdir(path.parent)
+        text = path.read_text(encoding="utf-8")
         isolate()
-        player = Player(str(path), verbose)
+        player = Player(text, verbose)
         player.run()
+        if path.parent == OURS:
+            player.check_silence()
         return 0
     except (Failed, ScriptError) as problem:
         print(f"# {path.name}: {problem}")
@@ -79,12 +85,14 @@ def attempt(path, verbose):
 
 def main():
     """Plays the scripts and says how each went."""
-    names = [word for word in sys.argv[1:] if word != "-v"]
-    paths = sorted(SCRIPTS.glob("*.pkt"))
+    names = [word for word in sys.argv[1:] if word[0] != "-"]
+    place = OURS if "--ours" in sys.argv else SCRIPTS
+    paths = sorted(place.glob("*.pkt"))
     if not paths:
-        raise SystemExit(f"no scripts in {SCRIPTS}")
+        raise SystemExit(f"no scripts in {place}")
     chosen = [path for path in paths if not names or any(name in path.name for name in names)]
     reasons = known()
+    os.environ["PACKETDRILL"] = str(SCRIPTS)
     counts = {"as written": 0, "not": 0, "known not to": 0}
     print(f"KTAP version 1\n1..{len(chosen)}", flush=True)
     for number, path in enumerate(chosen, 1):

@@ -204,7 +204,11 @@ class Tun:
 
     def read(self, until, wake=None):
         """The next packet and when it came, or None when none comes before this moment or wake can be read."""
-        ready = select.select([self.fd] + ([wake] if wake else []), [], [], max(until - time.monotonic(), 0))[0]
+        watched = [self.fd] + ([wake] if wake else [])
+        left = max(until - time.monotonic(), 0)
+        # The kernel rounds long waits generously.
+        ready = left > 1 and select.select(watched, [], [], left - 0.2)[0]
+        ready = ready or select.select(watched, [], [], max(until - time.monotonic(), 0))[0]
         if self.fd not in ready:
             if ready:
                 os.read(wake, 1)
