@@ -129,6 +129,8 @@ pub struct Config {
     pub rto_initial: Duration,
     /// How long FIN-WAIT-2 lasts without an owner's descriptor (`tcp_fin_timeout`).
     pub fin_timeout: Duration,
+    /// Whether there is no FIN-WAIT-2 without an owner's descriptor (`TCP_LINGER2` below 0).
+    pub skip_fin_wait_2: bool,
     /// How long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`, RFC 5482).
     pub user_timeout: Option<Duration>,
     /// Whether small segments leave at once (`TCP_NODELAY`).
@@ -182,6 +184,7 @@ impl Config {
         rto_max: Duration::from_secs(120),
         rto_initial: Duration::from_secs(1),
         fin_timeout: Duration::from_secs(60),
+        skip_fin_wait_2: false,
         user_timeout: None,
         nodelay: false,
         cork: false,

@@ -267,6 +267,9 @@ impl<S: Store> Connection<S> {
         };
         let (payload, fate) = connection.on_segment(&mut cx, segment, room);
         self.end(now, fate);
+        if let (Fate::Refused(_), Phase::Ended(ended)) = (fate, &mut self.phase) {
+            ended.last = crate::engine::closed::on_closed(segment);
+        }
         payload
     }
 
@@ -336,7 +339,9 @@ impl<S: Store> Connection<S> {
                 ));
                 self.events.closed = Some(reason);
             }
-            (Fate::Closed(reason) | Fate::Reset(reason), _) => self.events.closed = Some(reason),
+            (Fate::Closed(reason) | Fate::Reset(reason) | Fate::Refused(reason), _) => {
+                self.events.closed = Some(reason);
+            }
             (Fate::TimeWait | Fate::Alive, _) => return,
         }
         self.phase = Phase::Ended(ended);
@@ -646,6 +651,7 @@ impl<S: Store> Connection<S> {
         self.config.rto_min = config.rto_min;
         self.config.rto_max = config.rto_max;
         self.config.fin_timeout = config.fin_timeout;
+        self.config.skip_fin_wait_2 = config.skip_fin_wait_2;
         self.config.invalid_ratelimit = config.invalid_ratelimit;
         self.config.slow_start_after_idle = config.slow_start_after_idle;
         self.config.rfc1337 = config.rfc1337;

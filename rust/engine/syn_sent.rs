@@ -132,6 +132,14 @@ impl SynSent {
         self.due = true;
         let rto = self.rto(config).max(Duration::TICK);
         self.deadline = now.saturating_add(rto);
+        if let Some(limit) = config.user_timeout {
+            // Not beyond the user's time-out (Linux's `tcp_clamp_rto_to_user_timeout`).
+            let end = self.first_sent.saturating_add(limit);
+            self.deadline = self
+                .deadline
+                .min(end)
+                .max(now.saturating_add(Duration::TICK));
+        }
         Deadline::Wait
     }
 

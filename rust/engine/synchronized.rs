@@ -57,6 +57,8 @@ pub(crate) enum Fate {
     Closed(Reason),
     /// It is over and the peer is told by a RST.
     Reset(Reason),
+    /// It is over, and the segment is answered as one for which there is no connection.
+    Refused(Reason),
     /// Only TIME-WAIT remains.
     TimeWait,
 }
@@ -256,6 +258,9 @@ impl<S: Store> Synchronized<S> {
     pub(crate) fn close(&mut self, cx: &Context<'_>) -> Fate {
         // RFC 9293, 3.6.1 (SHLD-3) and RFC 2525, 2.17: unread data is lost, and the peer is told.
         if self.rx.read < self.rx.nxt {
+            return Fate::Reset(Reason::Aborted);
+        }
+        if self.state == State::FinWait2 && cx.config.skip_fin_wait_2 {
             return Fate::Reset(Reason::Aborted);
         }
         self.orphan = true;

@@ -82,7 +82,10 @@ pub(super) fn limits(options: &Options, settings: &TcpSettings) -> Config {
         orphan_retries: settings.orphan_retries,
         rto_min: Duration::from_nanos(settings.rto_min_ns),
         rto_max: Duration::from_nanos(settings.rto_max_ns),
-        fin_timeout: Duration::from_nanos(settings.fin_timeout_ns),
+        fin_timeout: options
+            .linger2
+            .unwrap_or(Duration::from_nanos(settings.fin_timeout_ns)),
+        skip_fin_wait_2: options.linger2 == Some(Duration::ZERO),
         invalid_ratelimit: Duration::from_nanos(settings.invalid_ratelimit_ns),
         slow_start_after_idle: settings.slow_start_after_idle,
         rfc1337: settings.rfc1337,

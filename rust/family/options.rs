@@ -56,10 +56,14 @@ pub(super) struct Options {
     pub(super) defer_accept: u8,
     /// `TCP_USER_TIMEOUT`
     pub(super) user_timeout: Option<Duration>,
+    /// `TCP_LINGER2`: how long FIN-WAIT-2 lasts without a descriptor; `Some(0)` for not at all.
+    pub(super) linger2: Option<Duration>,
 }
 
 /// The largest value of an option in seconds.
 const SECONDS_MAX: i32 = 32767;
+/// What `TCP_LINGER2` is cut to, in seconds.
+const LINGER2_MAX: i32 = 120;
 /// The least MSS that may be set.
 const MAXSEG_MIN: i32 = 88;
 /// The largest MSS that may be set.
@@ -105,6 +109,10 @@ pub(super) fn set(sk: &TcpSock, name: i32, value: OptionIn) -> Result {
             let value = in_range(value, 0, i32::MAX)?;
             options.user_timeout = (value != 0).then(|| Duration::from_millis(value as u64));
         }
+        tcp::LINGER2 => {
+            let seconds = value.clamp(0, LINGER2_MAX) as u64;
+            options.linger2 = (value != 0).then(|| Duration::from_secs(seconds));
+        }
         _ => return Err(ENOPROTOOPT),
     }
     *sk.shared().options.lock() = options;
@@ -124,6 +132,7 @@ fn is_known(name: i32) -> bool {
             | tcp::SYNCNT
             | tcp::DEFER_ACCEPT
             | tcp::USER_TIMEOUT
+            | tcp::LINGER2
     )
 }
 
@@ -174,6 +183,11 @@ pub(super) fn get(sk: &TcpSock, name: i32, out: OptionOut) -> Result {
         tcp::SYNCNT => options.syn_retries.unwrap_or(settings.syn_retries).into(),
         tcp::DEFER_ACCEPT => Patience::seconds_of(options.defer_accept) as i32,
         tcp::USER_TIMEOUT => options.user_timeout.map_or(0, |t| t.as_millis() as i32),
+        tcp::LINGER2 => match options.linger2 {
+            Some(Duration::ZERO) => -1,
+            Some(limit) => (limit.as_millis() / 1000) as i32,
+            None => (settings.fin_timeout_ns / 1_000_000_000) as i32,
+        },
         tcp::INFO => {
             let info = info(&mut lock);
             drop(lock);

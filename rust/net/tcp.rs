@@ -28,6 +28,8 @@ pub const KEEPCNT: i32 = bindings::TCP_KEEPCNT as i32;
 pub const SYNCNT: i32 = bindings::TCP_SYNCNT as i32;
 /// `TCP_DEFER_ACCEPT`
 pub const DEFER_ACCEPT: i32 = bindings::TCP_DEFER_ACCEPT as i32;
+/// `TCP_LINGER2`
+pub const LINGER2: i32 = bindings::TCP_LINGER2 as i32;
 /// `TCP_INFO`
 pub const INFO: i32 = bindings::TCP_INFO as i32;
 /// `TCP_QUICKACK`

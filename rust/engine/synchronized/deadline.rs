@@ -56,9 +56,8 @@ impl<S: Store> Synchronized<S> {
         self.recovery.on_timeout(self.tx.una, self.tx.nxt);
         let in_flight = self.recovery.pipe(self.tx.una, self.tx.nxt);
         self.cc.enter_loss(cx.config, cx.now, in_flight, first);
-        // Linux counts the time from when the oldest segment first left, about one RTO ago.
-        let left = cx.now.saturating_sub(self.rto(cx.config));
-        self.stalled_since = self.stalled_since.or(Some(left));
+        // As Linux: from the first retransmission on.
+        self.stalled_since = self.stalled_since.or(Some(cx.now));
         self.last_timeout = Some(cx.now);
         self.retransmits = self.retransmits.saturating_add(1);
         self.backoff = self.backoff.saturating_add(1);
@@ -76,23 +75,18 @@ impl<S: Store> Synchronized<S> {
             return self.give_up_probing(cx, waited);
         }
         let mut tries = config.retries2;
-        let mut reset = false;
         if self.orphan {
             let alive = self.rto(config) < config.rto_max;
             tries = config.orphan_tries(alive);
-            reset = alive || waited < config.timeout_of_tries(tries);
         }
-        let limit = config
-            .user_timeout
-            .unwrap_or_else(|| config.timeout_of_tries(tries));
-        if waited < limit {
-            return None;
-        }
-        Some(if reset {
-            Fate::Reset(Reason::TimedOut)
-        } else {
-            Fate::Closed(Reason::TimedOut)
-        })
+        // The time of so many tries is counted from the first transmission. Linux begins with the
+        // first retransmission, but its ticks make each of the waits longer than they are here.
+        let limit = config.user_timeout.unwrap_or_else(|| {
+            config
+                .timeout_of_tries(tries)
+                .saturating_sub(config.rto_min)
+        });
+        (waited >= limit).then_some(Fate::Closed(Reason::TimedOut))
     }
 
     /// The peer closed the window over what was in flight, so that retransmissions are probes.
@@ -129,7 +123,7 @@ impl<S: Store> Synchronized<S> {
             let alive = self.rto(config) < config.rto_max;
             tries = config.orphan_tries(alive);
             if !alive && self.backoff >= tries {
-                return Fate::Reset(Reason::TimedOut);
+                return Fate::Closed(Reason::TimedOut);
             }
         }
         // RFC 9293, 3.8.6.1: a peer that answers may keep the window closed for ever; answers reset
@@ -143,8 +137,11 @@ impl<S: Store> Synchronized<S> {
             self.backoff = self.backoff.saturating_add(1);
         }
         let wait = self.rto(config).max(config.rto_min);
-        self.timers
-            .set(Timer::Persist, cx.now, cx.now.saturating_add(wait));
+        let mut at = cx.now.saturating_add(wait);
+        if let Some(limit) = config.user_timeout {
+            at = at.min(since.saturating_add(limit));
+        }
+        self.timers.set(Timer::Persist, cx.now, at);
         Fate::Alive
     }
 

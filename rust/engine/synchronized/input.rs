@@ -90,6 +90,9 @@ impl<S: Store> Synchronized<S> {
                 match self.state {
                     State::TimeWait => return (Payload::Discard, Fate::TimeWait),
                     State::Closed => return (Payload::Discard, Fate::Closed(Reason::Finished)),
+                    State::FinWait2 if self.orphan && cx.config.skip_fin_wait_2 => {
+                        return (Payload::Discard, Fate::Refused(Reason::Aborted));
+                    }
                     _ => self.guard_fin_wait_2(cx),
                 }
             }
@@ -396,7 +399,7 @@ impl<S: Store> Synchronized<S> {
         if self.orphan && self.state.may_receive() && end > 0 && segment.len > 0 {
             // RFC 9293, 3.6.1 (SHLD-3): nobody will read it; the peer is told (Linux's
             // TCPAbortOnData).
-            return (Payload::Discard, Fate::Reset(Reason::Aborted));
+            return (Payload::Discard, Fate::Refused(Reason::Aborted));
         }
         let small = self.rx.measure(segment.wire_len, segment.flags.psh());
         if small && segment.len > 0 {
