@@ -127,6 +127,18 @@ pub struct Config {
     pub rto_max: Duration,
     /// The time-out before any sample (RFC 6298, 2.1).
     pub rto_initial: Duration,
+    /// Duplicates that mean loss, until the path shows more reordering (`tcp_reordering`).
+    pub reordering: u32,
+    /// The most reordering that is believed (`tcp_max_reordering`).
+    pub max_reordering: u32,
+    /// Whether spurious time-outs are looked for (`tcp_frto`, RFC 5682).
+    pub frto: bool,
+    /// Whether a silent tail is probed (`tcp_early_retrans`, RFC 8985, 7).
+    pub loss_probe: bool,
+    /// Whether the reordering window follows what DSACKs report (`tcp_recovery` without 2).
+    pub rack_adapts: bool,
+    /// Whether as many duplicates as `reordering` mean loss at once (`tcp_recovery` without 4).
+    pub rack_counts: bool,
     /// How long FIN-WAIT-2 lasts without an owner's descriptor (`tcp_fin_timeout`).
     pub fin_timeout: Duration,
     /// Whether there is no FIN-WAIT-2 without an owner's descriptor (`TCP_LINGER2` below 0).
@@ -183,6 +195,12 @@ impl Config {
         rto_min: Duration::from_millis(200),
         rto_max: Duration::from_secs(120),
         rto_initial: Duration::from_secs(1),
+        reordering: 3,
+        max_reordering: 300,
+        frto: true,
+        loss_probe: true,
+        rack_adapts: true,
+        rack_counts: true,
         fin_timeout: Duration::from_secs(60),
         skip_fin_wait_2: false,
         user_timeout: None,

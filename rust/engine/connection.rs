@@ -650,6 +650,12 @@ impl<S: Store> Connection<S> {
         self.config.orphan_retries = config.orphan_retries;
         self.config.rto_min = config.rto_min;
         self.config.rto_max = config.rto_max;
+        self.config.reordering = config.reordering;
+        self.config.max_reordering = config.max_reordering;
+        self.config.frto = config.frto;
+        self.config.loss_probe = config.loss_probe;
+        self.config.rack_adapts = config.rack_adapts;
+        self.config.rack_counts = config.rack_counts;
         self.config.fin_timeout = config.fin_timeout;
         self.config.skip_fin_wait_2 = config.skip_fin_wait_2;
         self.config.invalid_ratelimit = config.invalid_ratelimit;
@@ -666,10 +672,9 @@ impl<S: Store> Connection<S> {
     ///
     /// When it shrinks, what is in flight is taken to be lost for its size and sent again at once.
     pub fn set_mss(&mut self, mss: u16) {
-        let before = self.config;
         self.config.mss = mss;
         if let Phase::Synchronized(connection) = &mut self.phase {
-            connection.on_mss(&before, &self.config);
+            connection.on_mss(&self.config);
         }
     }
 

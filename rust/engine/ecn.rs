@@ -121,9 +121,6 @@ pub(crate) struct Ecn {
     /// RCV.NXT when `ce` was looked at last.
     nxt: u64,
     past: Option<Past>,
-    /// SND.NXT when the window was reduced for a mark: until more is acknowledged, further marks
-    /// tell of the same congestion.
-    reduced: Option<u64>,
     received: Received,
 }
 
@@ -143,7 +140,6 @@ impl Ecn {
             ce: false,
             nxt: 0,
             past: None,
-            reduced: None,
             received: Received::default(),
         }
     }
@@ -270,30 +266,9 @@ impl Ecn {
         self.cwr = self.on;
     }
 
-    /// The congestion window was reduced for a mark, with data out up to `nxt`.
-    pub(crate) fn enter_cwr(&mut self, nxt: u64) {
-        self.reduced = Some(nxt);
-        self.on_reduction();
-    }
-
-    /// Returns whether the reduction for a mark goes on: RFC 3168, 6.1.2, once per window of data.
-    pub(crate) fn in_cwr(&self) -> bool {
-        self.reduced.is_some()
-    }
-
-    /// Loss was found: its own states follow.
-    pub(crate) fn leave_cwr(&mut self) {
-        self.reduced = None;
-    }
-
-    /// `una` was acknowledged. Returns whether the reduction for a mark ended with it: as Linux, not
-    /// before something above SND.NXT of the time, so that CWR has reached the peer.
-    pub(crate) fn on_acked(&mut self, una: u64) -> bool {
-        let ends = self.reduced.is_some_and(|nxt| una > nxt);
-        if ends {
-            self.reduced = None;
-        }
-        ends
+    /// The reduction was a mistake: the peer need not know (Linux's `tcp_ecn_withdraw_cwr`).
+    pub(crate) fn on_undo(&mut self) {
+        self.cwr = false;
     }
 }
 

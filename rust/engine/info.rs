@@ -263,7 +263,7 @@ impl Info {
             sacked: 0,
             lost: 0,
             retrans: 0,
-            reordering: crate::engine::loss::DUP_THRESH,
+            reordering: crate::engine::config::Config::LINUX.reordering,
             srtt: None,
             rttvar: Duration::ZERO,
             min_rtt: None,

@@ -17,7 +17,6 @@
 #![forbid(unsafe_code)]
 
 mod acceptable;
-mod ack;
 mod cc;
 mod chrono;
 mod closed;
@@ -29,12 +28,13 @@ mod ecn;
 mod event;
 mod half_open;
 mod info;
-mod loss;
 mod options;
 mod ranges;
 mod rate;
+mod recovery;
 mod rtt;
 mod rx;
+mod scoreboard;
 mod segment;
 mod seq;
 mod state;

@@ -53,11 +53,6 @@ impl<const N: usize> RangeSet<N> {
         self.len == 0
     }
 
-    /// Forgets all runs.
-    pub(crate) fn clear(&mut self) {
-        self.len = 0;
-    }
-
     fn widen(&self, low: u32) -> u64 {
         let above = low.wrapping_sub(self.floor as u32);
         self.floor.saturating_add(u64::from(above))
@@ -118,20 +113,6 @@ impl<const N: usize> RangeSet<N> {
             count = count.saturating_add(overlap);
         }
         count
-    }
-
-    /// Returns the first run of offsets in `from..limit` that are not in the set.
-    pub(crate) fn gap_from(&self, from: u64, limit: u64) -> Option<Run> {
-        let mut start = from;
-        let first = self.count_while(|run| run.end <= from);
-        for run in self.iter_from(first) {
-            if run.start > start {
-                let end = run.start.min(limit);
-                return (start < end).then_some(Run { start, end });
-            }
-            start = start.max(run.end);
-        }
-        (start < limit).then_some(Run { start, end: limit })
     }
 
     /// Adds `start..end` and returns the run that now contains it; what lies below the floor is

@@ -191,6 +191,14 @@ impl Rate {
         }
     }
 
+    /// Returns what had been delivered when the newest transmission left that the acknowledgment
+    /// being taken reports.
+    pub(crate) fn prior_delivered(&self) -> Option<u64> {
+        let stamp = self.newest?.stamp;
+        let since = (self.delivered as u32).wrapping_sub(stamp.delivered);
+        Some(self.delivered.saturating_sub(since.into()))
+    }
+
     /// The acknowledgment is taken: what does it tell?
     pub(crate) fn sample(&mut self, now: Instant, ack: &AckRate) -> RateSample {
         self.lost = self.lost.saturating_add(ack.newly_lost);

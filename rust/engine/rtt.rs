@@ -4,7 +4,6 @@
 
 use crate::engine::config::Config;
 use crate::engine::time::Duration;
-use crate::engine::time::Instant;
 
 /// SRTT, RTTVAR and what follows from them.
 ///
@@ -105,49 +104,6 @@ fn weigh(old: Duration, new: Duration, share: u64) -> Duration {
         .as_nanos()
         .saturating_sub(old.as_nanos().checked_div(share).unwrap_or(0));
     Duration::from_nanos(keep.saturating_add(new.as_nanos().checked_div(share).unwrap_or(0)))
-}
-
-/// When the ends of a few transmissions left, to be matched with the acknowledgments that cover
-/// them.
-///
-/// Karn's rule (RFC 6298, 3): what was retransmitted gives no sample, nor does an acknowledgment
-/// that covers such data, for it may have waited for the hole to be filled.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SendTimes {
-    entries: [Option<(u64, Instant)>; 8],
-}
-
-impl SendTimes {
-    pub(crate) fn new() -> SendTimes {
-        SendTimes { entries: [None; 8] }
-    }
-
-    /// Notes that new data up to `end` left at `now`, if there is room.
-    pub(crate) fn on_sent(&mut self, end: u64, now: Instant) {
-        if let Some(slot) = self.entries.iter_mut().find(|slot| slot.is_none()) {
-            *slot = Some((end, now));
-        }
-    }
-
-    /// Returns whether nothing in flight is timed.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.iter().all(Option::is_none)
-    }
-
-    /// Takes the entries whose end lies in `start + 1 ..= end`, and returns the age of the oldest.
-    ///
-    /// Called for what an acknowledgment or a SACK block covers, and, the age ignored, for what is
-    /// sent again.
-    pub(crate) fn take(&mut self, start: u64, end: u64, now: Instant) -> Option<Duration> {
-        let mut oldest: Option<Instant> = None;
-        for slot in &mut self.entries {
-            if let Some((_, at)) = slot.filter(|(sent, _)| start < *sent && *sent <= end) {
-                oldest = Some(oldest.map_or(at, |known| known.min(at)));
-                *slot = None;
-            }
-        }
-        oldest.map(|at| now.since(at))
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 //! Memory that the owner lends to a connection.
 
+use crate::engine::rate::Stamp;
 use crate::engine::time::Instant;
 
 /// What is remembered of one transmission: its place in the stream, when it left, and what became
@@ -17,6 +18,8 @@ pub struct Record {
     pub(crate) flags: u8,
     /// When it left last.
     pub(crate) sent_at: Instant,
+    /// What was delivered by then.
+    pub(crate) stamp: Stamp,
 }
 
 /// Memory for the records of what is in flight.

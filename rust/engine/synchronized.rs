@@ -2,11 +2,13 @@
 
 //! ESTABLISHED to LAST-ACK: the states in which both SYNs are acknowledged.
 
+mod ack;
 mod congestion;
 mod deadline;
 mod info;
 mod input;
 pub(crate) mod output;
+mod timing;
 
 use crate::engine::acceptable::RateLimit;
 use crate::engine::cc::Congestion;
@@ -20,10 +22,9 @@ use crate::engine::event::Reason;
 use crate::engine::half_open::Agreed;
 use crate::engine::half_open::HalfOpen;
 use crate::engine::info::Counters;
-use crate::engine::loss::Recovery;
 use crate::engine::options::TIMESTAMPS_SPACE;
+use crate::engine::recovery::Recovery;
 use crate::engine::rtt::Estimator;
-use crate::engine::rtt::SendTimes;
 use crate::engine::rx::Rx;
 use crate::engine::segment::SegmentIn;
 use crate::engine::state::Input;
@@ -71,16 +72,13 @@ pub(crate) struct Synchronized<S> {
     pub(crate) rx: Rx,
     pub(crate) agreed: Agreed,
     pub(crate) rtt: Estimator,
-    send_times: SendTimes,
-    pub(crate) recovery: Recovery,
+    pub(crate) recovery: Recovery<S>,
     pub(crate) cc: Congestion,
     pub(super) chrono: Chrono,
     /// The user waits for room in the send buffer.
     pub(crate) writer_blocked: bool,
     pub(crate) ecn: Ecn,
     pub(crate) delack: DelayedAck,
-    #[expect(dead_code, reason = "the loss core will keep its records there")]
-    store: S,
     timers: Timers,
     ts_offset: u32,
     /// How many times RTO has doubled (RFC 6298, 5.5).
@@ -97,6 +95,10 @@ pub(crate) struct Synchronized<S> {
     probing_since: Option<Instant>,
     /// A probe leaves with the next flush.
     probe_due: bool,
+    /// A tail loss probe leaves with the next flush.
+    tail_probe_due: bool,
+    /// New data left in this flush.
+    sent_new: bool,
     /// The owner's descriptor is gone.
     orphan: bool,
     answers: RateLimit,
@@ -132,7 +134,7 @@ impl<S: Store> Synchronized<S> {
                 .options
                 .timestamps
                 .filter(|_| agreed.timestamps && half_open.first_sent.is_some())
-                .and_then(|timestamps| input::echo_age(timestamps, half_open.isn.ts_offset, now))
+                .and_then(|timestamps| ack::echo_age(timestamps, half_open.isn.ts_offset, now))
         });
         if let Some(sample) = sample {
             rtt.on_sample(sample, 0, 0);
@@ -160,14 +162,12 @@ impl<S: Store> Synchronized<S> {
             rx,
             agreed,
             rtt,
-            send_times: SendTimes::new(),
-            recovery: Recovery::new(agreed.sack),
+            recovery: Recovery::new(agreed.sack, config),
             cc: Congestion::new(config, &start),
             chrono: Chrono::default(),
             writer_blocked: false,
             ecn: Ecn::new(agreed.ecn, config),
             delack: DelayedAck::new(),
-            store: S::default(),
             timers,
             ts_offset: half_open.isn.ts_offset,
             backoff: 0,
@@ -177,6 +177,8 @@ impl<S: Store> Synchronized<S> {
             probes_out: 0,
             probing_since: None,
             probe_due: false,
+            tail_probe_due: false,
+            sent_new: false,
             orphan: false,
             answers: RateLimit::default(),
             last_data_sent: now,
@@ -231,16 +233,10 @@ impl<S: Store> Synchronized<S> {
     }
 
     /// The route's segment size changed.
-    ///
-    /// As Linux (`tcp_simple_retransmit`): segments too long for the path say nothing about
-    /// congestion, so cwnd stays. Which of those in flight were too long is not recorded; all that
-    /// no SACK covers is sent again.
-    pub(crate) fn on_mss(&mut self, before: &Config, config: &Config) {
+    pub(crate) fn on_mss(&mut self, config: &Config) {
         let mss = self.mss(config);
         self.cc.on_mss(mss);
-        if mss < self.mss(before) && self.tx.in_flight() > 0 {
-            self.recovery.on_timeout(self.tx.una, self.tx.nxt);
-        }
+        self.recovery.on_mss(mss, self.tx.nxt, &mut self.cc);
     }
 
     /// Lets what is held back leave.

@@ -10,6 +10,10 @@ use crate::engine::time::Instant;
 pub(crate) enum Timer {
     /// RFC 6298, 5: sent data, SYN or FIN is unacknowledged.
     Retransmit,
+    /// RFC 8985, 7: what was sent last may be lost.
+    LossProbe,
+    /// RFC 8985, 6.2, step 5: what is late counts as lost then.
+    Reorder,
     /// RFC 9293, 3.8.6.1: nothing is in flight and the window does not let what is queued leave.
     Persist,
     /// RFC 9293, 3.8.6.3: data was received and no acknowledgment sent.
@@ -22,7 +26,7 @@ pub(crate) enum Timer {
     Pacing,
 }
 
-const COUNT: usize = 6;
+const COUNT: usize = 8;
 
 /// Deadlines by [`Timer`].
 #[derive(Clone, Copy, Debug, Default)]

@@ -136,7 +136,7 @@ impl Tx {
     ///
     /// RFC 9293, 3.10.7.4 compares SND.WL1 and SND.WL2. Like Linux (`tcp_may_update_window`) the
     /// engine also lets a window that an equal segment repeats only grow or close, so that
-    /// reordered acknowledgments do not shrink it. Returns whether the window changed.
+    /// reordered acknowledgments do not shrink it. Returns whether it was taken.
     pub(crate) fn update_window(&mut self, seq: SeqNum, advanced: bool, field: u16) -> bool {
         let wnd = self.scale.scale_up(field);
         let news =
@@ -145,10 +145,9 @@ impl Tx {
             return false;
         }
         self.wl1 = seq;
-        let changed = wnd != self.wnd;
         self.wnd = wnd;
         self.max_wnd = self.max_wnd.max(wnd);
-        changed
+        true
     }
 
     /// Returns the segment size that half of the peer's buffer allows (Linux's

@@ -82,6 +82,12 @@ pub(super) fn limits(options: &Options, settings: &TcpSettings) -> Config {
         orphan_retries: settings.orphan_retries,
         rto_min: Duration::from_nanos(settings.rto_min_ns),
         rto_max: Duration::from_nanos(settings.rto_max_ns),
+        reordering: settings.reordering,
+        max_reordering: settings.max_reordering,
+        frto: settings.frto,
+        loss_probe: matches!(settings.early_retrans, 3 | 4),
+        rack_adapts: settings.recovery & 2 == 0,
+        rack_counts: settings.recovery & 4 == 0,
         fin_timeout: options
             .linger2
             .unwrap_or(Duration::from_nanos(settings.fin_timeout_ns)),

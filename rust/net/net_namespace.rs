@@ -127,9 +127,11 @@ impl Net {
             abort_on_overflow: flag!(sysctl_tcp_abort_on_overflow),
             challenge_ack_limit: at_least_0(read!((*ipv4).sysctl_tcp_challenge_ack_limit)),
             dsack: flag!(sysctl_tcp_dsack),
+            early_retrans: read!((*ipv4).sysctl_tcp_early_retrans),
             ecn: read!((*ipv4).sysctl_tcp_ecn),
             ecn_fallback: flag!(sysctl_tcp_ecn_fallback),
             fin_timeout_ns: jiffies!(sysctl_tcp_fin_timeout),
+            frto: flag!(sysctl_tcp_frto),
             invalid_ratelimit_ns: jiffies!(sysctl_tcp_invalid_ratelimit),
             keepalive_intvl_ns: jiffies!(sysctl_tcp_keepalive_intvl),
             keepalive_probes: read!((*ipv4).sysctl_tcp_keepalive_probes),
@@ -141,6 +143,7 @@ impl Net {
             no_pmtu_discovery: flag!(sysctl_ip_no_pmtu_disc),
             notsent_lowat: read!((*ipv4).sysctl_tcp_notsent_lowat),
             orphan_retries: read!((*ipv4).sysctl_tcp_orphan_retries),
+            recovery: read!((*ipv4).sysctl_tcp_recovery),
             reordering: at_least_0(read!((*ipv4).sysctl_tcp_reordering)),
             retries1: read!((*ipv4).sysctl_tcp_retries1),
             retries2: read!((*ipv4).sysctl_tcp_retries2),
@@ -195,6 +198,8 @@ pub struct TcpSettings {
     pub challenge_ack_limit: u32,
     /// Whether duplicates are reported by SACK.
     pub dsack: bool,
+    /// Whether a silent tail is probed: 3 and 4 yes.
+    pub early_retrans: u8,
     /// Which ECN is asked for and agreed to: 0 none, 1 both, 2 only the latter; 3, 4 and 5 stand for
     /// accurate ECN in and out, accurate in and classic out, accurate in only.
     pub ecn: u8,
@@ -202,6 +207,8 @@ pub struct TcpSettings {
     pub ecn_fallback: bool,
     /// How long an orphan stays in FIN-WAIT-2.
     pub fin_timeout_ns: u64,
+    /// Whether spurious time-outs are looked for.
+    pub frto: bool,
     /// The least time between two answers to invalid segments.
     pub invalid_ratelimit_ns: u64,
     /// The time between keepalive probes.
@@ -224,6 +231,8 @@ pub struct TcpSettings {
     pub notsent_lowat: u32,
     /// How often an orphan retransmits; 0 stands for 8.
     pub orphan_retries: u8,
+    /// How loss is detected by time: 2 without adapting to DSACKs, 4 without counting duplicates.
+    pub recovery: u8,
     /// How much reordering loss detection assumes at first, in packets.
     pub reordering: u32,
     /// After how many retransmissions the route is suspected.

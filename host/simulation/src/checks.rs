@@ -35,35 +35,31 @@ pub struct Flight {
     cwnd: u64,
     sent: u64,
     mss: u64,
-    sack: bool,
 }
 
 impl Flight {
     pub fn of(connection: &Connection, now: Instant) -> Flight {
-        let info = connection.info(now);
-        let outside = u64::from(info.sacked) + u64::from(info.lost);
-        let pipe = u64::from(info.unacked).saturating_sub(outside);
         Flight {
-            pipe,
-            cwnd: u64::from(info.cwnd),
+            pipe: connection.pipe(),
+            cwnd: u64::from(connection.cwnd()),
             sent: connection.sent(),
-            mss: u64::from(info.snd_mss.max(1)),
-            sack: info.sack,
+            mss: u64::from(connection.info(now).snd_mss.max(1)),
         }
     }
 
-    /// RFC 5681, 3.1: new data leaves only while less than cwnd is in flight. Counted in segments, so
-    /// that one may be cut short at both ends.
-    pub fn check(&self, connection: &Connection, segment: &SegmentOut) {
+    /// RFC 5681, 3.1: new data leaves only while less than cwnd is in flight. One segment may always
+    /// leave into an empty network, and one after the timer as a `probe` of the tail (RFC 8985, 7.3).
+    pub fn check(&self, connection: &Connection, segment: &SegmentOut, probe: bool) {
         let new = connection.sent() - self.sent;
-        // Without SACK the snapshot does not tell how many segments duplicates have reported.
-        if new == 0 || segment.retransmission || self.cwnd == 0 || !self.sack {
+        if probe && new <= self.mss {
             return;
         }
-        let after = self.pipe + new / self.mss;
+        if new == 0 || segment.retransmission || self.cwnd == 0 {
+            return;
+        }
         assert!(
-            after <= self.cwnd + 3,
-            "{} segments in flight and {new} octets leave, but cwnd is {}",
+            self.pipe + new <= self.cwnd + self.mss,
+            "{} octets in flight and {new} leave, but cwnd is {}",
             self.pipe,
             self.cwnd
         );

@@ -210,6 +210,11 @@ impl EngineEnd {
 
     /// The owner's one exit: transmit, events, next wake-up.
     fn flush(&mut self, now: Time) {
+        self.flush_after(now, false);
+    }
+
+    /// Sends all there is, after the timer or another call.
+    fn flush_after(&mut self, now: Time, timer: bool) {
         let instant = self.instant(now);
         if self.blocked_until.is_none() && self.rng.chance(self.owner.blocked) {
             self.blocked_until = Some(now + self.rng.range(10 * US, 20 * MS));
@@ -238,7 +243,7 @@ impl EngineEnd {
             let Some(segment) = connection.poll_transmit(instant, &limits, fit) else {
                 break;
             };
-            before.check(connection, &segment);
+            before.check(connection, &segment, timer && count == 0);
             assert!(
                 limits.max_len > 0 || segment.data.is_none(),
                 "data that the owner cannot send"
@@ -537,7 +542,7 @@ impl End for EngineEnd {
             },
             Role::Connection(connection) if self.seen.over.is_none() => {
                 connection.on_deadline(instant);
-                self.flush(now);
+                self.flush_after(now, true);
             }
             Role::Connection(_) | Role::Closed | Role::Listening => {}
         }

@@ -68,6 +68,17 @@ impl<S: Store> Connection<S> {
         }
     }
 
+    /// Returns the octets that are in the network as far as is known (RFC 6675, 4: pipe).
+    pub fn pipe(&self) -> u64 {
+        match &self.phase {
+            Phase::Synchronized(connection) => {
+                let mss = connection.mss(&self.config);
+                connection.recovery.pipe(mss)
+            }
+            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => 0,
+        }
+    }
+
     /// Returns whether an octet or SYN at `seq` was sent and is not acknowledged, or would be the
     /// next: what an ICMP error may quote (RFC 5927, 4.1).
     pub fn is_outstanding(&self, seq: SeqNum) -> bool {

@@ -214,18 +214,6 @@ fn mark__cwr_once_with_new_data() {
 }
 
 #[test]
-fn cwr__lasts_until_more_is_acknowledged() {
-    let mut ecn = Ecn::new(true, &asking());
-    ecn.enter_cwr(100);
-    assert!(ecn.in_cwr());
-    assert!(!ecn.on_acked(100));
-    assert!(ecn.in_cwr());
-    assert!(ecn.on_acked(101));
-    assert!(!ecn.in_cwr());
-    assert!(!ecn.on_acked(102));
-}
-
-#[test]
 fn count__by_codepoint() {
     let mut ecn = Ecn::new(false, &Config::default());
     let data = |codepoint, len, wire_len| SegmentIn {

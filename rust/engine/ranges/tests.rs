@@ -9,14 +9,12 @@ use std::vec::Vec;
 enum Operation {
     Insert(u64, u64),
     Discard(u64),
-    Clear,
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         8 => (0u64..200, 1u64..30).prop_map(|(start, len)| Operation::Insert(start, start + len)),
         2 => (0u64..200).prop_map(Operation::Discard),
-        1 => Just(Operation::Clear),
     ]
 }
 
@@ -67,10 +65,6 @@ proptest! {
                     set.discard_below(base + offset);
                     model = model.split_off(&floor);
                 }
-                Operation::Clear => {
-                    set.clear();
-                    model.clear();
-                }
             }
             let got: Vec<_> = set.iter().map(|run| (run.start, run.end)).collect();
             prop_assert_eq!(got, runs(&model));
@@ -80,12 +74,6 @@ proptest! {
         let within = |offset: &u64| from <= *offset && *offset < to;
         let count = model.iter().filter(|offset| within(offset)).count();
         prop_assert_eq!(set.count_in(from, to), count as u64);
-        let gap = (from..to).find(|offset| !model.contains(offset));
-        prop_assert_eq!(set.gap_from(from, to).map(|run| run.start), gap);
-        if let Some(gap) = set.gap_from(from, to) {
-            prop_assert!((gap.start..gap.end).all(|offset| !model.contains(&offset)));
-            prop_assert!(gap.end == to || model.contains(&gap.end));
-        }
         prop_assert_eq!(set.run_at(from).is_some(), model.contains(&from));
     }
 }

@@ -2,17 +2,11 @@
 
 use crate::engine::config::Config;
 use crate::engine::rtt::Estimator;
-use crate::engine::rtt::SendTimes;
 use crate::engine::time::Duration;
-use crate::engine::time::Instant;
 use proptest::prelude::*;
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
-}
-
-fn at(millis: u64) -> Instant {
-    Instant::default().saturating_add(ms(millis))
 }
 
 #[test]
@@ -74,21 +68,4 @@ proptest! {
             prop_assert!(rto >= config.rto_min && rto <= config.rto_max);
         }
     }
-}
-
-#[test]
-fn send_times__give_the_oldest_covered_and_forget() {
-    let mut times = SendTimes::new();
-    times.on_sent(100, at(0));
-    times.on_sent(200, at(5));
-    times.on_sent(300, at(9));
-    assert_eq!(times.take(0, 200, at(20)), Some(ms(20)));
-    assert_eq!(times.take(0, 200, at(20)), None);
-    assert!(!times.is_empty());
-    assert_eq!(times.take(200, 400, at(20)), Some(ms(11)));
-    assert!(times.is_empty());
-    for end in 0..100 {
-        times.on_sent(end, at(end));
-    }
-    assert_eq!(times.take(0, 1_000, at(100)), Some(ms(99)));
 }

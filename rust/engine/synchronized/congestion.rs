@@ -5,7 +5,6 @@
 use crate::engine::cc::Start;
 use crate::engine::chrono::Limit;
 use crate::engine::config::Config;
-use crate::engine::loss::Phase;
 use crate::engine::store::Store;
 use crate::engine::synchronized::output::Limits;
 use crate::engine::synchronized::Context;
@@ -36,7 +35,7 @@ impl<S: Store> Synchronized<S> {
         let mut limits = *limits;
         if let Some(at) = self.cc.pacing.holds(cx.now) {
             limits.max_len = 0;
-            let repairs = self.recovery.phase() != Phase::Open;
+            let repairs = self.recovery.board.has_unrepaired();
             if repairs || self.tx.has_unsent(self.state.sends_fin()) {
                 self.timers.set_precisely(Timer::Pacing, at);
             }
@@ -52,10 +51,10 @@ impl<S: Store> Synchronized<S> {
     /// user's pace (Linux's `tcp_rate_check_app_limited`). What lies in the host's own queues is not
     /// known here and counts as sent.
     pub(super) fn note_app_limited(&mut self, config: &Config) {
-        let (una, nxt) = (self.tx.una, self.tx.nxt);
-        let in_flight = self.recovery.pipe(una, nxt);
-        let waits = self.tx.unsent() >= u64::from(self.mss(config));
-        let lost = self.recovery.lost(una, nxt) > 0;
+        let mss = self.mss(config);
+        let in_flight = self.recovery.pipe(mss);
+        let waits = self.tx.unsent() >= u64::from(mss);
+        let lost = self.recovery.board.has_unrepaired();
         if !waits && !lost && in_flight < u64::from(self.cc.cwnd()) {
             self.cc.rate.on_app_limited(in_flight);
         }

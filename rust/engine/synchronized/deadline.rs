@@ -2,7 +2,11 @@
 
 //! What happens when a timer expires.
 
+use crate::engine::cc::Acked;
 use crate::engine::event::Reason;
+use crate::engine::info::CaState;
+use crate::engine::rate::RateSample;
+use crate::engine::recovery::Timeout;
 use crate::engine::store::Store;
 use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Fate;
@@ -28,6 +32,12 @@ impl<S: Store> Synchronized<S> {
                 return fate;
             }
         }
+        if self.timers.expired(Timer::LossProbe, cx.now) {
+            self.on_loss_probe(cx);
+        }
+        if self.timers.expired(Timer::Reorder, cx.now) {
+            self.on_reorder(cx);
+        }
         if self.timers.expired(Timer::Persist, cx.now) {
             let fate = self.on_persist(cx);
             if fate != Fate::Alive {
@@ -49,13 +59,16 @@ impl<S: Store> Synchronized<S> {
         if let Some(fate) = self.give_up(cx) {
             return fate;
         }
-        let reduced = self.ecn.in_cwr() || self.recovery.was_reduced(self.tx.una);
-        let first = self.retransmits == 0 && !reduced;
-        self.ecn.leave_cwr();
-        self.ecn.on_reduction();
-        self.recovery.on_timeout(self.tx.una, self.tx.nxt);
-        let in_flight = self.recovery.pipe(self.tx.una, self.tx.nxt);
-        self.cc.enter_loss(cx.config, cx.now, in_flight, first);
+        let timeout = Timeout {
+            now: cx.now,
+            una: self.tx.una,
+            nxt: self.tx.nxt,
+            mss: self.mss(cx.config),
+            again: self.retransmits,
+            config: cx.config,
+        };
+        self.recovery.on_timeout(&timeout, &mut self.cc);
+        self.note_reduction();
         // As Linux: from the first retransmission on.
         self.stalled_since = self.stalled_since.or(Some(cx.now));
         self.last_timeout = Some(cx.now);
@@ -63,6 +76,42 @@ impl<S: Store> Synchronized<S> {
         self.backoff = self.backoff.saturating_add(1);
         self.arm_retransmit(cx);
         Fate::Alive
+    }
+
+    /// RFC 8985, 7.3: nothing was heard for PTO.
+    fn on_loss_probe(&mut self, cx: &Context<'_>) {
+        self.tail_probe_due = self.tx.in_flight() > 0 && !self.recovery.is_probing();
+        self.resume_retransmit(cx);
+    }
+
+    /// RFC 8985, 6.3: what is late counts as lost now.
+    fn on_reorder(&mut self, cx: &Context<'_>) {
+        let lost = self
+            .recovery
+            .on_reorder_timeout(cx.now, self.rtts(), cx.config);
+        if lost && self.recovery.state() != CaState::Recovery {
+            self.recovery
+                .enter_recovery(self.tx.nxt, self.tx.una, false, &mut self.cc);
+            let mss = self.mss(cx.config);
+            // One segment may leave for the retransmission (Linux's `tcp_rack_reo_timeout`).
+            let sample = RateSample {
+                newly_delivered: mss.into(),
+                ..RateSample::default()
+            };
+            let acked = Acked {
+                now: cx.now,
+                sample: &sample,
+                outstanding: self.tx.in_flight(),
+                in_flight: self.recovery.pipe(mss),
+                advanced: false,
+                may_raise: false,
+                state: CaState::Recovery,
+                srtt: self.rtt.srtt().unwrap_or_default(),
+            };
+            self.cc.on_ack(cx.config, &acked);
+            self.note_reduction();
+        }
+        self.resume_retransmit(cx);
     }
 
     /// Decides whether retransmission has gone on for too long (RFC 9293, 3.8.3; Linux's

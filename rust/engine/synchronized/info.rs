@@ -8,7 +8,6 @@ use crate::engine::info::CaState;
 use crate::engine::info::Counters;
 use crate::engine::info::Info;
 use crate::engine::info::Outline;
-use crate::engine::loss::Phase;
 use crate::engine::store::Store;
 use crate::engine::synchronized::Synchronized;
 use crate::engine::time::Instant;
@@ -18,18 +17,15 @@ impl<S: Store> Synchronized<S> {
     /// Returns the values behind `TCP_INFO`.
     pub(crate) fn info(&self, now: Instant, config: &Config, counters: Counters) -> Info {
         let mss = self.mss(config).max(1);
-        let (una, nxt) = (self.tx.una, self.tx.nxt);
-        let segments = |octets: u64| {
-            let octets = u32::try_from(octets).unwrap_or(u32::MAX);
-            octets.div_ceil(mss)
-        };
+        let una = self.tx.una;
+        let board = &self.recovery.board;
         let whole = |octets: u32| octets.checked_div(mss).unwrap_or(0).max(1);
         let ssthresh = self.cc.ssthresh();
         let told = self.cc.rate.told();
         let (delivered, delivered_ce) = self.cc.rate.segments();
         let (busy_time, rwnd_limited, sndbuf_limited) = self.chrono.read(now);
         Info {
-            ca_state: self.ca_state(),
+            ca_state: self.recovery.state(),
             retransmits: self.retransmits,
             probes: self.probes_out,
             backoff: self.backoff,
@@ -44,10 +40,11 @@ impl<S: Store> Synchronized<S> {
             snd_mss: mss,
             rcv_mss: self.rx.mss,
             advmss: u32::from(config.mss),
-            unacked: segments(self.tx.in_flight()),
-            sacked: segments(self.recovery.sacked(una, nxt)),
-            lost: segments(self.recovery.lost(una, nxt)),
-            retrans: segments(self.recovery.retransmitted(una)),
+            unacked: board.out.segments,
+            sacked: self.recovery.sacked_segments(),
+            lost: board.lost.segments,
+            retrans: board.retrans.segments,
+            reordering: self.recovery.reordering(),
             srtt: self.rtt.srtt(),
             rttvar: self.rtt.rttvar(),
             min_rtt: self.rtt.min_rtt(),
@@ -75,17 +72,6 @@ impl<S: Store> Synchronized<S> {
         }
     }
 
-    /// Returns the mode of the sender.
-    pub(super) fn ca_state(&self) -> CaState {
-        match self.recovery.phase() {
-            Phase::Open if self.ecn.in_cwr() => CaState::Cwr,
-            Phase::Open if self.recovery.dupacks() > 0 => CaState::Disorder,
-            Phase::Open => CaState::Open,
-            Phase::Recovery => CaState::Recovery,
-            Phase::Loss => CaState::Loss,
-        }
-    }
-
     /// Returns the values behind `/proc/net/tcp`.
     pub(crate) fn outline(&self, config: &Config) -> Outline {
         let fin = u64::from(self.state.sends_fin());
@@ -93,7 +79,8 @@ impl<S: Store> Synchronized<S> {
         let ssthresh = self.cc.ssthresh();
         let (quick_acks, interactive) = self.delack.mode();
         let in_flight = self.tx.in_flight() > 0;
-        let retransmit = self.timers.get(Timer::Retransmit);
+        let timers = [Timer::Retransmit, Timer::LossProbe, Timer::Reorder];
+        let retransmit = timers.iter().find_map(|&timer| self.timers.get(timer));
         let silence = self.timers.get(Timer::KeepAlive);
         Outline {
             unacked: end.saturating_sub(self.tx.una),
@@ -110,7 +97,7 @@ impl<S: Store> Synchronized<S> {
             mss: self.mss(config),
             cwnd: self.cc.cwnd(),
             ssthresh: (ssthresh != NO_SSTHRESH).then_some(ssthresh),
-            fast_recovery: self.recovery.phase() == Phase::Recovery,
+            fast_recovery: self.recovery.state() == CaState::Recovery,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::engine::cc::Round;
 use crate::engine::config::Config;
 use crate::engine::ecn::Codepoint;
 use crate::engine::ecn::Past;
-use crate::engine::loss::Phase;
+use crate::engine::info::CaState;
 use crate::engine::options::SackBlocks;
 use crate::engine::options::Timestamps;
 use crate::engine::ranges::Run;
@@ -69,22 +69,33 @@ impl<S: Store> Synchronized<S> {
             self.delack.on_emptied();
         }
         let mss = self.mss_beside_sack(cx.config);
-        if let Some(run) = self.next_repair(mss) {
-            if let Some(segment) = self.retransmit(cx, run, mss, limits, &mut *fit) {
-                self.recovery.on_retransmitted(after(&segment, run));
+        if core::mem::take(&mut self.tail_probe_due) {
+            if let Some(segment) = self.send_tail_probe(cx, mss, limits, &mut *fit) {
+                return Some(segment);
+            }
+        }
+        if !self.recovery.wants_new_first() {
+            if let Some(segment) = self.repair(cx, mss, limits, &mut *fit) {
                 return Some(segment);
             }
         }
         let next = self.next_new(cx.config, mss, limits);
         if let NewData::Send(chunk) = next {
-            if let Some(segment) = self.send_new(cx, chunk, mss, fit) {
+            if let Some(segment) = self.send_new(cx, chunk, mss, &mut *fit) {
+                self.sent_new = true;
                 return Some(segment);
             }
         } else {
             self.note_round(cx, mss, &next);
-            if let Some(segment) = self.guess(cx, mss, limits, fit) {
-                return Some(segment);
+            if self.recovery.wants_new_first() {
+                self.recovery.on_no_new(self.tx.nxt);
+                if let Some(segment) = self.repair(cx, mss, limits, fit) {
+                    return Some(segment);
+                }
             }
+        }
+        if core::mem::take(&mut self.sent_new) {
+            self.schedule_probe(cx);
         }
         if core::mem::take(&mut self.probe_due) {
             // RFC 9293, 3.8.6.1 and 3.8.4; as Linux without an octet: it lies before the window, so
@@ -120,7 +131,7 @@ impl<S: Store> Synchronized<S> {
 
     /// Returns what cwnd leaves, in octets. One segment may always leave into an empty network.
     fn cwnd_left(&self, mss: u32) -> u64 {
-        let pipe = self.recovery.pipe(self.tx.una, self.tx.nxt);
+        let pipe = self.recovery.pipe(mss);
         let left = u64::from(self.cc.cwnd()).saturating_sub(pipe);
         if pipe == 0 {
             left.max(u64::from(mss))
@@ -129,20 +140,60 @@ impl<S: Store> Synchronized<S> {
         }
     }
 
-    /// Returns the lost octets that cwnd and the peer's window let leave.
-    fn next_repair(&self, mss: u32) -> Option<Run> {
-        if self.recovery.phase() == Phase::Open {
-            return None;
-        }
-        let run = self.recovery.next_lost(self.tx.una, self.tx.nxt)?;
-        let mut left = self.cwnd_left(mss);
-        if self.recovery.is_forced() {
-            left = left.max(u64::from(mss));
-        }
+    /// Sends lost octets again, as far as cwnd and the peer's window let them leave.
+    fn repair(
+        &mut self,
+        cx: &mut Context<'_>,
+        mss: u32,
+        limits: &Limits,
+        fit: Fit<'_>,
+    ) -> Option<SegmentOut> {
+        let run = self.recovery.next_lost()?;
+        let left = self.cwnd_left(mss);
         if left < run.len().min(u64::from(mss)) {
             return None;
         }
-        self.limit_to_window(run, left, mss)
+        let run = self.limit_to_window(run, left, mss)?;
+        let segment = self.retransmit(cx, run, mss, limits, fit, false)?;
+        let stamp = cx.now.tick().wrapping_add(self.ts_offset);
+        self.recovery.on_retransmit(segment.wire_segments(), stamp);
+        Some(segment)
+    }
+
+    /// RFC 8985, 7.3 (Linux's `tcp_send_loss_probe`): sends new data if there is some, whatever cwnd
+    /// and Nagle say, or else the last segment again.
+    fn send_tail_probe(
+        &mut self,
+        cx: &mut Context<'_>,
+        mss: u32,
+        limits: &Limits,
+        fit: Fit<'_>,
+    ) -> Option<SegmentOut> {
+        let last = *self.recovery.board.last()?;
+        let waiting = self.tx.unsent().min(mss.into());
+        let window = self.tx.window_end().saturating_sub(self.tx.nxt);
+        let (segment, again) = if waiting > 0 && waiting <= window {
+            let chunk = Chunk {
+                offset: self.tx.nxt,
+                len: u32::try_from(waiting).unwrap_or(mss),
+                fin: waiting == self.tx.unsent() && self.state.sends_fin() && waiting < window,
+            };
+            if limits.max_len == 0 {
+                return None;
+            }
+            (self.send_new(cx, chunk, mss, fit)?, false)
+        } else {
+            let whole = last.segments().saturating_sub(1);
+            let before = u64::from(whole).saturating_mul(last.segment.into());
+            let run = Run {
+                start: last.start.saturating_add(before).max(self.tx.una),
+                end: last.end(),
+            };
+            (self.retransmit(cx, run, mss, limits, fit, true)?, true)
+        };
+        self.recovery.on_probe(self.tx.nxt, again);
+        self.arm_retransmit(cx);
+        Some(segment)
     }
 
     /// Cuts a run at `left` octets and at the peer's window.
@@ -161,7 +212,7 @@ impl<S: Store> Synchronized<S> {
         })
     }
 
-    /// Sends the front of `run` again.
+    /// Sends the front of `run` again, as a tail loss probe or because it is lost.
     fn retransmit(
         &mut self,
         cx: &mut Context<'_>,
@@ -169,6 +220,7 @@ impl<S: Store> Synchronized<S> {
         mss: u32,
         limits: &Limits,
         fit: Fit<'_>,
+        probe: bool,
     ) -> Option<SegmentOut> {
         let data_end = run.end.min(self.tx.written);
         let octets = u32::try_from(data_end.saturating_sub(run.start)).unwrap_or(u32::MAX);
@@ -187,8 +239,16 @@ impl<S: Store> Synchronized<S> {
         let end = run.start.saturating_add(u64::from(len));
         let flags = self.tx.flags_for(run.start, end, fin);
         let end = end.saturating_add(u64::from(fin));
-        self.send_times.take(run.start, end, cx.now);
-        if run.start == self.tx.una || !self.timers.is_set(Timer::Retransmit) {
+        let sent = Run {
+            start: run.start,
+            end,
+        };
+        let stamp = self.cc.rate.stamp(cx.now, false);
+        self.recovery
+            .board
+            .on_retransmitted(sent, mss, cx.now, stamp, probe);
+        let first = run.start == self.tx.una && !self.timers.is_set(Timer::Reorder);
+        if first || !self.has_transmit_timer() {
             self.arm_retransmit(cx);
         }
         let mut segment = self.data_segment(cx, run.start, len, flags, mss);
@@ -198,33 +258,6 @@ impl<S: Store> Synchronized<S> {
         let wire = segment.wire_segments();
         counters.total_retrans = counters.total_retrans.saturating_add(wire);
         Some(segment)
-    }
-
-    /// Sends octets that nothing tells to be lost, when nothing better can be done in recovery.
-    fn guess(
-        &mut self,
-        cx: &mut Context<'_>,
-        mss: u32,
-        limits: &Limits,
-        fit: Fit<'_>,
-    ) -> Option<SegmentOut> {
-        if self.recovery.phase() != Phase::Recovery || limits.max_len == 0 {
-            return None;
-        }
-        let left = self.cwnd_left(mss);
-        if left < u64::from(mss) {
-            return None;
-        }
-        let (una, nxt) = (self.tx.una, self.tx.nxt);
-        if let Some(run) = self.recovery.next_guess(una) {
-            let run = self.limit_to_window(run, u64::from(mss), mss)?;
-            let segment = self.retransmit(cx, run, mss, limits, fit)?;
-            self.recovery.on_retransmitted(after(&segment, run));
-            return Some(segment);
-        }
-        let run = self.recovery.take_rescue(una, nxt, mss)?;
-        let run = self.limit_to_window(run, u64::from(mss), mss)?;
-        self.retransmit(cx, run, mss, limits, fit)
     }
 
     fn next_new(&self, config: &Config, mss: u32, limits: &Limits) -> NewData {
@@ -259,17 +292,27 @@ impl<S: Store> Synchronized<S> {
                 chunk.len = len;
             }
         }
-        if self.tx.in_flight() == 0 {
+        let idle = self.tx.in_flight() == 0;
+        if idle {
             let srtt = self.rtt.srtt().unwrap_or_default();
             self.cc.on_tx_start(cx.config, cx.now, srtt);
         }
+        let stamp = self.cc.rate.stamp(cx.now, idle);
         let flags = self.tx.on_sent(&chunk, partial);
-        self.send_times.on_sent(self.tx.nxt, cx.now);
+        let sent = Run {
+            start: chunk.offset,
+            end: self.tx.nxt,
+        };
+        self.recovery
+            .board
+            .on_sent(sent, mss, chunk.fin, cx.now, stamp);
         if self.timers.is_set(Timer::Persist) {
             self.stop_persist();
         }
-        // RFC 6298, 5.1.
-        if !self.timers.is_set(Timer::Retransmit) {
+        // RFC 6298, 5.1; and the tail loss probe waits for what leaves now.
+        if self.timers.is_set(Timer::LossProbe) {
+            self.resume_retransmit(cx);
+        } else if !self.has_transmit_timer() {
             self.arm_retransmit(cx);
         }
         Some(self.data_segment(cx, chunk.offset, chunk.len, flags, mss))
@@ -283,48 +326,13 @@ impl<S: Store> Synchronized<S> {
             una: self.tx.una,
             nxt: self.tx.nxt,
             limited: *next == NewData::Congested || full,
-            open: self.recovery.phase() == Phase::Open,
+            open: self.recovery.state() == CaState::Open,
             blocked: self.writer_blocked,
             decays: cx.config.slow_start_after_idle,
             rto: self.rto(cx.config),
         };
         self.cc.on_round(&round);
         self.note_limit(cx.now, next);
-    }
-
-    /// Sets the timers that wait for what `next` says is missing.
-    fn settle(&mut self, cx: &Context<'_>, next: &NewData) {
-        let idle = self.tx.in_flight() == 0;
-        match next {
-            // RFC 9293, 3.8.6.1, and the override timer of 3.8.6.2.1: something must happen even if
-            // the peer stays silent.
-            NewData::Window | NewData::Held if idle => {
-                let wait = self.rto(cx.config).max(cx.config.rto_min);
-                if !self.timers.is_set(Timer::Persist) {
-                    let at = cx.now.saturating_add(wait);
-                    self.timers.set(Timer::Persist, cx.now, at);
-                }
-            }
-            // The owner comes back when it can send; until then nothing is known to be missing.
-            NewData::Owner => {}
-            _ if self.timers.is_set(Timer::Persist) => self.stop_persist(),
-            _ => {}
-        }
-    }
-
-    fn stop_persist(&mut self) {
-        self.timers.stop(Timer::Persist);
-        self.probing_since = None;
-        self.backoff = 0;
-    }
-
-    /// Starts the retransmission timer anew (RFC 6298, 5), not beyond the user's time-out.
-    pub(super) fn arm_retransmit(&mut self, cx: &Context<'_>) {
-        let mut at = cx.now.saturating_add(self.rto(cx.config));
-        if let (Some(since), Some(limit)) = (self.stalled_since, cx.config.user_timeout) {
-            at = at.min(since.saturating_add(limit));
-        }
-        self.timers.set(Timer::Retransmit, cx.now, at);
     }
 
     fn data_segment(
@@ -404,13 +412,6 @@ impl<S: Store> Synchronized<S> {
         self.ecn.mark(&mut segment);
         segment
     }
-}
-
-/// Returns the offset after a segment that repeats the front of `run`.
-fn after(segment: &SegmentOut, run: Run) -> u64 {
-    let octets = u64::from(segment.data_len());
-    let fin = u64::from(segment.flags.fin());
-    run.start.saturating_add(octets).saturating_add(fin)
 }
 
 /// Cuts `len` octets at `most`, at a multiple of `mss` if they reach that far.

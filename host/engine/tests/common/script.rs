@@ -84,6 +84,9 @@ impl Script {
         let mut syn_ack = segment(SYN_ACK, 0, 1, 0);
         syn_ack.options.mss = Some(1000);
         syn_ack.options.sack_permitted = config.sack;
+        syn_ack.options.timestamps = config
+            .timestamps
+            .then_some(Timestamps { value: 1, echo: 0 });
         assert_eq!(script.give(&syn_ack), Payload::Discard);
         let acks = script.sent();
         assert_eq!(acks.len(), 1);
