@@ -30,25 +30,25 @@ pub(super) fn window_of(space: u32) -> u32 {
     space / 2
 }
 
-/// The MSS that a route allows, without TCP options.
-pub(super) fn mss_of(path: &Path) -> u16 {
-    path.mtu
+/// The MSS that a route and the user (`TCP_MAXSEG`) allow, without TCP options.
+pub(super) fn mss_of(path: &Path, options: &Options) -> u16 {
+    let mss = path
+        .mtu
         .saturating_sub(HEADERS)
         .min(path.advertised_mss)
-        .clamp(MSS_MIN, u16::MAX.into()) as u16
+        .clamp(MSS_MIN, u16::MAX.into()) as u16;
+    match options.max_segment {
+        0 => mss,
+        most => mss.min(most),
+    }
 }
 
 /// The configuration for a connection of `sk`, over `path`.
 pub(super) fn config(sk: &TcpSock, options: &Options, path: &Path, buffer_fixed: bool) -> Config {
     let settings = sk.net().tcp_settings();
     let (buffer, _) = sk.receive_memory();
-    let mss = mss_of(path);
     Config {
-        mss: if options.max_segment != 0 {
-            mss.min(options.max_segment)
-        } else {
-            mss
-        },
+        mss: mss_of(path, options),
         window_scaling: settings.window_scaling,
         timestamps: settings.timestamps != 0,
         sack: settings.sack,

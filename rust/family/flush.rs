@@ -17,6 +17,7 @@ use super::{
     },
     header::Header,
     icmp,
+    path,
     socket::{
         Role,
         State,
@@ -62,6 +63,7 @@ use kernel::prelude::*;
 pub(super) fn timer(sk: &mut Locked<'_, Tcp>) {
     let now = super::now();
     icmp::catch_up(sk);
+    path::follow(sk);
     retune(sk);
     let state = sk.state();
     state.timer = None;

@@ -3,7 +3,6 @@
 //! ICMP errors that concern our segments, as `tcp_v4_err` takes them.
 
 use super::{
-    config::mss_of,
     counters::Counter,
     entry::{
         retire,
@@ -13,6 +12,7 @@ use super::{
     },
     flush::flush,
     namespace::Namespace,
+    path,
     socket::Tcp, //
 };
 use crate::{
@@ -151,12 +151,7 @@ pub(super) fn catch_up(sk: &mut Locked<'_, Tcp>) {
 /// The path has become narrower (RFC 1191).
 fn shrink(sk: &mut Locked<'_, Tcp>, mtu: u32) {
     sk.reduce_mtu(mtu);
-    let Ok(path) = sk.path() else {
-        return;
-    };
-    let now = super::now();
-    if let Some(conn) = sk.state().connection() {
-        conn.set_mss(mss_of(&path));
-        flush(sk, now);
+    if path::follow(sk) {
+        flush(sk, super::now());
     }
 }

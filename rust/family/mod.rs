@@ -7,8 +7,8 @@
 //! alone sends, wakes and arms the timer.
 //!
 //! Lock order: listener → child → leaves. The leaves are the lock of a record that has no socket
-//! ([`entry::Entry`]), of an accept queue ([`accept_queue`]), of a socket's options and of the ports
-//! ([`ports`]); they do not nest, except that the accept queue's is held when a port is taken for a
+//! ([`entry::Entry`]), of an accept queue ([`accept_queue`]), of a socket's options, of what
+//! ICMP said meanwhile ([`icmp`]) and of the ports ([`ports`]); they do not nest, except that the accept queue's is held when a port is taken for a
 //! child. The table of connections has its own locks, below all.
 
 #![forbid(unsafe_code)]
@@ -30,6 +30,7 @@ mod listen;
 mod minisock;
 mod namespace;
 mod options;
+mod path;
 mod poll;
 mod ports;
 mod proc;

@@ -4,6 +4,7 @@
 
 use super::{
     flush::flush,
+    path,
     socket::{
         State,
         Tcp,
@@ -104,6 +105,7 @@ fn send_all(
 /// Tells the engine of `len` new bytes. With `more`, the rest of the call brings others.
 fn push(lock: &mut Locked<'_, Tcp>, len: u32, more: bool) {
     let now = super::now();
+    path::follow(lock);
     if let Some(conn) = lock.state().connection() {
         conn.on_write(now, len, more);
         flush(lock, now);

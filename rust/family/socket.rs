@@ -161,6 +161,8 @@ pub(crate) struct State {
     pub(super) port: Option<PortUse>,
     /// When the socket's timer will fire.
     pub(super) timer: Option<Instant>,
+    /// The MTU of the route that the connection knows of.
+    pub(super) mtu: u32,
 }
 
 impl State {
@@ -173,6 +175,7 @@ impl State {
             node: None,
             port: None,
             timer: None,
+            mtu: 0,
         }
     }
 

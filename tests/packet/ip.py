@@ -238,6 +238,44 @@ def narrower_path(bench):
 
 
 @case
+def narrower_path_keeps_the_users_size(bench):
+    """TCP_MAXSEG stays the upper limit."""
+    sock, peer = bench.connecting()
+    sock.close()
+    peer.collect()
+    sock = packet.new_socket()
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 500)
+    peer = packet.Peer(bench, 40100, None)
+    sock.connect_ex((THERE, peer.port))
+    peer.expect("S")
+    peer.send("SA", mss=MSS)
+    peer.expect("A", seq=1)
+    sock.send(bytes(500))
+    data = peer.expect("A", seq=1, length=500)
+    tell(bench, data, UNREACHABLE, TOO_BIG, 1000)
+    peer.send("A")
+    sock.send(bytes(2000))
+    peer.expect("A", seq=501, length=500)
+
+
+@case
+def narrower_path_is_forgotten(bench):
+    """After mtu_expires the path may have widened: full segments are tried again."""
+    with open("/proc/sys/net/ipv4/route/mtu_expires", "w", encoding="ascii") as file:
+        file.write("5")
+    sock, peer = bench.active(f"mss={MSS}")
+    sock.send(bytes(MSS))
+    data = peer.expect("A", seq=1, length=MSS)
+    tell(bench, data, UNREACHABLE, TOO_BIG, 1000)
+    peer.expect("A", seq=1, length=960)
+    peer.expect("A", seq=961, length=500)
+    peer.send("A")
+    time.sleep(10)
+    sock.send(bytes(MSS))
+    peer.expect("A", seq=1461, length=MSS)
+
+
+@case
 def narrower_path_forged(bench):
     """Nor does a smaller path count whose segment was never sent."""
     sock, peer = bench.active(f"mss={MSS}")

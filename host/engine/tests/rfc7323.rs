@@ -59,18 +59,20 @@ fn past_quick_acks(script: &mut Script, value: u32) -> u32 {
 #[test]
 fn a_scale_above_14_counts_as_14() {
     // Section 2.3.
-    let mut script = Script::connect(&Config {
-        window_scaling: true,
-        ..plain()
-    });
-    script.sent();
-    let mut syn_ack = segment(SYN_ACK, 0, 1, 0);
-    syn_ack.options = Options::parse(&[1, 3, 3, 200]);
-    let _ = script.give(&syn_ack);
-    script.sent();
-    let _ = script.give(&segment(ACK, 1, 1, 0));
-    let info = script.connection.info(script.instant());
-    assert_eq!(info.snd_wnd, 65_535 << 14);
+    for shift in [15, 31, 32, 255] {
+        let mut script = Script::connect(&Config {
+            window_scaling: true,
+            ..plain()
+        });
+        script.sent();
+        let mut syn_ack = segment(SYN_ACK, 0, 1, 0);
+        syn_ack.options = Options::parse(&[1, 3, 3, shift]);
+        let _ = script.give(&syn_ack);
+        script.sent();
+        let _ = script.give(&segment(ACK, 1, 1, 0));
+        let info = script.connection.info(script.instant());
+        assert_eq!(info.snd_wnd, 65_535 << 14);
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
+use crate::engine::config::Algorithm;
 use crate::engine::config::Config;
 use crate::engine::ecn;
 use crate::engine::ecn::Codepoint;
@@ -231,4 +232,16 @@ fn count__by_codepoint() {
     assert!(ecn.was_seen());
     assert_eq!(ecn.received().ce, 4);
     assert_eq!(ecn.received().octets, [7, 8, 30]);
+}
+
+#[test]
+fn of_handshake__only_for_dctcp() {
+    // RFC 3168, 6.1.1; RFC 8257, 3.3.
+    let dctcp = Config {
+        congestion: Algorithm::Dctcp,
+        ..Config::default()
+    };
+    assert_eq!(ecn::of_handshake(&asking(), true), Codepoint::NotEct);
+    assert_eq!(ecn::of_handshake(&dctcp, true), Codepoint::Ect0);
+    assert_eq!(ecn::of_handshake(&dctcp, false), Codepoint::NotEct);
 }

@@ -2,12 +2,21 @@
 
 //! Algorithms on a path.
 
+use crate::engine::cc::tests::acked;
 use crate::engine::cc::tests::path::Link;
 use crate::engine::cc::tests::path::Path;
 use crate::engine::cc::tests::path::MSS;
+use crate::engine::cc::tests::round;
+use crate::engine::cc::Congestion;
+use crate::engine::cc::News;
+use crate::engine::cc::Start;
 use crate::engine::cc::NO_SSTHRESH;
 use crate::engine::config::Algorithm;
+use crate::engine::config::Config;
+use crate::engine::info::CaState;
 use crate::engine::info::CongestionInfo;
+use crate::engine::time::Duration;
+use crate::engine::time::Instant;
 
 /// 100 Mbit/s, 50 ms: 625 segments in a round trip, and a queue of a dozen times as many: conservative
 /// slow start trebles cwnd before it ends.
@@ -75,10 +84,6 @@ fn dctcp__keeps_the_queue_at_the_mark() {
 
 #[test]
 fn dctcp__without_ecn_is_reno() {
-    use crate::engine::cc::Congestion;
-    use crate::engine::cc::Start;
-    use crate::engine::config::Config;
-    use crate::engine::time::Instant;
     let config = Config {
         congestion: Algorithm::Dctcp,
         ..Config::default()
@@ -91,4 +96,55 @@ fn dctcp__without_ecn_is_reno() {
     assert_eq!(cc.name(), "dctcp");
     cc.set_law(&Config::default(), &start);
     assert_eq!(cc.name(), "cubic");
+}
+
+#[test]
+fn hystart__only_in_the_first_slow_start() {
+    // RFC 9406, 4.3: later ones end at ssthresh.
+    let config = Config::default();
+    let start = Start {
+        mss: MSS,
+        ..Start::unknown(Instant::default())
+    };
+    let mut cc = Congestion::new(&config, &start);
+    let mut nxt = 0;
+    for rtt in [50, 50, 100] {
+        nxt += 100;
+        for una in 0..10 {
+            cc.on_news(&News {
+                now: Instant::default(),
+                una: nxt - 10 + una,
+                nxt: nxt + 10,
+                rtt: Some(Duration::from_millis(rtt)),
+            });
+        }
+    }
+    let grown = |cc: &mut Congestion| {
+        let before = cc.cwnd();
+        cc.on_round(&round(0, 0, before.into(), true));
+        acked(cc, 4 * MSS);
+        cc.cwnd() - before
+    };
+    assert_eq!(grown(&mut cc), MSS, "a quarter");
+    cc.enter_loss(&config, Instant::default(), 0, true);
+    assert_eq!(grown(&mut cc), 4 * MSS);
+}
+
+#[test]
+fn dctcp__loss_counts_in_full() {
+    // RFC 8257, 3.5: also while cwnd comes down for a mark.
+    let config = Config {
+        congestion: Algorithm::Dctcp,
+        ..Config::default()
+    };
+    let start = Start {
+        mss: MSS,
+        ecn: true,
+        ..Start::unknown(Instant::default())
+    };
+    let mut cc = Congestion::new(&config, &start);
+    let half = cc.cwnd() / 2;
+    cc.enter_cwr(CaState::Open);
+    cc.enter_recovery(true);
+    assert_eq!(cc.ssthresh(), half);
 }
