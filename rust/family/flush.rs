@@ -193,6 +193,7 @@ fn handle(sk: &mut Locked<'_, Tcp>, now: Instant, event: Event) {
     let sock = sk.sock();
     match event {
         Event::Established => {
+            grow_send_buffer(sk);
             sock.state_changed();
             sock.wake_async_out();
         }

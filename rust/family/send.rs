@@ -73,8 +73,7 @@ fn send_all(
         if msg.left() == 0 {
             break;
         }
-        let (space, used) = sk.send_memory();
-        let room = space.saturating_sub(used).min(CHUNK);
+        let room = room(lock, taken.pending);
         let filled = if room == 0 {
             Err(EAGAIN)
         } else {
@@ -100,6 +99,27 @@ fn send_all(
         }
     }
     Ok(())
+}
+
+/// How many bytes may be taken from the caller now, when the engine does not know of the last
+/// `pending` ones yet.
+///
+/// As Linux, where the last sk_buff may overdraw the send buffer: what has room is filled up to a
+/// whole segment. Otherwise each time that the buffer is full a small segment would leave, and cwnd
+/// counts segments at many peers and ours alike.
+fn room(lock: &mut Locked<'_, Tcp>, pending: u32) -> u32 {
+    let (space, used) = lock.sock().send_memory();
+    let free = space.saturating_sub(used);
+    if free == 0 || free >= CHUNK {
+        return free.min(CHUNK);
+    }
+    let Some(conn) = lock.state().connection() else {
+        return free;
+    };
+    let mss = u64::from(conn.send_mss().max(1));
+    let unsent = conn.written().saturating_sub(conn.sent());
+    let end = unsent + u64::from(pending) + u64::from(free);
+    (u64::from(free) + end.next_multiple_of(mss) - end) as u32
 }
 
 /// Tells the engine of `len` new bytes. With `more`, the rest of the call brings others.

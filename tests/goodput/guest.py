@@ -41,7 +41,7 @@ class Network:
             run(f"ip -n {left} link add {right} type veth peer name {left} netns {right}")
             for namespace, device, host in ((left, right, 1), (right, left, 2)):
                 run(f"ip -n {namespace} addr add 10.9.{number}.{host}/24 dev {device}")
-                run(f"ip netns exec {namespace} ethtool -K {device} tso off gso off gro off")
+                run(f"ip netns exec {namespace} ethtool -K {device} tso off gro off")
                 run(f"ip -n {namespace} link set {device} up")
         run("ip -n near route add default via 10.9.0.2; ip -n router route add 10.9.2.0/24 via 10.9.1.2")
         run("ip -n far route add default via 10.9.2.1; ip -n path route add 10.9.0.0/24 via 10.9.1.1")

@@ -53,6 +53,26 @@ def initial_window(bench, connection):
     equal(len(peer.collect()), 30, "segments in the third flight")
 
 
+@either
+def full_send_buffer_ends_in_whole_segments(bench, connection):
+    """A send buffer that is no multiple of the segment size is overdrawn, or a small segment would leave each time it is full."""
+    sock, peer = connection()
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 3700)
+    lengths = []
+    for _ in range(5):
+        try:
+            while True:
+                sock.send(bytes(20 * MSS))
+        except BlockingIOError:
+            pass
+        for segment in peer.collect():
+            lengths.append(len(segment.payload))
+            peer.send("A", ack=peer.relative(segment)[0] + len(segment.payload))
+    check(len(lengths) >= 10, f"only {len(lengths)} segments")
+    equal(set(lengths), {MSS}, "payload of the segments")
+
+
 @case
 def window_is_kept(bench):
     """Not a byte more than the peer's window, whatever the congestion window allows."""
