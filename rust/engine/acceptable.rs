@@ -125,5 +125,53 @@ impl RateLimit {
     }
 }
 
+/// The challenges that all connections of an owner together may send in a second (RFC 5961, 7;
+/// Linux's `tcp_challenge_ack_limit`).
+///
+/// How many are left must not be a way to learn of other connections (CVE-2016-5696), so that the
+/// number is another in each second: half of the limit to one and a half of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ChallengeBudget {
+    /// One more than the second that the budget is for; 0 at first.
+    second: u32,
+    left: u32,
+}
+
+impl ChallengeBudget {
+    /// A limit that is none.
+    pub const UNLIMITED: u32 = i32::MAX as u32;
+
+    /// Returns a budget that [`ChallengeBudget::bits`] has told, so that an owner can keep it in one
+    /// word. Nothing was spent of 0.
+    pub const fn from_bits(bits: u64) -> ChallengeBudget {
+        ChallengeBudget {
+            second: (bits >> 32) as u32,
+            left: bits as u32,
+        }
+    }
+
+    /// Returns the budget as one word.
+    pub const fn bits(self) -> u64 {
+        (self.second as u64) << 32 | self.left as u64
+    }
+
+    /// Returns whether a challenge may leave now, and counts it. `random(n)` is a random number
+    /// below `n`.
+    pub fn allows(&mut self, now: Instant, limit: u32, random: impl FnOnce(u32) -> u32) -> bool {
+        if limit == Self::UNLIMITED {
+            return true;
+        }
+        let second = ((now.as_nanos() / 1_000_000_000) as u32).wrapping_add(1);
+        if second != self.second {
+            self.second = second;
+            let half = limit.div_ceil(2);
+            self.left = half.saturating_add(random(limit.max(1)));
+        }
+        let allowed = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        allowed
+    }
+}
+
 #[cfg(test)]
 mod tests;

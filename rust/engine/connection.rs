@@ -2,6 +2,7 @@
 
 //! A connection, from `connect` or `accept` to its end.
 
+mod opening;
 mod report;
 
 use crate::engine::cc::pacing::Pacer;
@@ -19,7 +20,6 @@ use crate::engine::rx::Payload;
 use crate::engine::segment::Flags;
 use crate::engine::segment::SegmentIn;
 use crate::engine::segment::SegmentOut;
-use crate::engine::seq::Isn;
 use crate::engine::state::State;
 use crate::engine::store::Store;
 use crate::engine::syn_sent;
@@ -29,7 +29,6 @@ use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Fate;
 use crate::engine::synchronized::Synchronized;
 use crate::engine::time::Instant;
-use crate::engine::window::WindowScale;
 use core::mem::MaybeUninit;
 
 /// A TCP connection without bytes, clock or network.
@@ -135,38 +134,6 @@ impl<S: Store> Connection<S> {
         counters: Counters::ZERO,
     };
 
-    /// Begins an active open of a closed connection; the SYN comes out of
-    /// [`Connection::poll_transmit`] (RFC 9293, 3.10.1).
-    pub fn open(&mut self, now: Instant, config: &Config, isn: Isn) {
-        self.config = *config;
-        self.phase = Phase::SynSent(SynSent::new(now, config, isn), Early::default());
-    }
-
-    /// Makes a closed connection the one of a half-open record that a segment has completed; give it
-    /// that segment next.
-    pub fn complete(&mut self, config: &Config, half_open: &HalfOpen) {
-        self.config = *config;
-        let half_open = *half_open;
-        self.phase = Phase::SynReceived(SynReceived { half_open }, Early::default());
-    }
-
-    /// Makes a connection and opens it, see [`Connection::open`].
-    #[inline]
-    pub fn connect(now: Instant, config: &Config, isn: Isn) -> Connection<S> {
-        let mut connection = Connection::CLOSED;
-        connection.open(now, config, isn);
-        connection
-    }
-
-    /// Makes a connection of a half-open record, see [`Connection::complete`].
-    #[inline]
-    pub fn accept(now: Instant, config: &Config, half_open: &HalfOpen) -> Connection<S> {
-        let _ = now;
-        let mut connection = Connection::CLOSED;
-        connection.complete(config, half_open);
-        connection
-    }
-
     /// Takes a segment that arrived at `now`, and says what becomes of its payload.
     pub fn on_segment(&mut self, now: Instant, segment: &SegmentIn) -> Payload {
         self.take_segment(now, segment, true)
@@ -208,45 +175,13 @@ impl<S: Store> Connection<S> {
                     HalfOpenVerdict::Established => {
                         let scales = received.half_open.agreed.scales.unwrap_or_default();
                         self.establish(now, segment);
-                        let rest = without_syn(segment, scales.1);
+                        let rest = opening::without_syn(segment, scales.1);
                         self.on_segment_synchronized(now, &rest, room)
                     }
                 }
             }
             Phase::Synchronized(_) => self.on_segment_synchronized(now, segment, room),
             Phase::Ended(_) => Payload::Discard,
-        }
-    }
-
-    fn on_segment_syn_sent(&mut self, now: Instant, segment: &SegmentIn) {
-        let Phase::SynSent(syn_sent, early) = &mut self.phase else {
-            return;
-        };
-        match syn_sent.on_segment(now, segment) {
-            syn_sent::Verdict::Ignore => {}
-            syn_sent::Verdict::Reset(reset) => early.reply = Some(reset),
-            syn_sent::Verdict::Refused => self.end(now, Fate::Closed(Reason::Refused)),
-            syn_sent::Verdict::Simultaneous => {
-                let isn = syn_sent.isn;
-                let first = syn_sent.first_sent;
-                let mut half_open = HalfOpen::simultaneous(now, &self.config, segment, isn, first);
-                let mut early = *early;
-                early.reply = Some(half_open.syn_ack(now));
-                half_open.repeated = true;
-                self.phase = Phase::SynReceived(SynReceived { half_open }, early);
-            }
-            syn_sent::Verdict::Established => {
-                let isn = syn_sent.isn;
-                let first = syn_sent.first_sent;
-                let mut half_open = HalfOpen::simultaneous(now, &self.config, segment, isn, first);
-                half_open.retransmits = syn_sent.retries;
-                half_open.repeated = syn_sent.retries > 0;
-                self.phase = Phase::SynReceived(SynReceived { half_open }, *early);
-                self.establish(now, segment);
-                if let Phase::Synchronized(connection) = &mut self.phase {
-                    connection.acknowledge_syn(now, &self.config);
-                }
-            }
         }
     }
 
@@ -271,31 +206,6 @@ impl<S: Store> Connection<S> {
             ended.last = crate::engine::closed::on_closed(segment);
         }
         payload
-    }
-
-    /// Our SYN is acknowledged: goes from SYN-RECEIVED to ESTABLISHED, or to where the user's
-    /// wishes lead from there.
-    fn establish(&mut self, now: Instant, segment: &SegmentIn) {
-        let Phase::SynReceived(received, early) = &self.phase else {
-            return;
-        };
-        let (half_open, early) = (received.half_open, *early);
-        let cx = Context {
-            now,
-            config: &self.config,
-            counters: &mut self.counters,
-            events: &mut self.events,
-        };
-        self.phase = Phase::Synchronized(Synchronized::new(&cx, &half_open, segment));
-        if let Phase::Synchronized(connection) = &mut self.phase {
-            if early.written > 0 {
-                connection.on_write(&cx, early.written, early.more);
-            }
-            if early.fin {
-                connection.shutdown_write();
-            }
-        }
-        self.events.established = true;
     }
 
     /// Carries out what a call decided about the connection's life: the only way out of a phase.
@@ -684,16 +594,4 @@ impl<S: Store> Connection<S> {
             connection.delack.set_quick(on);
         }
     }
-}
-
-/// Returns the segment as it looks after its SYN, which the handshake has taken.
-fn without_syn(segment: &SegmentIn, scale: WindowScale) -> SegmentIn {
-    let mut rest = *segment;
-    if rest.flags.syn() {
-        rest.flags = rest.flags.without(Flags::SYN);
-        rest.seq = rest.seq.add(1);
-        // RFC 7323, 2.2: the window of a SYN is never scaled, but what follows it is.
-        rest.window = scale.field_below(u32::from(rest.window));
-    }
-    rest
 }

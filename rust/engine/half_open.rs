@@ -433,7 +433,13 @@ impl HalfOpen {
         match acceptable::control(flags, start) {
             acceptable::Control::Reset => HalfOpenVerdict::Remove(None),
             acceptable::Control::Challenge if flags.rst() || self.simultaneous => {
-                self.challenge(now)
+                match self.challenge(now) {
+                    HalfOpenVerdict::Reply(mut answer) => {
+                        answer.challenge = true;
+                        HalfOpenVerdict::Reply(answer)
+                    }
+                    other => other,
+                }
             }
             // RFC 9293, 3.10.7.4, fourth check: another SYN ends a passive open. The RST is
             // Linux's.

@@ -47,6 +47,7 @@ mod timers;
 mod tx;
 mod window;
 
+pub use self::acceptable::ChallengeBudget;
 pub use self::cc::pacing::Pacer;
 pub use self::closed::on_closed;
 pub use self::closed::on_listen;
@@ -96,6 +97,7 @@ pub use self::store::Store;
 pub use self::synchronized::output::Limits;
 pub use self::time::Duration;
 pub use self::time::Instant;
+pub use self::time_wait::Successor;
 pub use self::time_wait::TimeWait;
 pub use self::time_wait::TimeWaitVerdict;
 pub use self::time_wait::TIME_WAIT;

@@ -177,6 +177,9 @@ pub struct SegmentOut {
     pub retransmission: bool,
     /// The ECN field for the IP header.
     pub codepoint: Codepoint,
+    /// Whether it only challenges a peer that may be another (RFC 5961): the owner may leave it
+    /// out, see [`crate::engine::ChallengeBudget`].
+    pub challenge: bool,
 }
 
 impl SegmentOut {
@@ -198,6 +201,7 @@ impl SegmentOut {
             mss: 0,
             retransmission: false,
             codepoint: Codepoint::NotEct,
+            challenge: false,
         }
     }
 

@@ -26,6 +26,9 @@ pub(crate) struct SynSent {
     pub(crate) backoff: u8,
     /// A SYN is to leave with the next flush.
     due: bool,
+    /// What the timestamps of our SYN echo: nothing, but where it follows a connection in TIME-WAIT
+    /// (RFC 6191; as Linux).
+    pub(crate) ts_echo: u32,
     pub(crate) deadline: Instant,
 }
 
@@ -63,6 +66,7 @@ impl SynSent {
             retries: 0,
             backoff: 0,
             due: true,
+            ts_echo: 0,
             deadline: now.saturating_add(config.rto_initial.max(Duration::TICK)),
         }
     }
@@ -96,7 +100,7 @@ impl SynSent {
             sack_permitted: config.sack,
             timestamps: config.timestamps.then(|| Timestamps {
                 value: now.tick().wrapping_add(self.isn.ts_offset),
-                echo: 0,
+                echo: self.ts_echo,
             }),
             ..Options::default()
         };

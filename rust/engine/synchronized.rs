@@ -102,6 +102,8 @@ pub(crate) struct Synchronized<S> {
     /// The owner's descriptor is gone.
     orphan: bool,
     answers: RateLimit,
+    /// An acknowledgment is to ask the peer whether it sent what arrived (RFC 5961).
+    challenge_due: bool,
     pub(crate) last_data_sent: Instant,
     pub(crate) last_heard: Instant,
 }
@@ -181,6 +183,7 @@ impl<S: Store> Synchronized<S> {
             sent_new: false,
             orphan: false,
             answers: RateLimit::default(),
+            challenge_due: false,
             last_data_sent: now,
             last_heard: now,
         }
@@ -297,6 +300,7 @@ impl<S: Store> Synchronized<S> {
             ts_offset: self.ts_offset,
             invalid_ratelimit: cx.config.invalid_ratelimit,
             rfc1337: cx.config.rfc1337,
+            entered: cx.now,
             deadline: cx.now.saturating_add(TIME_WAIT),
             answers: RateLimit::default(),
         }

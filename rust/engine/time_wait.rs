@@ -31,6 +31,8 @@ pub struct TimeWait {
     pub(crate) ts_offset: u32,
     pub(crate) invalid_ratelimit: Duration,
     pub(crate) rfc1337: bool,
+    /// When TIME-WAIT began.
+    pub(crate) entered: Instant,
     pub(crate) deadline: Instant,
     pub(crate) answers: RateLimit,
 }
@@ -55,20 +57,46 @@ pub enum TimeWaitVerdict {
     },
 }
 
+/// What a connection begins with that takes the place of one in TIME-WAIT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Successor {
+    /// ISS, beyond all that was sent.
+    pub seq: SeqNum,
+    /// TS.Recent of the old connection: what the SYN echoes.
+    pub ts_echo: u32,
+}
+
 impl TimeWait {
     /// Returns when the record ends; [`TimeWait::on_segment`] may have moved it.
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// Returns the peer's timestamp as last seen, with the time of that, for `tcp_tw_reuse`.
-    pub fn last_timestamp(&self) -> Option<(u32, Instant)> {
-        self.ts_recent.map(|recent| (recent.value, recent.at))
+    /// Returns how a new connection of ours may take this one's place, if it may: only timestamps
+    /// tell its segments from those of the old one (RFC 6191; Linux's `tcp_twsk_unique`).
+    ///
+    /// `delay` is how long TIME-WAIT must have lasted (`tcp_tw_reuse_delay`), `None` for a socket
+    /// whose user chose the port: it does not wait.
+    pub fn successor(&self, now: Instant, delay: Option<Duration>) -> Option<Successor> {
+        let recent = self.ts_recent?;
+        let lasted = now.since(self.entered);
+        if delay.is_some_and(|delay| lasted <= delay) {
+            return None;
+        }
+        Some(Successor {
+            seq: self.beyond(),
+            ts_echo: recent.value,
+        })
     }
 
-    /// Returns SND.NXT, beyond which a new connection of the same four-tuple may start.
-    pub fn snd_nxt(&self) -> SeqNum {
-        self.snd_nxt
+    /// Returns the first number of a connection that follows this one.
+    ///
+    /// As Linux: so far beyond what was sent that no window without scaling reaches it.
+    fn beyond(&self) -> SeqNum {
+        match self.snd_nxt.add(65_537) {
+            SeqNum(0) => SeqNum(1),
+            seq => seq,
+        }
     }
 
     /// Returns the last acknowledgment.
@@ -118,8 +146,7 @@ impl TimeWait {
             && !paws
             && (segment.seq.after(self.rcv_nxt) || newer_clock)
         {
-            // As Linux: so far beyond what was sent that no window without scaling reaches it.
-            let isn_after = self.snd_nxt.add(65_537);
+            let isn_after = self.beyond();
             return TimeWaitVerdict::Reopen { isn_after };
         }
         if flags.rst() {

@@ -6,8 +6,10 @@ use super::{
     config::config,
     counters::Counter,
     entry::{
+        retire,
         Entry,
-        Key, //
+        Key,
+        Record, //
     },
     flush::{
         flush,
@@ -17,13 +19,16 @@ use super::{
     socket::{
         new_connection,
         Role,
-        Tcp, //
+        Tcp,
+        TcpSock, //
     }, //
 };
 use crate::{
     engine::{
+        Duration,
         Isn,
-        SeqNum, //
+        SeqNum,
+        Successor, //
     },
     net::{
         errno::{
@@ -35,6 +40,7 @@ use crate::{
             Endpoints,
             Path, //
         },
+        rhashtable::NodeRef,
         sock::{
             Locked,
             SockState, //
@@ -104,39 +110,76 @@ fn begin(sk: &mut Locked<'_, Tcp>, ends: &Endpoints) -> Result {
     }
     sk.set_peer(ends.destination);
     sk.set_kernel_state(SockState::SynSent);
-    if taken {
-        enter(sk)?;
+    let successor = if taken {
+        enter(sk, true)?
     } else {
-        share(sk, address)?;
-    }
+        share(sk, address)?
+    };
     sk.route_with_ports()?;
     let path = sk.path()?;
-    start(sk, &path, sock.local(), ends.destination)
+    start(sk, &path, successor)
 }
 
 /// Enters the connection into the table; fails with `EADDRNOTAVAIL` where there is one between the
-/// same addresses and ports.
-fn enter(sk: &mut Locked<'_, Tcp>) -> Result {
+/// same addresses and ports, but for one in TIME-WAIT that lets this one follow.
+fn enter(sk: &mut Locked<'_, Tcp>, chosen: bool) -> Result<Option<Successor>> {
     let sock = sk.sock();
     let namespace = sk.state().namespace.clone();
     let key = Key::connection(sock.local(), sock.peer());
-    if namespace.table.lookup(&key, &rcu::read_lock()).is_some() {
-        return Err(EADDRNOTAVAIL);
-    }
-    let node = Entry::socket(&namespace, key, sock.get(), GFP_KERNEL)?;
-    namespace
+    let old = namespace
         .table
-        .insert(node.clone())
-        .map_err(|e| if e == EEXIST { EADDRNOTAVAIL } else { e })?;
+        .lookup(&key, &rcu::read_lock())
+        .map(|entry| entry.get().ok_or(EADDRNOTAVAIL))
+        .transpose()?;
+    // A record is replaced in one step: no segment of the peer's finds nothing.
+    let successor = match &old {
+        Some(old) => Some(successor(sock, old, chosen).ok_or(EADDRNOTAVAIL)?),
+        None => None,
+    };
+    let node = Entry::socket(&namespace, key, sock.get(), GFP_KERNEL)?;
+    let entered = match &old {
+        Some(old) => namespace.table.replace(old, node.clone()),
+        None => namespace.table.insert(node.clone()),
+    };
+    entered.map_err(|e| {
+        if e == EEXIST || e == ENOENT {
+            EADDRNOTAVAIL
+        } else {
+            e
+        }
+    })?;
+    if let Some(old) = &old {
+        drop(retire(old));
+    }
     sk.state().node = Some(node);
-    Ok(())
+    Ok(successor)
+}
+
+/// How a new connection follows the one whose record this is, where it may (`tcp_twsk_unique`):
+/// whoever chose the port himself is not made to wait, others need `tcp_tw_reuse`.
+fn successor(sock: &TcpSock, old: &NodeRef<Entry>, chosen: bool) -> Option<Successor> {
+    let settings = sock.net().tcp_settings();
+    let (local, peer) = (sock.local(), sock.peer());
+    let allowed = match settings.tw_reuse {
+        0 => false,
+        2 => local.ip().is_loopback() || peer.ip().is_loopback(),
+        _ => true,
+    };
+    if !chosen && !allowed {
+        return None;
+    }
+    let delay = (!chosen).then(|| Duration::from_nanos(settings.tw_reuse_delay_ns));
+    match &*old.value().record.lock() {
+        Record::TimeWait(waiting) => waiting.record.successor(super::now(), delay),
+        Record::None | Record::HalfOpen(_) => None,
+    }
 }
 
 /// No port is free: finds one that connections to other peers use.
 ///
 /// The search begins where the keyed hash of the addresses says, so that the choice cannot be
 /// foretold (RFC 6056 section 3.3.3).
-fn share(sk: &mut Locked<'_, Tcp>, address: Ipv4Addr) -> Result {
+fn share(sk: &mut Locked<'_, Tcp>, address: Ipv4Addr) -> Result<Option<Successor>> {
     let sock = sk.sock();
     let ports = sk.state().namespace.ports.clone();
     let (hash, _) = initial_sequence(sock.net(), sock.local(), sock.peer());
@@ -150,7 +193,7 @@ fn share(sk: &mut Locked<'_, Tcp>, address: Ipv4Addr) -> Result {
             after = port;
             sk.state().port = Some(hold);
             sk.set_port(port);
-            match enter(sk) {
+            match enter(sk, false) {
                 Err(e) if e == EADDRNOTAVAIL => {}
                 other => return other,
             }
@@ -160,10 +203,10 @@ fn share(sk: &mut Locked<'_, Tcp>, address: Ipv4Addr) -> Result {
 }
 
 /// Starts the connection in the engine and sends the SYN.
-fn start(sk: &mut Locked<'_, Tcp>, path: &Path, local: SocketAddrV4, peer: SocketAddrV4) -> Result {
+fn start(sk: &mut Locked<'_, Tcp>, path: &Path, successor: Option<Successor>) -> Result {
     let sock = sk.sock();
     let now = super::now();
-    let (seq, ts_offset) = initial_sequence(sock.net(), local, peer);
+    let (seq, ts_offset) = initial_sequence(sock.net(), sock.local(), sock.peer());
     let isn = Isn {
         seq: SeqNum(seq),
         ts_offset,
@@ -172,7 +215,10 @@ fn start(sk: &mut Locked<'_, Tcp>, path: &Path, local: SocketAddrV4, peer: Socke
     let config = config(sock, &sock.shared().options(), path, fixed);
     sk.seed_packet_ids();
     let mut conn = new_connection(GFP_KERNEL)?;
-    conn.open(now, &config, isn);
+    match &successor {
+        Some(successor) => conn.open_after(now, &config, successor, ts_offset),
+        None => conn.open(now, &config, isn),
+    }
     sk.state().namespace.counters.count(Counter::ActiveOpens);
     sk.state().role = Role::Connection(conn);
     flush(sk, now);

@@ -79,6 +79,8 @@ pub(super) enum Counter {
     AbortOnData,
     /// Resets because close left data unread.
     AbortOnClose,
+    /// Acknowledgments that ask a peer whether it sent what arrived (RFC 5961).
+    ChallengeAcks,
     /// Connections given up because the peer was silent.
     AbortOnTimeout,
     /// Packets dropped because the backlog of a busy socket was full.
@@ -122,7 +124,7 @@ const TCP: [(&str, Counter); 11] = [
 ];
 
 /// Of the line `TcpExt:` of `/proc/net/netstat`, in its order.
-const TCP_EXT: [(&str, Counter); 21] = [
+const TCP_EXT: [(&str, Counter); 22] = [
     ("SyncookiesSent", Counter::SyncookiesSent),
     ("SyncookiesRecv", Counter::SyncookiesRecv),
     ("SyncookiesFailed", Counter::SyncookiesFailed),
@@ -141,6 +143,7 @@ const TCP_EXT: [(&str, Counter); 21] = [
     ("TCPDeferAcceptDrop", Counter::DeferAcceptDrop),
     ("TCPReqQFullDoCookies", Counter::ReqQFullDoCookies),
     ("TCPReqQFullDrop", Counter::ReqQFullDrop),
+    ("TCPChallengeACK", Counter::ChallengeAcks),
     ("TCPSynRetrans", Counter::SynRetrans),
     ("TCPOrigDataSent", Counter::OrigDataSent),
     ("TCPRcvQDrop", Counter::RcvQDrop),

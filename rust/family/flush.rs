@@ -100,7 +100,8 @@ fn fit(rope: &Rope, offset: u64, len: u32) -> u32 {
 }
 
 fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
-    let (space, used) = sk.sock().receive_memory();
+    let sock = sk.sock();
+    let (space, used) = sock.receive_memory();
     let gso_max = sk.gso_max();
     let (wire, state) = sk.parts();
     let State {
@@ -118,6 +119,9 @@ fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
     };
     while let Some(segment) = conn.poll_transmit(now, &limits, |offset, len| fit(rope, offset, len))
     {
+        if segment.challenge && !namespace.may_challenge(sock.net(), now) {
+            continue;
+        }
         send(&wire, &segment, rope);
         namespace.counters.sent_by(conn, &segment);
     }

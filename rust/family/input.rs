@@ -125,6 +125,8 @@ fn dispatch(ns: &Namespace, net: &Net, entry: &Node<Entry>, segment: Segment, en
                 minisock::segment(ns, net, &entry, segment, ends);
             }
         }
+        // Not if it listens elsewhere since it was looked up.
+        Some(sk) if sk.is_listening() && sk.port() != ends.destination.port() => {}
         Some(sk) if sk.is_listening() => {
             if let Some(segment) = segment.pass_filters(sk) {
                 syn::segment(net, &entry.value().namespace, sk, segment, ends, None);
@@ -169,6 +171,12 @@ pub(super) fn receive(sk: &mut Locked<'_, Tcp>, skb: Skb) {
         segment.into_skb().drop_because(DropReason::TooSmall);
         return;
     };
+    // The socket may have been given another connection since it was looked up.
+    let ends = segment.endpoints();
+    if sk.sock().peer() != ends.source || sk.sock().local() != ends.destination {
+        segment.into_skb().drop_because(DropReason::NoSocket);
+        return;
+    }
     let header_len = segment.header().len() as u32;
     let now = Instant::from_nanos(segment.arrival_ns());
     let mut skb = segment.into_skb();

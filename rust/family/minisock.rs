@@ -131,6 +131,7 @@ pub(super) fn segment(
     match next {
         Next::Nothing => {}
         Next::Send(answer) => match &half_open_listener {
+            Some(_) if answer.challenge && !ns.may_challenge(net, now) => {}
             Some(listener) => send_for(ns, listener, &reverse(ends), &answer),
             None => send(ns, &reverse(ends), &answer),
         },

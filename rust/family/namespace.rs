@@ -5,6 +5,7 @@
 use super::{
     cookie,
     counters::{
+        Counter,
         Counters,
         Netstat,
         Snmp, //
@@ -16,22 +17,33 @@ use super::{
     ports::Ports,
     proc::Connections, //
 };
-use crate::net::{
-    ip::ControlSock,
-    net_namespace::{
-        self,
-        Net,
-        Pernet, //
+use crate::{
+    engine::{
+        ChallengeBudget,
+        Instant, //
     },
-    port::flush_released,
-    proc_fs::ProcFile,
-    rhashtable::{
-        rcu_barrier,
-        synchronize_rcu,
-        Table, //
+    net::{
+        ip::ControlSock,
+        net_namespace::{
+            self,
+            Net,
+            Pernet, //
+        },
+        port::flush_released,
+        proc_fs::ProcFile,
+        random,
+        rhashtable::{
+            rcu_barrier,
+            synchronize_rcu,
+            Table, //
+        }, //
     }, //
 };
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{
+    AtomicU32,
+    AtomicU64,
+    Ordering, //
+};
 use kernel::{
     prelude::*,
     sync::Arc, //
@@ -49,8 +61,25 @@ pub(crate) struct Namespace {
     pub(super) time_waits: AtomicU32,
     /// What happened.
     pub(super) counters: Counters,
+    /// What is left of this second's challenge ACKs.
+    challenges: AtomicU64,
     /// The secrets in SYN cookies.
     pub(super) cookie_keys: cookie::Keys,
+}
+
+impl Namespace {
+    /// Whether one more challenge ACK may leave in this second (`tcp_challenge_ack_limit`). Two CPUs
+    /// at once may count one for both, as in Linux.
+    pub(super) fn may_challenge(&self, net: &Net, now: Instant) -> bool {
+        let limit = net.tcp_settings().challenge_ack_limit;
+        let mut budget = ChallengeBudget::from_bits(self.challenges.load(Ordering::Relaxed));
+        let allowed = budget.allows(now, limit, random::below);
+        self.challenges.store(budget.bits(), Ordering::Relaxed);
+        if allowed {
+            self.counters.count(Counter::ChallengeAcks);
+        }
+        allowed
+    }
 }
 
 /// The registration of the family with network namespaces.
@@ -73,6 +102,7 @@ impl Pernet for Namespaces {
                 control: ControlSock::new(net)?,
                 time_waits: AtomicU32::new(0),
                 counters: Counters::new()?,
+                challenges: AtomicU64::new(0),
                 cookie_keys: cookie::Keys::random(),
             },
             GFP_KERNEL,

@@ -191,7 +191,7 @@ impl Ports {
             }
         }
         let (reserved, port) = match ReservedPort::new(net, addr, port, reuse) {
-            Err(e) if e == EADDRINUSE && port != 0 => {
+            Err(e) if e == EADDRINUSE => {
                 // The last use may be over, and the port on its way back.
                 flush_released();
                 ReservedPort::new(net, addr, port, reuse)?
@@ -211,14 +211,28 @@ impl Ports {
             GFP_KERNEL,
         )?;
         let mut uses = self.uses.lock();
-        // Another task may have been here meanwhile, which two sockets that allow reuse can.
-        if Self::conflicts(&uses, addr, port, reuse) || uses.get(&key(addr, port)).is_some() {
+        if Self::conflicts(&uses, addr, port, reuse) {
             drop(uses);
             return Err(EADDRINUSE);
         }
-        uses.insert(node);
-        self.mark(port, true);
+        let spare = match uses.get_mut(&key(addr, port)) {
+            // Another task was here meanwhile, which two sockets that allow reuse can: its
+            // reservation does for both.
+            Some(r) => {
+                r.users += 1;
+                r.strict += u32::from(!reuse);
+                r.outgoing &= outgoing;
+                Some(node)
+            }
+            None => {
+                uses.insert(node);
+                self.mark(port, true);
+                None
+            }
+        };
         drop(uses);
+        // Outside the lock: gives the port back to AF_INET.
+        drop(spare);
         Ok((PortUse::new(self, key(addr, port), reuse), port))
     }
 }

@@ -23,6 +23,7 @@ pub mod port;
 pub mod proc_fs;
 pub mod proto;
 mod proto_ops;
+pub mod random;
 pub mod rhashtable;
 pub mod rope;
 pub mod siphash;

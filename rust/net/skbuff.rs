@@ -45,6 +45,8 @@ pub enum DropReason {
     Policy = bindings::skb_drop_reason_SKB_DROP_REASON_XFRM_POLICY,
     /// The socket's filter, a cgroup's or a security module forbids it.
     Filter = bindings::skb_drop_reason_SKB_DROP_REASON_SOCKET_FILTER,
+    /// It is for no socket.
+    NoSocket = bindings::skb_drop_reason_SKB_DROP_REASON_NO_SOCKET,
     /// The header is cut short.
     TooSmall = bindings::skb_drop_reason_SKB_DROP_REASON_PKT_TOO_SMALL,
     /// The TTL is below what the socket demands.

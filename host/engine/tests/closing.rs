@@ -347,7 +347,8 @@ fn time_wait_reopens_by_timestamp() {
     let _ = script.give(&stamped(FIN, 1, 2, 510));
     script.sent();
     let record = time_wait(&script.events());
-    assert_eq!(record.last_timestamp().unwrap().0, 510);
+    let successor = record.successor(ms(0), None).unwrap();
+    assert_eq!(successor.ts_echo, 510);
     let mut tw = record;
     assert!(matches!(
         tw.on_segment(ms(script.now + 5), &stamped(SYN, 0, 0, 511)),

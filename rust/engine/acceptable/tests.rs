@@ -92,3 +92,23 @@ fn rate_limit__passes_once_per_span() {
     let passed = [0, 1, 499, 500, 999, 1_000].map(|ms| limit.allows(at(ms), span));
     assert_eq!(passed, [true, false, false, true, false, true]);
 }
+
+#[test]
+fn budget__differs_from_second_to_second() {
+    let at = |millis: u64| Instant::from_nanos(millis * 1_000_000);
+    let spend = |budget: &mut ChallengeBudget, now, random: u32| {
+        let mut spent = 0;
+        while budget.allows(now, 1000, |below| random.min(below - 1)) {
+            spent += 1;
+        }
+        spent
+    };
+    let mut budget = ChallengeBudget::from_bits(0);
+    assert_eq!(spend(&mut budget, at(0), 0), 500);
+    assert_eq!(spend(&mut budget, at(999), 7), 0, "the same second");
+    assert_eq!(spend(&mut budget, at(1000), u32::MAX), 1499);
+    assert_eq!(ChallengeBudget::from_bits(budget.bits()), budget);
+    let unlimited = ChallengeBudget::UNLIMITED;
+    assert!(budget.allows(at(1000), unlimited, |_| unreachable!()));
+    assert!(!budget.allows(at(2000), 0, |_| 0));
+}

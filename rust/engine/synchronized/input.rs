@@ -145,7 +145,7 @@ impl<S: Store> Synchronized<S> {
     /// RFC 5961: asks the peer to prove itself, not too often.
     fn challenge(&mut self, cx: &Context<'_>) {
         if self.answers.allows(cx.now, cx.config.invalid_ratelimit) {
-            self.delack.demand();
+            self.challenge_due = true;
         }
     }
 

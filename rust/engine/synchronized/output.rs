@@ -103,9 +103,14 @@ impl<S: Store> Synchronized<S> {
             let seq = self.tx.seq(self.tx.una).sub(1);
             return Some(self.segment(cx, seq, Flags::ACK, false));
         }
-        if self.delack.is_urgent() {
+        let challenge = core::mem::take(&mut self.challenge_due);
+        if challenge || self.delack.is_urgent() {
+            // What is owed to the peer must arrive whatever the owner thinks of challenges.
+            let owed = self.delack.is_urgent() || self.rx.unacked() > 0;
             let seq = self.tx.seq(self.tx.nxt);
-            return Some(self.segment(cx, seq, Flags::ACK, false));
+            let mut segment = self.segment(cx, seq, Flags::ACK, false);
+            segment.challenge = challenge && !owed;
+            return Some(segment);
         }
         self.settle(cx, &next);
         None

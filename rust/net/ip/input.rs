@@ -228,6 +228,23 @@ impl Segment {
         }
     }
 
+    /// Where the segment comes from and goes to.
+    pub fn endpoints(&self) -> Endpoints {
+        // SAFETY: The network header is still in front of the TCP header.
+        let addrs = unsafe {
+            let ip = &*bindings::ip_hdr(self.skb.as_raw());
+            ip.__bindgen_anon_1.addrs.as_ref()
+        };
+        let port = |at: usize| match self.header().get(at..at + 2) {
+            Some(&[high, low]) => u16::from_be_bytes([high, low]),
+            _ => 0,
+        };
+        Endpoints {
+            source: SocketAddrV4::new(from_be(addrs.saddr), port(0)),
+            destination: SocketAddrV4::new(from_be(addrs.daddr), port(2)),
+        }
+    }
+
     /// The packet, its data beginning with the TCP header.
     pub fn into_skb(self) -> Skb {
         self.skb
