@@ -10,9 +10,8 @@
 //! at the edge; arithmetic on what a peer may choose wraps or saturates; no packet can make the
 //! engine panic; SND.UNA ≤ SND.NXT; the right edge of the offered window never moves left.
 //!
-//! Standards: RFC 9293 (TCP), 7323 (window scale, timestamps), 2018, 6675 and 2883 (SACK), 5681,
-//! 6582, 6928, 6937, 9438, 9406 and 8257 (congestion control), 3168 (ECN), 6298 (RTO), 3042 (limited transmit, by way of the
-//! pipe), 5961 (blind attacks), 6191 and 1337 (TIME-WAIT), 6528 (ISN, made by the owner).
+//! The standards, and where each of their requirements is obeyed, are in Documentation/index.rst;
+//! Linux's behaviour decides wherever they leave freedom.
 
 #![forbid(unsafe_code)]
 

@@ -127,3 +127,6 @@ impl Rack {
         Scan::Next
     }
 }
+
+#[cfg(test)]
+mod tests;
