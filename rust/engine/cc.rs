@@ -17,7 +17,6 @@
 pub(crate) mod bbr;
 pub(crate) mod cubic;
 pub(crate) mod dctcp;
-pub(crate) mod filter;
 pub(crate) mod hystart;
 pub(crate) mod law;
 pub(crate) mod pacing;

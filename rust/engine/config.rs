@@ -127,6 +127,8 @@ pub struct Config {
     pub rto_max: Duration,
     /// The time-out before any sample (RFC 6298, 2.1).
     pub rto_initial: Duration,
+    /// How long the shortest round-trip time is remembered (`tcp_min_rtt_wlen`).
+    pub min_rtt_window: Duration,
     /// Duplicates that mean loss, until the path shows more reordering (`tcp_reordering`).
     pub reordering: u32,
     /// The most reordering that is believed (`tcp_max_reordering`).
@@ -195,6 +197,7 @@ impl Config {
         rto_min: Duration::from_millis(200),
         rto_max: Duration::from_secs(120),
         rto_initial: Duration::from_secs(1),
+        min_rtt_window: Duration::from_secs(300),
         reordering: 3,
         max_reordering: 300,
         frto: true,

@@ -560,6 +560,7 @@ impl<S: Store> Connection<S> {
         self.config.orphan_retries = config.orphan_retries;
         self.config.rto_min = config.rto_min;
         self.config.rto_max = config.rto_max;
+        self.config.min_rtt_window = config.min_rtt_window;
         self.config.reordering = config.reordering;
         self.config.max_reordering = config.max_reordering;
         self.config.frto = config.frto;
@@ -585,6 +586,14 @@ impl<S: Store> Connection<S> {
         self.config.mss = mss;
         if let Phase::Synchronized(connection) = &mut self.phase {
             connection.on_mss(&self.config);
+        }
+    }
+
+    /// Tells that a queue of this host is full: cwnd comes down as for a mark of the network, once
+    /// per window (Linux's `tcp_enter_cwr`).
+    pub fn on_local_congestion(&mut self) {
+        if let Phase::Synchronized(connection) = &mut self.phase {
+            connection.on_local_congestion();
         }
     }
 

@@ -25,6 +25,7 @@ mod cookie;
 mod delack;
 mod ecn;
 mod event;
+mod filter;
 mod half_open;
 mod info;
 mod options;

@@ -381,7 +381,12 @@ impl<S: Store> Recovery<S> {
         if self.probe.is_some() {
             self.on_probe_answer(ack, cc);
         }
-        let mut rearm = if ack.found.acked_segments > 0 {
+        // As Linux: what was SACKed left before the first segment did last, so that one is waited
+        // for anew. After it, the time-out would be put off for as long as SACKs come.
+        let head = self.board.first().map(|first| first.sent_at);
+        let older = ack.found.sacked_at.map(|(first, _)| first);
+        let passed = head.zip(older).is_some_and(|(head, older)| older < head);
+        let mut rearm = if ack.found.acked_segments > 0 || passed {
             Rearm::Restart
         } else {
             Rearm::Keep

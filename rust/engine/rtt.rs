@@ -3,7 +3,9 @@
 //! Round-trip time and the retransmission time-out (RFC 6298, with Linux's bounds).
 
 use crate::engine::config::Config;
+use crate::engine::filter::MaxFilter;
 use crate::engine::time::Duration;
+use crate::engine::time::Instant;
 
 /// SRTT, RTTVAR and what follows from them.
 ///
@@ -23,7 +25,8 @@ pub(crate) struct Estimator {
     rttvar: Duration,
     /// The send offset whose acknowledgment ends the window of `mdev_max`.
     window_end: u64,
-    min_rtt: Option<Duration>,
+    /// The shortest samples of late; inverted, so that the filter's largest is the shortest.
+    shortest: MaxFilter,
 }
 
 impl Estimator {
@@ -34,14 +37,13 @@ impl Estimator {
             mdev_max: Duration::ZERO,
             rttvar: Duration::ZERO,
             window_end: 0,
-            min_rtt: None,
+            shortest: MaxFilter::default(),
         }
     }
 
     /// Takes a sample; `una` and `nxt` are the send offsets after the acknowledgment that gave it.
     pub(crate) fn on_sample(&mut self, rtt: Duration, una: u64, nxt: u64) {
         let rtt = rtt.max(Duration::from_micros(1));
-        self.min_rtt = Some(self.min_rtt.map_or(rtt, |min| min.min(rtt)));
         let Some(srtt) = self.srtt else {
             // RFC 6298, 2.2.
             self.srtt = Some(rtt);
@@ -74,6 +76,24 @@ impl Estimator {
         }
     }
 
+    /// Takes a sample for the shortest round-trip time of the last `window`. One that the peer may
+    /// have delayed counts only if it is the shortest (Linux's `tcp_update_rtt_min`).
+    pub(crate) fn on_shortest(
+        &mut self,
+        now: Instant,
+        rtt: Duration,
+        window: Duration,
+        delayed: bool,
+    ) {
+        let rtt = rtt.max(Duration::from_micros(1));
+        if delayed && self.min_rtt().is_some_and(|min| rtt > min) {
+            return;
+        }
+        let inverted = u64::MAX.saturating_sub(rtt.as_nanos());
+        let round = now.as_nanos() / 1_000_000;
+        self.shortest.update(window.as_millis(), round, inverted);
+    }
+
     /// Returns RTO without back-off (RFC 6298, 2.1 and 2.3).
     pub(crate) fn rto(&self, config: &Config) -> Duration {
         match self.srtt {
@@ -93,7 +113,9 @@ impl Estimator {
     }
 
     pub(crate) fn min_rtt(&self) -> Option<Duration> {
-        self.min_rtt
+        let inverted = self.shortest.get();
+        let min = u64::MAX.saturating_sub(inverted);
+        (inverted > 0).then(|| Duration::from_nanos(min))
     }
 }
 

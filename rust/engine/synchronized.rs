@@ -140,6 +140,7 @@ impl<S: Store> Synchronized<S> {
         });
         if let Some(sample) = sample {
             rtt.on_sample(sample, 0, 0);
+            rtt.on_shortest(now, sample, config.min_rtt_window, false);
         }
         let start = Start {
             now,

@@ -82,6 +82,7 @@ pub(super) fn limits(options: &Options, settings: &TcpSettings) -> Config {
         orphan_retries: settings.orphan_retries,
         rto_min: Duration::from_nanos(settings.rto_min_ns),
         rto_max: Duration::from_nanos(settings.rto_max_ns),
+        min_rtt_window: Duration::from_nanos(settings.min_rtt_wlen_ns),
         reordering: settings.reordering,
         max_reordering: settings.max_reordering,
         frto: settings.frto,

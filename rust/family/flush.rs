@@ -122,14 +122,17 @@ fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
         if segment.challenge && !namespace.may_challenge(sock.net(), now) {
             continue;
         }
-        send(&wire, &segment, rope);
+        if send(&wire, &segment, rope) {
+            conn.on_local_congestion();
+        }
         namespace.counters.sent_by(conn, &segment);
     }
 }
 
-/// Sends one segment. Whether it arrives is the engine's to find out: a segment that the host itself
-/// loses, for want of memory or by a rule, is as lost as any.
-fn send(wire: &Wire<'_, Tcp>, segment: &SegmentOut, rope: &Rope) {
+/// Sends one segment, and returns whether a queue of this host is congested. Whether the segment
+/// arrives is the engine's to find out: one that the host itself loses, for want of memory or by a
+/// rule, is as lost as any.
+fn send(wire: &Wire<'_, Tcp>, segment: &SegmentOut, rope: &Rope) -> bool {
     let header = Header::new(segment, &wire.endpoints());
     let payload = segment.data.map(|data| Payload {
         rope,
@@ -137,7 +140,8 @@ fn send(wire: &Wire<'_, Tcp>, segment: &SegmentOut, rope: &Rope) {
         len: data.len,
         mss: segment.mss,
     });
-    let _ = wire.transmit(&header, payload.as_ref(), segment.codepoint as u8);
+    wire.transmit(&header, payload.as_ref(), segment.codepoint as u8)
+        .unwrap_or(false)
 }
 
 /// The state that the rest of the kernel sees for one of the engine's.

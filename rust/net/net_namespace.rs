@@ -139,6 +139,8 @@ impl Net {
             max_reordering: at_least_0(read!((*ipv4).sysctl_tcp_max_reordering)),
             max_syn_backlog: at_least_0(read!((*ipv4).sysctl_max_syn_backlog)),
             max_tw_buckets: at_least_0(read!((*ipv4).tcp_death_row.sysctl_max_tw_buckets)),
+            min_rtt_wlen_ns: u64::from(at_least_0(read!((*ipv4).sysctl_tcp_min_rtt_wlen)))
+                * 1_000_000_000,
             min_snd_mss: at_least_0(read!((*ipv4).sysctl_tcp_min_snd_mss)),
             no_pmtu_discovery: flag!(sysctl_ip_no_pmtu_disc),
             notsent_lowat: read!((*ipv4).sysctl_tcp_notsent_lowat),
@@ -223,6 +225,8 @@ pub struct TcpSettings {
     pub max_syn_backlog: u32,
     /// How many connections may be in TIME-WAIT.
     pub max_tw_buckets: u32,
+    /// How long the shortest round-trip time is remembered.
+    pub min_rtt_wlen_ns: u64,
     /// The least MSS that is accepted from a peer.
     pub min_snd_mss: u32,
     /// `net.ipv4.ip_no_pmtu_disc`: whether to send without "don't fragment".

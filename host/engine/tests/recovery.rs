@@ -353,6 +353,24 @@ fn timestamps_undo_a_recovery() {
 }
 
 #[test]
+fn a_full_queue_of_the_host_reduces_cwnd_once_per_window() {
+    let mut script = Script::established(&with_sack());
+    script.write(10_000);
+    script.connection.on_local_congestion();
+    script.connection.on_local_congestion();
+    let info = script.connection.info(script.instant());
+    assert_eq!((info.ca_state, info.ssthresh), (CaState::Cwr, Some(5)));
+    script.pass(100);
+    script.answer(ACK, 1, 10_001, 0);
+    script.write(1_000);
+    script.pass(100);
+    script.answer(ACK, 1, 11_001, 0);
+    let info = script.connection.info(script.instant());
+    assert_eq!((info.ca_state, info.cwnd), (CaState::Open, 5));
+    assert_eq!(info.counters.total_retrans, 0);
+}
+
+#[test]
 fn a_silent_tail_is_probed() {
     // RFC 8985, 7: two round trips, and the least time-out for one segment's delayed answer.
     let mut script = Script::established(&with_sack());

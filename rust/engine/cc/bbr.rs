@@ -12,11 +12,11 @@ mod policer;
 mod window;
 
 use crate::engine::cc::bbr::policer::Policer;
-use crate::engine::cc::filter::MaxFilter;
 use crate::engine::cc::pacing::divide_wide;
 use crate::engine::cc::pacing::Pacing;
 use crate::engine::cc::Acked;
 use crate::engine::config::Config;
+use crate::engine::filter::MaxFilter;
 use crate::engine::info::CaState;
 use crate::engine::rate::per_second;
 use crate::engine::rate::Rate;

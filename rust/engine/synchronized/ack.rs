@@ -216,6 +216,10 @@ impl<S: Store> Synchronized<S> {
             fresh = sample;
         }
         let sample = sample?;
+        if let Some(rtt) = fresh {
+            let window = cx.config.min_rtt_window;
+            self.rtt.on_shortest(cx.now, rtt, window, found.delayed);
+        }
         self.rtt.on_sample(sample, self.tx.una, self.tx.nxt);
         // RFC 6298, 5: (Karn) only a valid sample ends the back-off.
         self.backoff = 0;

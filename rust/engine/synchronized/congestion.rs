@@ -29,6 +29,11 @@ impl<S: Store> Synchronized<S> {
         self.ecn.set_exact(config.congestion.needs_ecn());
     }
 
+    pub(crate) fn on_local_congestion(&mut self) {
+        self.recovery.enter_cwr(self.tx.nxt, &mut self.cc);
+        self.note_reduction();
+    }
+
     /// Returns the owner's limits with what pacing leaves of them: no data before the next
     /// departure, and buffers no larger than the rate asks for.
     pub(super) fn pace(&mut self, cx: &Context<'_>, limits: &Limits) -> Limits {

@@ -162,10 +162,11 @@ impl<P: Protocol> Wire<'_, P> {
     }
 
     /// Sends one segment, or a range that is cut into segments below. What becomes of it further
-    /// down is not known: a loss anywhere looks the same.
+    /// down is not known: a loss anywhere looks the same. Returns whether a queue of this host told
+    /// of congestion (`NET_XMIT_DROP`, `NET_XMIT_CN`).
     ///
     /// `ecn` is the ECN field of the packet; the rest of the TOS is the socket's.
-    pub fn transmit(&self, header: &[u8], payload: Option<&Payload<'_>>, ecn: u8) -> Result {
+    pub fn transmit(&self, header: &[u8], payload: Option<&Payload<'_>>, ecn: u8) -> Result<bool> {
         let sk = self.0.as_raw();
         let inet = self.0.as_inet();
         // SAFETY: The lock is held; `ip_queue_xmit` takes the packet, whatever it returns.
@@ -177,12 +178,14 @@ impl<P: Protocol> Wire<'_, P> {
                 (*inet).inet_saddr,
                 bindings::inet_daddr(sk),
             )?;
-            to_result(bindings::__ip_queue_xmit(
+            let code = bindings::__ip_queue_xmit(
                 sk,
                 skb,
                 ptr::addr_of_mut!((*inet).cork.fl),
                 tos(sk, ecn),
-            ))
+            );
+            to_result(code)?;
+            Ok(code > 0)
         }
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-use crate::engine::cc::filter::MaxFilter;
+use crate::engine::filter::MaxFilter;
 use std::vec::Vec;
 
 #[test]
