@@ -3,12 +3,10 @@
 //! A connection, from `connect` or `accept` to its end.
 
 mod opening;
-mod report;
+pub(crate) mod report;
+mod settings;
 
-use crate::engine::cc::pacing::Pacer;
-use crate::engine::config::Algorithm;
 use crate::engine::config::Config;
-use crate::engine::config::KeepAlive;
 use crate::engine::event::Event;
 use crate::engine::event::Events;
 use crate::engine::event::Reason;
@@ -69,6 +67,7 @@ enum Phase<S> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Early {
     written: u64,
+    record: u64,
     more: bool,
     fin: bool,
     /// A RST that answers a segment of somebody else.
@@ -280,6 +279,16 @@ impl<S: Store> Connection<S> {
         }
     }
 
+    /// Ends a record (MSG_EOR): no segment will have bytes from before and after here. The owner's
+    /// `fit`, see [`Connection::poll_transmit`], must not reach beyond the end of a record either.
+    pub fn end_record(&mut self) {
+        match &mut self.phase {
+            Phase::SynSent(_, early) | Phase::SynReceived(_, early) => early.record = early.written,
+            Phase::Synchronized(connection) => connection.tx.record = connection.tx.written,
+            Phase::Ended(_) => {}
+        }
+    }
+
     /// Notes that the reader consumed `len` bytes.
     pub fn on_read(&mut self, now: Instant, len: u32) {
         let _ = now;
@@ -389,7 +398,7 @@ impl<S: Store> Connection<S> {
     /// Returns the next segment to send, until there is none.
     ///
     /// `fit(offset, len)` says how many of these bytes fit one buffer of the owner: at least one
-    /// segment, or all.
+    /// segment, or all, or those up to the end of a record ([`Connection::end_record`]).
     pub fn poll_transmit(
         &mut self,
         now: Instant,
@@ -483,124 +492,6 @@ impl<S: Store> Connection<S> {
             Phase::SynSent(..) | Phase::SynReceived(..) => 0,
             Phase::Synchronized(connection) => connection.rx.read,
             Phase::Ended(ended) => ended.read,
-        }
-    }
-
-    /// Lets small segments leave at once, or not (`TCP_NODELAY`); turning it on also lets go what
-    /// waits.
-    pub fn set_nodelay(&mut self, now: Instant, on: bool) {
-        let _ = now;
-        self.config.nodelay = on;
-    }
-
-    /// Keeps partial segments back, or not (`TCP_CORK`).
-    pub fn set_cork(&mut self, now: Instant, on: bool) {
-        let _ = now;
-        self.config.cork = on;
-        if let (false, Phase::Synchronized(connection)) = (on, &mut self.phase) {
-            // Taking the cork out is a wish to send: it overrides MSG_MORE and Nagle once, as in
-            // Linux.
-            connection.uncork();
-        }
-    }
-
-    /// Changes or turns off keepalive probes (`SO_KEEPALIVE`, `TCP_KEEPIDLE` and the others).
-    pub fn set_keepalive(&mut self, now: Instant, keepalive: Option<KeepAlive>) {
-        self.config.keepalive = keepalive;
-        if let Phase::Synchronized(connection) = &mut self.phase {
-            let cx = Context {
-                now,
-                config: &self.config,
-                counters: &mut self.counters,
-                events: &mut self.events,
-            };
-            connection.restart_keepalive(&cx);
-        }
-    }
-
-    /// Bounds how long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`), or leaves it to the
-    /// number of tries.
-    pub fn set_user_timeout(&mut self, limit: Option<crate::engine::time::Duration>) {
-        self.config.user_timeout = limit;
-    }
-
-    /// Changes the algorithm of congestion control (`TCP_CONGESTION`); the windows stay.
-    pub fn set_congestion(&mut self, now: Instant, algorithm: Algorithm) {
-        self.config.congestion = algorithm;
-        if let Phase::Synchronized(connection) = &mut self.phase {
-            connection.set_congestion(now, &self.config);
-        }
-    }
-
-    /// Notes the user's limit of the pacing rate, in octets per second (`SO_MAX_PACING_RATE`), and
-    /// who paces.
-    pub fn set_pacing(&mut self, most: u64, pacer: Pacer) {
-        self.config.max_pacing_rate = most;
-        if let Phase::Synchronized(connection) = &mut self.phase {
-            let pacing = &mut connection.cc.pacing;
-            pacing.set_pacer(pacer);
-            pacing.set_rate(pacing.rate(), most);
-        }
-    }
-
-    /// Notes whether the user waits for room in the send buffer.
-    pub fn set_writer_blocked(&mut self, blocked: bool) {
-        if let Phase::Synchronized(connection) = &mut self.phase {
-            connection.writer_blocked = blocked;
-        }
-    }
-
-    /// Takes over the limits and times of `config` that act on a connection at any time in its life:
-    /// the system's settings may have changed since it began.
-    pub fn retune(&mut self, config: &Config) {
-        self.config.syn_retries = config.syn_retries;
-        self.config.syn_linear_timeouts = config.syn_linear_timeouts;
-        self.config.retries1 = config.retries1;
-        self.config.retries2 = config.retries2;
-        self.config.orphan_retries = config.orphan_retries;
-        self.config.rto_min = config.rto_min;
-        self.config.rto_max = config.rto_max;
-        self.config.min_rtt_window = config.min_rtt_window;
-        self.config.reordering = config.reordering;
-        self.config.max_reordering = config.max_reordering;
-        self.config.frto = config.frto;
-        self.config.loss_probe = config.loss_probe;
-        self.config.rack_adapts = config.rack_adapts;
-        self.config.rack_counts = config.rack_counts;
-        self.config.fin_timeout = config.fin_timeout;
-        self.config.skip_fin_wait_2 = config.skip_fin_wait_2;
-        self.config.invalid_ratelimit = config.invalid_ratelimit;
-        self.config.slow_start_after_idle = config.slow_start_after_idle;
-        self.config.rfc1337 = config.rfc1337;
-        self.config.pacing_ss_ratio = config.pacing_ss_ratio;
-        self.config.pacing_ca_ratio = config.pacing_ca_ratio;
-        self.config.min_tso_segs = config.min_tso_segs;
-        self.config.tso_rtt_log = config.tso_rtt_log;
-    }
-
-    /// Changes the payload that the route lets a segment carry without options: the path MTU
-    /// changed.
-    ///
-    /// When it shrinks, what is in flight is taken to be lost for its size and sent again at once.
-    pub fn set_mss(&mut self, mss: u16) {
-        self.config.mss = mss;
-        if let Phase::Synchronized(connection) = &mut self.phase {
-            connection.on_mss(&self.config);
-        }
-    }
-
-    /// Tells that a queue of this host is full: cwnd comes down as for a mark of the network, once
-    /// per window (Linux's `tcp_enter_cwr`).
-    pub fn on_local_congestion(&mut self) {
-        if let Phase::Synchronized(connection) = &mut self.phase {
-            connection.on_local_congestion();
-        }
-    }
-
-    /// Turns acknowledgments without delay on or off for a while (`TCP_QUICKACK`).
-    pub fn quick_ack(&mut self, on: bool) {
-        if let Phase::Synchronized(connection) = &mut self.phase {
-            connection.delack.set_quick(on);
         }
     }
 }

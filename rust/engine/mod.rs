@@ -55,6 +55,7 @@ pub use self::closed::ListenVerdict;
 pub use self::config::Algorithm;
 pub use self::config::Config;
 pub use self::config::KeepAlive;
+pub use self::connection::report::BufferNeed;
 pub use self::connection::Connection;
 pub use self::cookie::cookie_check;
 pub use self::cookie::cookie_syn_ack;

@@ -246,7 +246,6 @@ impl<S: Store> Synchronized<S> {
     /// Lets what is held back leave.
     pub(crate) fn uncork(&mut self) {
         self.tx.more = false;
-        self.tx.push = self.tx.written;
         self.tx.override_hold = self.tx.unsent() > 0;
     }
 

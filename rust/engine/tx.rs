@@ -31,6 +31,8 @@ pub(crate) struct Tx {
     pub(crate) scale: WindowScale,
     /// Where the last write without MSG_MORE ended: PSH goes there.
     pub(crate) push: u64,
+    /// Where the last record ended (MSG_EOR): no segment reaches beyond its end.
+    pub(crate) record: u64,
     /// The end of the last segment sent that was not full (Minshall's snd_sml; Linux's `snd_sml`).
     pub(crate) small: u64,
     /// Whether the last write announced more (MSG_MORE).
@@ -75,6 +77,8 @@ pub(crate) struct Budget {
     pub(crate) cwnd: u64,
     /// The owner's limit for one [`crate::engine::SegmentOut`].
     pub(crate) max_len: u32,
+    /// The octets that one segment can have because a record ends behind them (MSG_EOR).
+    pub(crate) record: Option<u64>,
     /// Whether a FIN follows the data.
     pub(crate) fin: bool,
     /// Whether small segments leave at once.
@@ -96,6 +100,7 @@ impl Tx {
             wl1,
             scale,
             push: 0,
+            record: 0,
             small: 0,
             more: false,
             override_hold: false,
@@ -168,10 +173,12 @@ impl Tx {
 
     /// Decides what may leave next.
     pub(crate) fn next_new(&self, budget: &Budget) -> NewData {
-        let unsent = self.unsent();
-        if unsent == 0 {
+        let queued = self.unsent();
+        if queued == 0 {
             return self.next_fin(budget);
         }
+        let unsent = budget.record.map_or(queued, |len| queued.min(len.max(1)));
+        let is_last = unsent == queued;
         let mss = u64::from(budget.mss.max(1));
         let window = self.window_end().saturating_sub(self.nxt);
         if window == 0 {
@@ -187,7 +194,9 @@ impl Tx {
         let mut len = unsent.min(window).min(budget.cwnd).min(most);
         let reaches_end = len == unsent;
         let tail = len.checked_rem(mss).unwrap_or(0);
-        if tail > 0 && !(reaches_end && self.tail_may_leave(budget)) {
+        // As Linux only the end of all data waits, not that of a record before others.
+        let may_leave = reaches_end && (!is_last || self.tail_may_leave(budget));
+        if tail > 0 && !may_leave {
             if len > tail {
                 len = len.saturating_sub(tail);
             } else if reaches_end {
@@ -197,7 +206,7 @@ impl Tx {
                 return NewData::Window;
             }
         }
-        let ends = len == unsent;
+        let ends = len == queued;
         NewData::Send(Chunk {
             offset: self.nxt,
             len: u32::try_from(len).unwrap_or(u32::MAX),
@@ -248,11 +257,10 @@ impl Tx {
 
     /// Returns PSH and FIN for the octets `start..end`.
     ///
-    /// RFC 9293, 3.9.1 (SEND): PSH on the last segment of a write; and when nothing more is queued.
+    /// RFC 9293, 3.9.1 (SEND): PSH on the last segment of a write, unless the user announced more.
     pub(crate) fn flags_for(&self, start: u64, end: u64, fin: bool) -> Flags {
         let mut flags = Flags::default();
-        let pushes = start < self.push && self.push <= end;
-        if end > start && (pushes || end == self.written) {
+        if start < self.push && self.push <= end {
             flags = flags.with(Flags::PSH);
         }
         if fin {

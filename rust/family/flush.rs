@@ -18,6 +18,7 @@ use super::{
     header::Header,
     icmp,
     path,
+    send_buffer,
     socket::{
         Role,
         State,
@@ -87,6 +88,7 @@ pub(super) fn retune(sk: &mut Locked<'_, Tcp>) {
 pub(super) fn flush(sk: &mut Locked<'_, Tcp>, now: Instant) {
     transmit(sk, now);
     publish(sk);
+    send_buffer::check(sk);
     while let Some(event) = sk.state().connection().and_then(|conn| conn.poll_event()) {
         handle(sk, now, event);
     }
@@ -95,6 +97,7 @@ pub(super) fn flush(sk: &mut Locked<'_, Tcp>, now: Instant) {
 
 /// What of the range `len` bytes from `offset` on can go into one packet.
 fn fit(rope: &Rope, offset: u64, len: u32) -> u32 {
+    let len = rope.in_record(offset, len);
     // A small packet whose bytes lie in too many pieces is copied.
     rope.fit(offset, len, MAX_FRAGMENTS).max(len.min(COPY_MAX))
 }
@@ -201,7 +204,7 @@ fn handle(sk: &mut Locked<'_, Tcp>, now: Instant, event: Event) {
     let sock = sk.sock();
     match event {
         Event::Established => {
-            grow_send_buffer(sk);
+            send_buffer::established(sk);
             sock.state_changed();
             sock.wake_async_out();
         }
@@ -227,47 +230,11 @@ fn handle(sk: &mut Locked<'_, Tcp>, now: Instant, event: Event) {
     }
 }
 
-/// Bytes were acknowledged: their memory is free again.
+/// Bytes were acknowledged.
 fn acked(sk: &mut Locked<'_, Tcp>) {
-    let State { role, rope, .. } = sk.state();
-    let Role::Connection(conn) = role else {
-        return;
-    };
-    let before = rope.bytes();
-    rope.release_below(conn.acked());
-    let released = before.saturating_sub(rope.bytes()) as u32;
-    sk.uncharge_send(released);
     sk.confirm_route();
     // As `tcp_ack`: what the network said before is over.
     let _ = sk.take_soft_error();
-    grow_send_buffer(sk);
-    sk.sock().write_space();
-}
-
-/// Lets the send buffer follow the congestion window, unless the user fixed it, as
-/// `tcp_sndbuf_expand`: room for twice what can be in flight.
-fn grow_send_buffer(sk: &mut Locked<'_, Tcp>) {
-    /// What a segment costs beside its payload, as Linux counts it.
-    const OVERHEAD: u32 = 1024;
-    if sk.buffers_fixed().0 {
-        return;
-    }
-    let Some((mss, cwnd)) = sk
-        .state()
-        .connection()
-        .map(|conn| (conn.send_mss().max(1), conn.cwnd()))
-    else {
-        return;
-    };
-    let wanted = (mss.saturating_add(OVERHEAD))
-        .saturating_mul((cwnd / mss).max(10).saturating_add(1))
-        .saturating_mul(2);
-    if wanted > sk.sock().send_memory().0 {
-        let most = sk.sock().net().tcp_settings().wmem.max;
-        if wanted.min(most) > sk.sock().send_memory().0 {
-            sk.set_send_buffer(wanted.min(most));
-        }
-    }
 }
 
 /// Leaves the record of TIME-WAIT in the place of the socket. Without memory for it, or where there

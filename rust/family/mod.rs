@@ -38,6 +38,7 @@ mod published;
 mod records;
 mod recv;
 mod send;
+mod send_buffer;
 mod socket;
 mod syn;
 

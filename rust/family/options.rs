@@ -58,6 +58,8 @@ pub(super) struct Options {
     pub(super) user_timeout: Option<Duration>,
     /// `TCP_LINGER2`: how long FIN-WAIT-2 lasts without a descriptor; `Some(0)` for not at all.
     pub(super) linger2: Option<Duration>,
+    /// `TCP_NOTSENT_LOWAT`, 0 if not set.
+    pub(super) notsent_lowat: u32,
 }
 
 /// The largest value of an option in seconds.
@@ -113,6 +115,7 @@ pub(super) fn set(sk: &TcpSock, name: i32, value: OptionIn) -> Result {
             let seconds = value.clamp(0, LINGER2_MAX) as u64;
             options.linger2 = (value != 0).then(|| Duration::from_secs(seconds));
         }
+        tcp::NOTSENT_LOWAT => options.notsent_lowat = value as u32,
         _ => return Err(ENOPROTOOPT),
     }
     *sk.shared().options.lock() = options;
@@ -133,6 +136,7 @@ fn is_known(name: i32) -> bool {
             | tcp::DEFER_ACCEPT
             | tcp::USER_TIMEOUT
             | tcp::LINGER2
+            | tcp::NOTSENT_LOWAT
     )
 }
 
@@ -141,6 +145,14 @@ fn apply(lock: &mut Locked<'_, Tcp>, name: i32, options: &Options) {
     let now = super::now();
     let settings = lock.sock().net().tcp_settings();
     let keeps_alive = lock.sock().keeps_alive();
+    if name == tcp::NOTSENT_LOWAT {
+        lock.sock()
+            .shared()
+            .send
+            .set_low_water(options.notsent_lowat);
+        lock.sock().write_space();
+        return;
+    }
     let Some(conn) = lock.state().connection() else {
         return;
     };
@@ -188,6 +200,7 @@ pub(super) fn get(sk: &TcpSock, name: i32, out: OptionOut) -> Result {
             Some(limit) => (limit.as_millis() / 1000) as i32,
             None => (settings.fin_timeout_ns / 1_000_000_000) as i32,
         },
+        tcp::NOTSENT_LOWAT => options.notsent_lowat as i32,
         tcp::INFO => {
             let info = info(&mut lock);
             drop(lock);

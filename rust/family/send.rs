@@ -5,7 +5,9 @@
 use super::{
     flush::flush,
     path,
+    send_buffer::takes_more,
     socket::{
+        Role,
         State,
         Tcp,
         TcpSock, //
@@ -14,6 +16,7 @@ use super::{
 use crate::net::{
     msg::{
         Msg,
+        MSG_EOR,
         MSG_MORE, //
     },
     sock::{
@@ -43,10 +46,16 @@ pub(super) fn sendmsg(sk: &TcpSock, msg: &mut Msg<'_>, _len: usize) -> Result<us
     let result = send_all(&mut lock, msg, &mut timeout, &mut taken);
     let copied = taken.copied;
     if copied > 0 {
-        push(&mut lock, taken.pending, msg.has(MSG_MORE));
+        let ends = msg.left() == 0 && msg.has(MSG_EOR);
+        push(&mut lock, taken.pending, msg.has(MSG_MORE), ends);
         return Ok(copied);
     }
-    result.map(|()| copied).map_err(|e| msg.stream_error(sk, e))
+    let result = result.map(|()| copied).map_err(|e| msg.stream_error(sk, e));
+    if result == Err(EAGAIN) && lock.state().rope.is_empty() {
+        // As Linux: room comes of itself, and nobody else would wake who waits for an edge.
+        sk.write_space();
+    }
+    result
 }
 
 /// Whether data can be sent in the socket's state.
@@ -66,6 +75,12 @@ fn send_all(
         lock.wait_connected(timeout)?;
     }
     msg.check_control(sk)?;
+    // Half of what the peer's buffer holds is worth to be sent (Linux's `forced_push`).
+    let chunk = lock
+        .state()
+        .connection()
+        .map_or(CHUNK, |conn| conn.push_len())
+        .min(CHUNK);
     loop {
         if sk.error() != 0 || sk.shutdown().contains(Shutdown::SEND) {
             return Err(EPIPE);
@@ -84,14 +99,14 @@ fn send_all(
             Ok(n) => {
                 taken.copied += n as usize;
                 taken.pending += n;
-                if taken.pending >= CHUNK {
-                    push(lock, core::mem::take(&mut taken.pending), true);
+                if taken.pending >= chunk {
+                    push(lock, core::mem::take(&mut taken.pending), true, false);
                 }
             }
             Err(e) if e == EAGAIN => {
                 // All of it, even a part of a segment: room may come from nothing else.
                 if taken.pending > 0 {
-                    push(lock, core::mem::take(&mut taken.pending), false);
+                    push(lock, core::mem::take(&mut taken.pending), false, false);
                 }
                 lock.wait_send_room(timeout)?;
             }
@@ -106,9 +121,14 @@ fn send_all(
 ///
 /// As Linux, where the last sk_buff may overdraw the send buffer: what has room is filled up to a
 /// whole segment. Otherwise each time that the buffer is full a small segment would leave, and cwnd
-/// counts segments at many peers and ours alike.
+/// counts segments at many peers and ours alike. A mark for unsent data lets a whole packet's worth
+/// in.
 fn room(lock: &mut Locked<'_, Tcp>, pending: u32) -> u32 {
-    let (space, used) = lock.sock().send_memory();
+    let sock = lock.sock();
+    if !takes_more(sock, pending.into(), false) {
+        return 0;
+    }
+    let (space, used) = sock.send_memory();
     let free = space.saturating_sub(used);
     if free == 0 || free >= CHUNK {
         return free.min(CHUNK);
@@ -122,12 +142,18 @@ fn room(lock: &mut Locked<'_, Tcp>, pending: u32) -> u32 {
     (u64::from(free) + end.next_multiple_of(mss) - end) as u32
 }
 
-/// Tells the engine of `len` new bytes. With `more`, the rest of the call brings others.
-fn push(lock: &mut Locked<'_, Tcp>, len: u32, more: bool) {
+/// Tells the engine of `len` new bytes. With `more`, the rest of the call brings others; `ends` tells
+/// that they end a record.
+fn push(lock: &mut Locked<'_, Tcp>, len: u32, more: bool, ends: bool) {
     let now = super::now();
     path::follow(lock);
-    if let Some(conn) = lock.state().connection() {
+    let State { role, rope, .. } = lock.state();
+    if let Role::Connection(conn) = role {
         conn.on_write(now, len, more);
+        if ends {
+            rope.end_record();
+            conn.end_record();
+        }
         flush(lock, now);
     }
 }

@@ -26,7 +26,8 @@ use super::{
     published::Published,
     records::Connection,
     recv,
-    send, //
+    send,
+    send_buffer, //
 };
 use crate::{
     engine::Instant,
@@ -64,6 +65,7 @@ use crate::{
 use core::{
     net::SocketAddrV4,
     sync::atomic::{
+        AtomicU32,
         AtomicU64,
         Ordering, //
     }, //
@@ -96,17 +98,59 @@ pub(crate) struct Shared {
     pub(super) narrower: SpinLockBh<Option<Narrower>>,
     /// Bytes that can be read, for pollers.
     unread: AtomicU64,
+    /// What decides whether more may be written.
+    pub(super) send: SendSpace,
     /// The rest of what is seen without the lock.
     pub(super) published: Published,
 }
 
+/// What decides whether more may be written, for writers and pollers.
+#[derive(Default)]
+pub(super) struct SendSpace {
+    /// Bytes that are written and not sent.
+    unsent: AtomicU64,
+    /// `TCP_NOTSENT_LOWAT`, 0 if not set.
+    low_water: AtomicU32,
+}
+
+impl SendSpace {
+    fn new(low_water: u32) -> Self {
+        Self {
+            unsent: AtomicU64::new(0),
+            low_water: AtomicU32::new(low_water),
+        }
+    }
+
+    /// Bytes that are written and not sent.
+    pub(super) fn unsent(&self) -> u64 {
+        self.unsent.load(Ordering::Relaxed)
+    }
+
+    /// Publishes how many bytes are written and not sent.
+    pub(super) fn set_unsent(&self, bytes: u64) {
+        self.unsent.store(bytes, Ordering::Relaxed);
+    }
+
+    /// `TCP_NOTSENT_LOWAT`, 0 if not set.
+    pub(super) fn low_water(&self) -> u32 {
+        self.low_water.load(Ordering::Relaxed)
+    }
+
+    /// Changes `TCP_NOTSENT_LOWAT`.
+    pub(super) fn set_low_water(&self, bytes: u32) {
+        self.low_water.store(bytes, Ordering::Relaxed);
+    }
+}
+
 impl Shared {
     fn new(options: Options) -> impl PinInit<Self, Error> {
+        let low_water = options.notsent_lowat;
         try_pin_init!(Self {
             queue <- AcceptQueue::new(),
             options <- new_spinlock_bh!(options, "oxtcp_options"),
             narrower <- new_spinlock_bh!(None, "oxtcp_narrower"),
             unread: AtomicU64::new(0),
+            send: SendSpace::new(low_water),
             published: Published::default(),
         }? Error)
     }
@@ -262,6 +306,10 @@ impl Protocol for Tcp {
 
     fn recvmsg(sk: &Sock<Self>, msg: &mut Msg<'_>, len: usize) -> Result<usize> {
         recv::recvmsg(sk, msg, len)
+    }
+
+    fn takes_more(sk: &Sock<Self>, wake: bool) -> bool {
+        send_buffer::takes_more(sk, 0, wake)
     }
 
     fn poll(sk: &Sock<Self>) -> u32 {

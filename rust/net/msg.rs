@@ -124,6 +124,8 @@ pub const MSG_TRUNC: u32 = bindings::MSG_TRUNC;
 pub const MSG_WAITALL: u32 = bindings::MSG_WAITALL;
 /// `MSG_MORE`
 pub const MSG_MORE: u32 = bindings::MSG_MORE;
+/// `MSG_EOR`
+pub const MSG_EOR: u32 = bindings::MSG_EOR;
 
 /// The value that `setsockopt` brings.
 pub struct OptionIn {

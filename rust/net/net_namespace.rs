@@ -88,6 +88,17 @@ impl Net {
         unsafe { bindings::net_cookie(self.as_raw()) }
     }
 
+    /// Reads `net.ipv4.tcp_notsent_lowat` alone: how many unsent bytes make a socket no longer
+    /// writable.
+    pub fn notsent_lowat(&self) -> u32 {
+        // SAFETY: By the type invariants the namespace is there, and this is a part of it, which is
+        // written as a whole.
+        unsafe {
+            let ipv4 = bindings::net_ipv4(self.as_raw());
+            (&raw const (*ipv4).sysctl_tcp_notsent_lowat).read_volatile()
+        }
+    }
+
     /// Reads the namespace's settings of TCP, `net.ipv4.tcp_*` and a few more.
     ///
     /// Each value is what it is at the moment; an administrator may be changing several.
@@ -143,7 +154,6 @@ impl Net {
                 * 1_000_000_000,
             min_snd_mss: at_least_0(read!((*ipv4).sysctl_tcp_min_snd_mss)),
             no_pmtu_discovery: flag!(sysctl_ip_no_pmtu_disc),
-            notsent_lowat: read!((*ipv4).sysctl_tcp_notsent_lowat),
             orphan_retries: read!((*ipv4).sysctl_tcp_orphan_retries),
             recovery: read!((*ipv4).sysctl_tcp_recovery),
             reordering: at_least_0(read!((*ipv4).sysctl_tcp_reordering)),
@@ -231,8 +241,6 @@ pub struct TcpSettings {
     pub min_snd_mss: u32,
     /// `net.ipv4.ip_no_pmtu_disc`: whether to send without "don't fragment".
     pub no_pmtu_discovery: bool,
-    /// How many unsent bytes make a socket no longer writable.
-    pub notsent_lowat: u32,
     /// How often an orphan retransmits; 0 stands for 8.
     pub orphan_retries: u8,
     /// How loss is detected by time: 2 without adapting to DSACKs, 4 without counting duplicates.

@@ -96,6 +96,9 @@ pub trait Protocol: Sized + 'static {
     fn sendmsg(sk: &Sock<Self>, msg: &mut Msg<'_>, len: usize) -> Result<usize>;
     /// `recvmsg(2)`.
     fn recvmsg(sk: &Sock<Self>, msg: &mut Msg<'_>, len: usize) -> Result<usize>;
+    /// Whether the protocol, beside the memory of the send buffer, lets more be written; where `wake`,
+    /// so much that it is worth to wake a writer. The socket need not be locked.
+    fn takes_more(sk: &Sock<Self>, wake: bool) -> bool;
     /// The events that are true now, `EPOLL*`.
     fn poll(sk: &Sock<Self>) -> u32;
     /// `ioctl(2)`, the requests that return one integer.
@@ -216,6 +219,7 @@ impl<P: Protocol> Registration<P> {
                 sysctl_wmem_offset: tcp.sysctl_wmem_offset,
                 sysctl_rmem_offset: tcp.sysctl_rmem_offset,
                 max_header: tcp.max_header,
+                stream_memory_free: Some(proto_ops::stream_memory_free::<P>),
                 no_autobind: true,
                 obj_size: size_of::<Object<P>>() as c_uint,
                 ipv6_pinfo_offset: offset_of!(Object<P>, inet6) as c_uint,

@@ -406,6 +406,19 @@ pub(super) unsafe extern "C" fn poll<P: Protocol>(
     }
 }
 
+/// `proto->stream_memory_free`
+///
+/// # Safety
+///
+/// For the kernel, which calls it with a live socket of `P`.
+pub(super) unsafe extern "C" fn stream_memory_free<P: Protocol>(
+    sk: *const bindings::sock,
+    wake: c_int,
+) -> bool {
+    // SAFETY: The socket is live while the callback runs; what it reads needs no lock.
+    P::takes_more(unsafe { Sock::from_raw(sk.cast_mut()) }, wake != 0)
+}
+
 /// `proto->ioctl`
 ///
 /// # Safety

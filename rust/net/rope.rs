@@ -29,6 +29,8 @@ struct Piece {
     offset: u32,
     /// Not 0.
     len: u32,
+    /// A record ends behind it: no packet has bytes from before and after.
+    ends: bool,
 }
 
 impl Piece {
@@ -39,7 +41,8 @@ impl Piece {
 
     /// Whether these bytes would be the next ones in the page.
     fn precedes(&self, page: NonNull<bindings::page>, offset: u32, len: u32) -> bool {
-        self.page == page
+        !self.ends
+            && self.page == page
             && self.offset.checked_add(self.len) == Some(offset)
             && offset.checked_add(len).is_some()
     }
@@ -58,6 +61,8 @@ pub struct Rope {
     first: usize,
     start: u64,
     end: u64,
+    /// The end of the last record; nothing of the stream is known to end one beyond it.
+    record: u64,
 }
 
 // SAFETY: References to pages are not tied to a thread.
@@ -75,6 +80,7 @@ impl Rope {
             first: 0,
             start,
             end: start,
+            record: start,
         }
     }
 
@@ -165,6 +171,7 @@ impl Rope {
             page,
             offset,
             len,
+            ends: false,
         };
         // INVARIANT: The piece begins where the rope ended, which ends where the piece does now.
         if self.pieces.push_within_capacity(piece).is_ok() {
@@ -207,6 +214,33 @@ impl Rope {
         }
         // INVARIANT: The first piece that is left has the byte at `offset`, or there is none left.
         self.start = self.start.max(offset);
+    }
+
+    /// Ends a record with the last byte.
+    pub fn end_record(&mut self) {
+        let first = self.first;
+        if let Some(last) = self
+            .pieces
+            .get_mut(first..)
+            .and_then(|kept| kept.last_mut())
+        {
+            last.ends = true;
+            self.record = self.end;
+        }
+    }
+
+    /// Returns the length of the longest prefix of the `len` bytes at `offset` that belongs to one
+    /// record.
+    pub fn in_record(&self, offset: u64, len: u32) -> u32 {
+        if offset >= self.record {
+            return len;
+        }
+        let pieces = self.pieces_from(offset).iter();
+        let mut ends = pieces.filter(|piece| piece.ends).map(Piece::end);
+        let left = ends
+            .next()
+            .map_or(u64::MAX, |end| end.saturating_sub(offset));
+        u64::from(len).min(left) as u32
     }
 
     /// Returns the length of the longest prefix of the `len` bytes at `offset` that is in at most

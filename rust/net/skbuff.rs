@@ -78,6 +78,16 @@ const _: () = {
     assert!(align_of::<Control>() <= 8);
 };
 
+/// The memory that a packet with a segment of `len` bytes takes in the worst case, as
+/// `tcp_sndbuf_expand` counts it.
+pub fn segment_memory(len: u32) -> u32 {
+    let buffer = len
+        .saturating_add(bindings::MAX_TCP_HEADER as u32)
+        .saturating_add(bindings::SKB_SHARED_INFO_SIZE as u32);
+    let buffer = buffer.checked_next_power_of_two().unwrap_or(buffer);
+    buffer.saturating_add(bindings::SKB_SIZE as u32)
+}
+
 impl Skb {
     /// Takes over a packet.
     ///

@@ -449,6 +449,18 @@ impl<P: Protocol> Sock<P> {
         unsafe { bindings::sock_sndtimeo(self.as_raw(), nonblock) }
     }
 
+    /// Whether somebody found no room in the send buffer and wants to hear of some.
+    pub fn has_waiting_writer(&self) -> bool {
+        let _rcu = kernel::sync::rcu::read_lock();
+        // Pairs with a poller's order: it sets the flag first and then looks for room.
+        kernel::sync::barrier::smp_mb();
+        // SAFETY: The socket is live; `sk_socket` belongs to an inode that RCU frees.
+        unsafe {
+            let socket = ptr::addr_of!((*self.as_raw()).sk_socket).read_volatile();
+            !socket.is_null() && bindings::socket_test_nospace(socket)
+        }
+    }
+
     /// Whether there is room in the send buffer, with `wake` as a poller asks (a third must be
     /// free).
     pub fn is_writeable(&self) -> bool {

@@ -36,6 +36,8 @@ pub const INFO: i32 = bindings::TCP_INFO as i32;
 pub const QUICKACK: i32 = bindings::TCP_QUICKACK as i32;
 /// `TCP_USER_TIMEOUT`
 pub const USER_TIMEOUT: i32 = bindings::TCP_USER_TIMEOUT as i32;
+/// `TCP_NOTSENT_LOWAT`
+pub const NOTSENT_LOWAT: i32 = bindings::TCP_NOTSENT_LOWAT as i32;
 /// `SIOCINQ`
 pub const SIOCINQ: u32 = bindings::SIOCINQ;
 /// `SIOCOUTQ`

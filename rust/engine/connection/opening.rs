@@ -120,6 +120,7 @@ impl<S: Store> Connection<S> {
         if let Phase::Synchronized(connection) = &mut self.phase {
             if early.written > 0 {
                 connection.on_write(&cx, early.written, early.more);
+                connection.tx.record = early.record;
             }
             if early.fin {
                 connection.shutdown_write();

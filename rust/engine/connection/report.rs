@@ -13,7 +13,60 @@ use crate::engine::state::State;
 use crate::engine::store::Store;
 use crate::engine::time::Instant;
 
+/// What decides how large a send buffer should be (Linux's `tcp_sndbuf_expand`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BufferNeed {
+    /// The most payload octets of a segment.
+    pub segment: u32,
+    /// Segments in a congestion window.
+    pub segments: u32,
+    /// How many such windows.
+    pub windows: u32,
+}
+
 impl<S: Store> Connection<S> {
+    /// Returns how large a send buffer should be.
+    pub fn buffer_need(&self) -> BufferNeed {
+        let mut need = BufferNeed {
+            segment: self.send_mss(),
+            segments: 10,
+            // RFC 5681, 3.2: while a loss is repaired, new data may be as much as is in flight.
+            windows: 2,
+        };
+        if let Phase::Synchronized(connection) = &self.phase {
+            let mss = connection.mss(&self.config).max(1);
+            let cwnd = connection.cc.cwnd().checked_div(mss).unwrap_or(0);
+            need.segment = need.segment.max(connection.agreed.peer_mss.into());
+            need.segments = need.segments.max(cwnd);
+            need.windows = connection.cc.buffer_windows();
+        }
+        need
+    }
+
+    /// Returns whether as much is in the network as cwnd allows.
+    pub fn is_cwnd_full(&self) -> bool {
+        match &self.phase {
+            Phase::Synchronized(connection) => {
+                let pipe = connection.recovery.pipe(connection.mss(&self.config));
+                pipe >= u64::from(connection.cc.cwnd())
+            }
+            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => false,
+        }
+    }
+
+    /// Returns how much the owner should gather before it says that it was written
+    /// ([`Connection::on_write`]): half of the peer's largest window (Linux's `forced_push`), at
+    /// least a segment.
+    pub fn push_len(&self) -> u32 {
+        match &self.phase {
+            Phase::Synchronized(connection) => {
+                let half = connection.tx.max_wnd / 2;
+                half.max(connection.mss(&self.config))
+            }
+            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => u32::MAX,
+        }
+    }
+
     /// Returns the payload octets of a full segment (Linux's `mss_cache`).
     pub fn send_mss(&self) -> u32 {
         match &self.phase {
@@ -27,14 +80,6 @@ impl<S: Store> Connection<S> {
         match &self.phase {
             Phase::Synchronized(connection) => connection.cc.cwnd(),
             Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => 0,
-        }
-    }
-
-    /// Returns how many times cwnd the send buffer should hold.
-    pub fn send_buffer_windows(&self) -> u32 {
-        match &self.phase {
-            Phase::Synchronized(connection) => connection.cc.buffer_windows(),
-            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => 2,
         }
     }
 

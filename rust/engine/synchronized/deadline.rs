@@ -160,6 +160,7 @@ impl<S: Store> Synchronized<S> {
         }
         if self.tx.window_end() > self.tx.nxt {
             self.tx.override_hold = true;
+            self.tx.push = self.tx.written;
             return Fate::Alive;
         }
         let since = *self.probing_since.get_or_insert(cx.now);

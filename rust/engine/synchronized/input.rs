@@ -56,6 +56,9 @@ impl<S: Store> Synchronized<S> {
         self.last_heard = cx.now;
         self.probes_out = 0;
         self.ecn.count(segment);
+        // As Linux the announcement of more data (MSG_MORE) holds until the peer is heard again; from
+        // then on Nagle decides.
+        self.tx.more = false;
         if let Some(timestamps) = segment.options.timestamps {
             if self.agreed.timestamps {
                 self.rx.update_ts(segment.seq, timestamps.value, cx.now);

@@ -79,7 +79,7 @@ impl<S: Store> Synchronized<S> {
                 return Some(segment);
             }
         }
-        let next = self.next_new(cx.config, mss, limits);
+        let next = self.next_new(cx.config, mss, limits, &mut *fit);
         if let NewData::Send(chunk) = next {
             if let Some(segment) = self.send_new(cx, chunk, mss, &mut *fit) {
                 self.sent_new = true;
@@ -243,6 +243,7 @@ impl<S: Store> Synchronized<S> {
         let fin = run.end > self.tx.written && len == octets;
         let end = run.start.saturating_add(u64::from(len));
         let flags = self.tx.flags_for(run.start, end, fin);
+        let flags = flags.with(self.record_flags(run.start, len, fit));
         let end = end.saturating_add(u64::from(fin));
         let sent = Run {
             start: run.start,
@@ -265,8 +266,12 @@ impl<S: Store> Synchronized<S> {
         Some(segment)
     }
 
-    fn next_new(&self, config: &Config, mss: u32, limits: &Limits) -> NewData {
+    fn next_new(&self, config: &Config, mss: u32, limits: &Limits, fit: Fit<'_>) -> NewData {
+        let nxt = self.tx.nxt;
+        let left = self.tx.record.saturating_sub(nxt);
+        let left = u32::try_from(left.min(limits.max_len.into())).unwrap_or(u32::MAX);
         self.tx.next_new(&Budget {
+            record: (left > 0).then(|| u64::from(fit(nxt, left))),
             mss,
             cwnd: self.cwnd_left(mss),
             max_len: limits.max_len,
@@ -320,7 +325,19 @@ impl<S: Store> Synchronized<S> {
         } else if !self.has_transmit_timer() {
             self.arm_retransmit(cx);
         }
+        let flags = flags.with(self.record_flags(chunk.offset, chunk.len, fit));
         Some(self.data_segment(cx, chunk.offset, chunk.len, flags, mss))
+    }
+
+    /// Returns PSH for a segment that ends where a record does (MSG_EOR): there the owner has no more
+    /// for it.
+    fn record_flags(&self, offset: u64, len: u32, fit: Fit<'_>) -> Flags {
+        let end = offset.saturating_add(len.into());
+        if len > 0 && end <= self.tx.record && fit(offset, len.saturating_add(1)) <= len {
+            Flags::PSH
+        } else {
+            Flags::default()
+        }
     }
 
     /// Tells congestion control how a round of sending ended.

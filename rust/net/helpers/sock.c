@@ -133,6 +133,31 @@ bool oxtcp_helper_sk_stream_memory_free(const struct sock *sk)
 	return sk_stream_memory_free(sk);
 }
 
+bool oxtcp_helper_sk_under_memory_pressure(const struct sock *sk)
+{
+	return sk_under_memory_pressure(sk);
+}
+
+int oxtcp_helper_sk_unused_reserved_mem(const struct sock *sk)
+{
+	return sk_unused_reserved_mem(sk);
+}
+
+long oxtcp_helper_sk_memory_allocated(const struct sock *sk)
+{
+	return sk_memory_allocated(sk);
+}
+
+long oxtcp_helper_sk_prot_mem_limits(const struct sock *sk, int index)
+{
+	return sk_prot_mem_limits(sk, index);
+}
+
+void oxtcp_helper_sk_stream_moderate_sndbuf(struct sock *sk)
+{
+	sk_stream_moderate_sndbuf(sk);
+}
+
 void oxtcp_helper_skb_set_owner_r(struct sk_buff *skb, struct sock *sk)
 {
 	skb_set_owner_r(skb, sk);

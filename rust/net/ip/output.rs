@@ -202,6 +202,7 @@ impl<P: Protocol> Wire<'_, P> {
         unsafe {
             let frag = bindings::sk_page_frag(sk);
             if !bindings::sk_page_frag_refill(sk, frag) {
+                bindings::sk_stream_moderate_sndbuf(sk);
                 return Err(EAGAIN);
             }
             let page = ptr::NonNull::new((*frag).page).ok_or(EAGAIN)?;

@@ -204,6 +204,22 @@ impl<'a, P: Protocol> Locked<'a, P> {
         };
     }
 
+    /// Whether there is memory for a larger send buffer, as `tcp_should_expand_sndbuf` asks. Under
+    /// pressure it becomes what the socket has reserved.
+    pub fn may_expand_send_buffer(&mut self) -> bool {
+        // SAFETY: The lock is held.
+        unsafe {
+            if bindings::sk_under_memory_pressure(self.raw()) {
+                let reserved = bindings::sk_unused_reserved_mem(self.raw());
+                if reserved > bindings::SOCK_MIN_SNDBUF {
+                    self.set_send_buffer(reserved as u32);
+                }
+                return false;
+            }
+            bindings::sk_memory_allocated(self.raw()) < bindings::sk_prot_mem_limits(self.raw(), 0)
+        }
+    }
+
     /// Sets the size of the receive buffer.
     pub fn set_receive_buffer(&mut self, bytes: u32) {
         // SAFETY: The lock is held.

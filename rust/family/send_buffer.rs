@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How much may be written: the size of the send buffer, and when a writer is told of room.
+
+use super::socket::{
+    State,
+    Tcp,
+    TcpSock, //
+};
+use crate::{
+    engine::BufferNeed,
+    net::{
+        rope::Rope,
+        skbuff::segment_memory,
+        sock::Locked, //
+    }, //
+};
+
+/// Whether what is written and not sent leaves room for more (`TCP_NOTSENT_LOWAT`), as
+/// `tcp_stream_memory_free`; `more` bytes come to it that the engine does not know of yet. A writer
+/// is worth waking when half of it is sent.
+pub(super) fn takes_more(sk: &TcpSock, more: u64, wake: bool) -> bool {
+    let limit = match sk.shared().send.low_water() {
+        0 => sk.net().notsent_lowat(),
+        bytes => bytes,
+    };
+    if limit == u32::MAX {
+        return true;
+    }
+    let unsent = sk.shared().send.unsent().saturating_add(more);
+    (unsent << u8::from(wake)) < limit.into()
+}
+
+/// The connection was established: the buffer fits its first window, as `tcp_init_buffer_space`.
+pub(super) fn established(sk: &mut Locked<'_, Tcp>) {
+    if !sk.buffers_fixed().0 {
+        expand(sk);
+    }
+}
+
+/// Something was acknowledged or sent: frees the memory of what was, and tells writers who wait, as
+/// `tcp_check_space`.
+pub(super) fn check(sk: &mut Locked<'_, Tcp>) {
+    let State { role, rope, .. } = sk.state();
+    let super::socket::Role::Connection(conn) = role else {
+        return;
+    };
+    let acked = conn.acked();
+    let released = release(rope, acked);
+    let unsent = conn.written().saturating_sub(conn.sent());
+    let may_grow = !conn.is_cwnd_full();
+    sk.sock().shared().send.set_unsent(unsent);
+    sk.uncharge_send(released);
+    if sk.sock().has_waiting_writer() {
+        if may_grow && !sk.buffers_fixed().0 && sk.may_expand_send_buffer() {
+            expand(sk);
+        }
+        sk.sock().write_space();
+    }
+}
+
+/// Frees what is below `acked`, and says how many bytes that were.
+fn release(rope: &mut Rope, acked: u64) -> u32 {
+    let before = rope.bytes();
+    rope.release_below(acked);
+    before.saturating_sub(rope.bytes()) as u32
+}
+
+/// Lets the buffer follow the congestion window, as `tcp_sndbuf_expand`: in the worst case each
+/// segment is a packet of its own, and what is in flight must be kept while as much is acknowledged.
+fn expand(sk: &mut Locked<'_, Tcp>) {
+    let Some(need) = sk.state().connection().map(|conn| conn.buffer_need()) else {
+        return;
+    };
+    let BufferNeed {
+        segment,
+        segments,
+        windows,
+    } = need;
+    let wanted = segment_memory(segment)
+        .saturating_mul(segments)
+        .saturating_mul(windows);
+    if wanted > sk.sock().send_memory().0 {
+        let most = sk.sock().net().tcp_settings().wmem.max;
+        sk.set_send_buffer(wanted.min(most));
+    }
+}
