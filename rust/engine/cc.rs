@@ -25,9 +25,11 @@ pub(crate) mod reno;
 pub(crate) mod usage;
 
 use crate::engine::cc::bbr::Controls;
+use crate::engine::cc::hystart::Row;
 use crate::engine::cc::law::Cause;
 use crate::engine::cc::law::Law;
 use crate::engine::cc::pacing::Flow;
+use crate::engine::cc::pacing::Pacer;
 use crate::engine::cc::pacing::Pacing;
 use crate::engine::cc::prr::Prr;
 use crate::engine::cc::prr::Step;
@@ -302,7 +304,13 @@ impl Congestion {
         let initial = self.in_slow_start() && self.ssthresh == NO_SSTHRESH;
         match &mut self.law {
             Law::Cubic(cubic) if initial => {
-                let over = cubic.hystart.on_ack(news);
+                let row = Row {
+                    slack: self.pacing.ack_slack(),
+                    paced: self.pacing.pacer() != Pacer::None,
+                };
+                let least = self.mss.saturating_mul(hystart::LEAST_SEGMENTS);
+                let large = self.cwnd >= least;
+                let over = cubic.hystart.on_ack(news, large.then_some(row));
                 self.ssthresh = if over { self.cwnd } else { self.ssthresh };
             }
             Law::Dctcp(dctcp) => dctcp.on_ack(news, &self.rate),

@@ -3,13 +3,18 @@
 //! When to leave slow start before the queue overflows: HyStart++ (RFC 9406).
 //!
 //! Linux has HyStart's first form instead, which leaves slow start for good at the first sign of
-//! delay, or when acknowledgments have come in a row for half a round trip. A path whose delay
-//! varies makes it leave far too early; HyStart++ goes on slowly for a while and comes back if the
-//! delay was a passing one. As in Linux there is no limit to how much one acknowledgment may add
-//! (RFC 9406, 4.3: L), because peers and NICs merge them.
+//! delay. A path whose delay varies makes it leave far too early; HyStart++ goes on slowly for a
+//! while and comes back if the delay was a passing one. As in Linux there is no limit to how much
+//! one acknowledgment may add (RFC 9406, 4.3: L), because peers and NICs merge them.
+//!
+//! The other sign of the first form is Linux's still, and ours: acknowledgments that come in a row
+//! for half a round trip. A sender that is clocked by acknowledgments sends each round as one train,
+//! whose first segments find the queue empty until cwnd is far above what the path holds, so the
+//! least delay of a round tells too late.
 
 use crate::engine::cc::News;
 use crate::engine::time::Duration;
+use crate::engine::time::Instant;
 
 /// RFC 9406, 4.3: MIN_RTT_THRESH.
 const LEAST_RISE: Duration = Duration::from_millis(4);
@@ -24,6 +29,11 @@ const SLOWER: u32 = 4;
 /// CSS_ROUNDS.
 const ROUNDS: u32 = 5;
 
+/// Acknowledgments further apart are no row (Linux's `hystart_ack_delta_us`).
+const GAP: Duration = Duration::from_millis(2);
+/// The least cwnd, in segments, at which a row means something (`hystart_low_window`).
+pub(crate) const LEAST_SEGMENTS: u32 = 16;
+
 /// The state of the initial slow start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct HyStart {
@@ -36,6 +46,25 @@ pub(crate) struct HyStart {
     /// rttSampleCount.
     samples: u32,
     conservative: Option<Conservative>,
+    /// The shortest round-trip time so far (Linux's `delay_min`).
+    shortest: Option<Duration>,
+    train: Option<Train>,
+}
+
+/// The acknowledgments of a round that have come in a row.
+#[derive(Clone, Copy, Debug)]
+struct Train {
+    began: Instant,
+    last: Instant,
+}
+
+/// How long a row may be before it means that the path is full.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    /// What the peer and the NICs may delay acknowledgments by.
+    pub(crate) slack: Duration,
+    /// Segments leave paced, which alone can stretch them over half a round trip.
+    pub(crate) paced: bool,
 }
 
 /// Conservative slow start (CSS).
@@ -49,7 +78,41 @@ struct Conservative {
 
 impl HyStart {
     /// Takes an acknowledgment in slow start (RFC 9406, 4.2). Returns whether slow start is over.
-    pub(crate) fn on_ack(&mut self, news: &News) -> bool {
+    ///
+    /// Without `row` cwnd is too small for a row to mean something.
+    pub(crate) fn on_ack(&mut self, news: &News, row: Option<Row>) -> bool {
+        let full = self.follow_train(news, row);
+        self.judge_delay(news) || full
+    }
+
+    /// Linux's `hystart_update`, its first half.
+    fn follow_train(&mut self, news: &News, row: Option<Row>) -> bool {
+        let Some(rtt) = news.rtt else {
+            return false;
+        };
+        let shortest = self.shortest.map_or(rtt, |shortest| shortest.min(rtt));
+        self.shortest = Some(shortest);
+        let now = news.now;
+        let new_round = news.una > self.window_end;
+        let train = self.train.filter(|_| !new_round);
+        let mut train = train.unwrap_or(Train {
+            began: now,
+            last: now,
+        });
+        let mut full = false;
+        if now.since(train.last) <= GAP {
+            if let Some(row) = row {
+                train.last = now;
+                let allowed = shortest.saturating_add(row.slack).as_nanos();
+                let allowed = if row.paced { allowed } else { allowed / 2 };
+                full = now.since(train.began).as_nanos() > allowed;
+            }
+        }
+        self.train = Some(train);
+        full
+    }
+
+    fn judge_delay(&mut self, news: &News) -> bool {
         if let Some(rtt) = news.rtt {
             self.least = Some(self.least.map_or(rtt, |least| least.min(rtt)));
             self.samples = self.samples.saturating_add(1);

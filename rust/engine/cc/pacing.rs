@@ -63,6 +63,14 @@ impl Pacing {
         self.rate
     }
 
+    /// Returns how late acknowledgments may be because segments leave and arrive in large buffers: the
+    /// time of four of them, a millisecond at most (Linux's `hystart_ack_delay`).
+    pub(crate) fn ack_slack(&self) -> Duration {
+        const BUFFERS: u64 = 4 * 65_536;
+        let nanos = (BUFFERS * 1_000_000_000).checked_div(self.rate);
+        Duration::from_nanos(nanos.unwrap_or(u64::MAX)).min(Duration::from_millis(1))
+    }
+
     /// Returns when the next segment may leave.
     pub(crate) fn next(&self) -> Instant {
         self.next

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 use crate::engine::cc::hystart::HyStart;
+use crate::engine::cc::hystart::Row;
 use crate::engine::cc::News;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
@@ -10,12 +11,15 @@ fn round(hystart: &mut HyStart, samples: u64, rtt: u64) -> bool {
     let end = hystart.window_end;
     let mut over = false;
     for left in (0..samples).rev() {
-        over |= hystart.on_ack(&News {
-            now: Instant::default(),
-            una: end.saturating_sub(left),
-            nxt: end + 1_000,
-            rtt: Some(Duration::from_millis(rtt)),
-        });
+        over |= hystart.on_ack(
+            &News {
+                now: Instant::default(),
+                una: end.saturating_sub(left),
+                nxt: end + 1_000,
+                rtt: Some(Duration::from_millis(rtt)),
+            },
+            None,
+        );
     }
     over
 }
@@ -96,4 +100,41 @@ fn on_ack__a_passing_delay_is_forgiven() {
         assert!(!round(&mut hystart, 10, 150));
     }
     assert!(round(&mut hystart, 10, 150));
+}
+
+/// Gives acknowledgments of one round every `gap` microseconds, with 40 ms round trips; returns when
+/// slow start was over, in milliseconds after the first.
+fn train(gap: u64, row: Option<Row>) -> Option<u64> {
+    let mut hystart = HyStart::default();
+    let micros = |at: u64| Instant::from_nanos((1_000_000 + at) * 1_000);
+    for count in 0..1_000 {
+        let at = count * gap;
+        let over = hystart.on_ack(
+            &News {
+                now: micros(at),
+                una: 1 + count,
+                nxt: 100_000,
+                rtt: Some(Duration::from_millis(40)),
+            },
+            row,
+        );
+        // The first acknowledgment ends the round before; all others are of one round.
+        if over {
+            return Some(at / 1_000);
+        }
+    }
+    None
+}
+
+#[test]
+fn on_ack__a_row_of_half_a_round_trip_ends_it() {
+    let row = |paced| {
+        let slack = Duration::from_millis(1);
+        Some(Row { slack, paced })
+    };
+    // (40 ms + 1 ms) / 2, or the whole when paced.
+    assert_eq!(train(100, row(false)), Some(20));
+    assert_eq!(train(100, row(true)), Some(41));
+    assert_eq!(train(2_001, row(false)), None, "no row");
+    assert_eq!(train(100, None), None, "cwnd is small");
 }
