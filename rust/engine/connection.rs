@@ -14,6 +14,7 @@ use crate::engine::half_open::HalfOpen;
 use crate::engine::half_open::HalfOpenDeadline;
 use crate::engine::half_open::HalfOpenVerdict;
 use crate::engine::info::Counters;
+use crate::engine::prepared::Prepared;
 use crate::engine::rx::Payload;
 use crate::engine::segment::Flags;
 use crate::engine::segment::SegmentIn;
@@ -71,7 +72,7 @@ struct Early {
     more: bool,
     fin: bool,
     /// A RST that answers a segment of somebody else.
-    reply: Option<SegmentOut>,
+    reply: Option<Prepared>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -88,24 +89,7 @@ struct Ended {
     written: u64,
     readable: u64,
     read: u64,
-    last: Option<SegmentOut>,
-    /// When that was made.
-    made: Instant,
-}
-
-impl Ended {
-    /// Takes the last segment.
-    ///
-    /// Its clock shows when it leaves: it may answer a segment that had to wait, and what left
-    /// meanwhile would make it look old to PAWS.
-    fn take_last(&mut self, now: Instant) -> Option<SegmentOut> {
-        let mut segment = self.last.take()?;
-        if let Some(timestamps) = &mut segment.options.timestamps {
-            let waited = now.tick().wrapping_sub(self.made.tick());
-            timestamps.value = timestamps.value.wrapping_add(waited);
-        }
-        Some(segment)
-    }
+    last: Option<Prepared>,
 }
 
 impl<S: Store> Connection<S> {
@@ -127,7 +111,6 @@ impl<S: Store> Connection<S> {
             readable: 0,
             read: 0,
             last: None,
-            made: Instant::from_nanos(0),
         }),
         events: Events::NONE,
         counters: Counters::ZERO,
@@ -164,7 +147,7 @@ impl<S: Store> Connection<S> {
                 match received.half_open.on_segment(now, segment, &patience) {
                     HalfOpenVerdict::Ignore | HalfOpenVerdict::Deferred => Payload::Discard,
                     HalfOpenVerdict::Reply(reply) | HalfOpenVerdict::Reset(reply) => {
-                        early.reply = Some(reply);
+                        early.reply = Some(Prepared::new(now, reply));
                         Payload::Discard
                     }
                     HalfOpenVerdict::Remove(_) => {
@@ -202,7 +185,8 @@ impl<S: Store> Connection<S> {
         let (payload, fate) = connection.on_segment(&mut cx, segment, room);
         self.end(now, fate);
         if let (Fate::Refused(_), Phase::Ended(ended)) = (fate, &mut self.phase) {
-            ended.last = crate::engine::closed::on_closed(segment);
+            let reset = crate::engine::closed::on_closed(segment);
+            ended.last = reset.map(|reset| Prepared::new(now, reset));
         }
         payload
     }
@@ -220,7 +204,6 @@ impl<S: Store> Connection<S> {
             readable: self.readable(),
             read: self.read(),
             last: None,
-            made: now,
         };
         let cx = Context {
             now,
@@ -231,21 +214,19 @@ impl<S: Store> Connection<S> {
         match (fate, &mut self.phase) {
             (Fate::TimeWait, Phase::Synchronized(connection)) => {
                 let record = connection.time_wait(&cx);
-                ended.last = Some(record.ack(now));
+                ended.last = Some(Prepared::new(now, record.ack(now)));
                 ended.state = State::TimeWait;
                 self.events.time_wait = Some(record);
             }
             (Fate::Reset(reason), Phase::Synchronized(connection)) => {
-                ended.last = Some(connection.reset_segment(&cx));
+                ended.last = Some(Prepared::new(now, connection.reset_segment(&cx)));
                 self.events.closed = Some(reason);
             }
             (Fate::Reset(reason), Phase::SynReceived(received, _)) => {
                 let half_open = &received.half_open;
-                ended.last = Some(SegmentOut::bare(
-                    half_open.isn.seq.add(1),
-                    half_open.irs.add(1),
-                    Flags::RST.with(Flags::ACK),
-                ));
+                let (seq, ack) = (half_open.isn.seq.add(1), half_open.irs.add(1));
+                let reset = SegmentOut::bare(seq, ack, Flags::RST.with(Flags::ACK));
+                ended.last = Some(Prepared::new(now, reset));
                 self.events.closed = Some(reason);
             }
             (Fate::Closed(reason) | Fate::Reset(reason) | Fate::Refused(reason), _) => {
@@ -365,7 +346,7 @@ impl<S: Store> Connection<S> {
                 match received.half_open.on_deadline(now, &patience) {
                     HalfOpenDeadline::Early | HalfOpenDeadline::Wait => Fate::Alive,
                     HalfOpenDeadline::Retransmit(syn_ack) => {
-                        early.reply = Some(syn_ack);
+                        early.reply = Some(Prepared::new(now, syn_ack));
                         Fate::Alive
                     }
                     HalfOpenDeadline::Expired => Fate::Closed(Reason::TimedOut),
@@ -409,8 +390,12 @@ impl<S: Store> Connection<S> {
             Phase::SynSent(syn_sent, early) => early
                 .reply
                 .take()
+                .map(|reply| reply.leave(now))
                 .or_else(|| syn_sent.poll_transmit(now, &self.config)),
-            Phase::SynReceived(_, early) => early.reply.take(),
+            Phase::SynReceived(received, early) => {
+                let reply = early.reply.take();
+                reply.map(|reply| received.half_open.leave(now, reply))
+            }
             Phase::Synchronized(connection) => {
                 let mut cx = Context {
                     now,
@@ -420,7 +405,7 @@ impl<S: Store> Connection<S> {
                 };
                 connection.poll_transmit(&mut cx, limits, &mut fit)
             }
-            Phase::Ended(ended) => ended.take_last(now),
+            Phase::Ended(ended) => ended.last.take().map(|last| last.leave(now)),
         }?;
         if segment.flags.syn() && segment.retransmission {
             self.counters.total_retrans = self.counters.total_retrans.saturating_add(1);

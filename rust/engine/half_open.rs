@@ -10,6 +10,7 @@ use crate::engine::ecn;
 use crate::engine::ecn::Codepoint;
 use crate::engine::options::Options;
 use crate::engine::options::Timestamps;
+use crate::engine::prepared::Prepared;
 use crate::engine::segment::Flags;
 use crate::engine::segment::SegmentIn;
 use crate::engine::segment::SegmentOut;
@@ -309,6 +310,12 @@ impl HalfOpen {
         self.sent = true;
         self.last_tick = now.tick();
         segment
+    }
+
+    /// Returns what the record has answered, as it leaves at `now`.
+    pub(crate) fn leave(&mut self, now: Instant, reply: Prepared) -> SegmentOut {
+        self.last_tick = now.tick();
+        reply.leave(now)
     }
 
     fn timestamps(&self, now: Instant) -> Option<Timestamps> {

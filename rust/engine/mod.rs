@@ -29,6 +29,7 @@ mod filter;
 mod half_open;
 mod info;
 mod options;
+mod prepared;
 mod ranges;
 mod rate;
 mod recovery;

@@ -191,7 +191,9 @@ impl Rx {
         let offset = self.nxt.saturating_add(ahead);
         let end = offset.saturating_add(u64::from(len.saturating_sub(skip)));
         let limit = self.edge.min(self.fin.unwrap_or(u64::MAX));
-        if fin && end <= limit {
+        // A FIN below what is held contradicts it: nothing follows a FIN.
+        let last = self.held.last().map_or(0, |run| run.end);
+        if fin && end <= limit && last <= end {
             self.fin = Some(end);
         }
         let take = u32::try_from(end.min(limit).saturating_sub(offset)).unwrap_or(0);

@@ -147,6 +147,17 @@ fn fin_out_of_order_waits_for_the_hole() {
 }
 
 #[test]
+fn fin_below_held_data_is_not_believed() {
+    let mut script = Script::established(&plain());
+    script.answer(ACK, 101, 1, 100);
+    let sent = script.answer(FIN, 1, 1, 50);
+    assert_eq!(sent[0].ack, SeqNum(IRS + 51));
+    let sent = script.answer(ACK, 51, 1, 50);
+    assert_eq!(sent[0].ack, SeqNum(IRS + 201), "nothing but what came");
+    assert_eq!(script.connection.state(), State::Established);
+}
+
+#[test]
 fn close_with_unread_data_resets() {
     let mut script = Script::established(&plain());
     script.answer(ACK, 1, 1, 100);

@@ -9,6 +9,7 @@ use crate::engine::connection::Phase;
 use crate::engine::connection::SynReceived;
 use crate::engine::event::Reason;
 use crate::engine::half_open::HalfOpen;
+use crate::engine::prepared::Prepared;
 use crate::engine::segment::Flags;
 use crate::engine::segment::SegmentIn;
 use crate::engine::seq::Isn;
@@ -77,14 +78,14 @@ impl<S: Store> Connection<S> {
         };
         match syn_sent.on_segment(now, segment) {
             syn_sent::Verdict::Ignore => {}
-            syn_sent::Verdict::Reset(reset) => early.reply = Some(reset),
+            syn_sent::Verdict::Reset(reset) => early.reply = Some(Prepared::new(now, reset)),
             syn_sent::Verdict::Refused => self.end(now, Fate::Closed(Reason::Refused)),
             syn_sent::Verdict::Simultaneous => {
                 let isn = syn_sent.isn;
                 let first = syn_sent.first_sent;
                 let mut half_open = HalfOpen::simultaneous(now, &self.config, segment, isn, first);
                 let mut early = *early;
-                early.reply = Some(half_open.syn_ack(now));
+                early.reply = Some(Prepared::new(now, half_open.syn_ack(now)));
                 half_open.repeated = true;
                 self.phase = Phase::SynReceived(SynReceived { half_open }, early);
             }
