@@ -4,7 +4,7 @@
 VM ?= uml
 export KDIR KSRC
 
-.PHONY: modules help setup kdir shell run check test goodput clean
+.PHONY: modules help setup kdir shell run check test fuzz goodput clean
 
 modules: ## Build oxtcp.ko for the guest VM=uml|umlsmp|stock|debug, or for another kernel with KDIR= (and ARCH=)
 	@tools/lab/module $(if $(KDIR),kdir,$(VM))
@@ -33,6 +33,9 @@ test: ## Everything: host tests, static checks, module builds, test lists of all
 
 goodput: ## Compare the goodput with that of Linux's TCP over simulated paths (see tests/goodput/)
 	@tests/goodput/goodput
+
+fuzz: ## Run each fuzz target for TIME= seconds (60)
+	@tools/lab/fuzz $(or $(TIME),60)
 
 clean: ## Remove what was built from the checkout (kernels and root stay cached)
 	rm -rf build target oxtcp.ko

@@ -402,6 +402,7 @@ impl EngineEnd {
         if segment.len > packet.mss && packet.mss > 0 {
             segment.wire_len = packet.mss;
         }
+        segment.codepoint = Codepoint::from_tos(packet.bytes[1]);
         let instant = self.instant(now);
         let mut reply = None;
         if let Some(record) = &mut self.time_wait {
@@ -409,7 +410,7 @@ impl EngineEnd {
                 TimeWaitVerdict::Reply(segment) => reply = Some(segment),
                 TimeWaitVerdict::Remove => self.time_wait = None,
                 TimeWaitVerdict::Ignore => {}
-                TimeWaitVerdict::Reopen { .. } => panic!("nobody opens a second connection"),
+                TimeWaitVerdict::Reopen { .. } => self.time_wait = None,
             }
         } else {
             match &mut self.role {

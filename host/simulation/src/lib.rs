@@ -7,8 +7,11 @@
 pub mod checks;
 pub mod end;
 pub mod engine_end;
+pub mod hostile;
 pub mod link;
+pub mod model;
 pub mod program;
+pub mod records;
 pub mod rng;
 pub mod runner;
 pub mod scenario;

@@ -3,6 +3,7 @@
 //! One direction of a link: what becomes of each packet, and when it arrives.
 
 use crate::rng::Rng;
+use crate::wire;
 use crate::wire::Packet;
 use crate::wire::Time;
 
@@ -22,6 +23,8 @@ pub struct LinkConfig {
     pub burst_end: u64,
     pub duplicate: u64,
     pub corrupt: u64,
+    /// How often a packet that is ECN-capable is marked.
+    pub mark: u64,
     pub reorder: u64,
     /// How much later a reordered packet arrives, at most.
     pub reorder_by: Time,
@@ -48,6 +51,7 @@ impl LinkConfig {
         burst_end: 1000,
         duplicate: 0,
         corrupt: 0,
+        mark: 0,
         reorder: 0,
         reorder_by: 0,
         delay: 5 * MS,
@@ -146,6 +150,9 @@ impl Link {
             at += self.rng.below(config.reorder_by + 1);
         }
         let mut packet = packet.clone();
+        if self.rng.chance(config.mark) {
+            wire::mark(&mut packet.bytes);
+        }
         if fate == Fate::Corrupted {
             self.stats.lost += 1;
             self.corrupt(&mut packet.bytes);

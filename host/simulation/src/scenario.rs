@@ -399,6 +399,8 @@ fn config(rng: &mut Rng) -> Config {
             _ => rng.range(2_000, 100_000),
         } as u32,
         slow_start_after_idle: rng.chance(800),
+        ecn_request: rng.chance(400),
+        ecn_accept: rng.chance(800),
         ..Config::default()
     }
 }
@@ -490,6 +492,7 @@ fn links(rng: &mut Rng) -> [LinkConfig; 2] {
         burst_end: rng.pick(&[50, 200, 500]),
         duplicate: rng.pick(&[0, 0, 0, 20, 200]),
         corrupt: rng.pick(&[0, 0, 0, 10, 50]),
+        mark: rng.pick(&[0, 0, 10, 300]),
         reorder: rng.pick(&[0, 0, 0, 20, 250]),
         reorder_by: rng.pick(&[MS, 2 * delay, 300 * MS]),
         delay,

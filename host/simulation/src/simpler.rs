@@ -42,6 +42,7 @@ pub const EDITS: &[Edit] = &[
     ("no-bursts", |s| links(s, |l| l.burst_begin = 0)),
     ("no-copies", |s| links(s, |l| l.duplicate = 0)),
     ("no-damage", |s| links(s, |l| l.corrupt = 0)),
+    ("no-marks", |s| links(s, |l| l.mark = 0)),
     ("no-reordering", |s| links(s, |l| l.reorder = 0)),
     ("no-jitter", |s| links(s, |l| l.jitter = 0)),
     ("no-rate", |s| links(s, |l| l.rate = 0)),

@@ -82,6 +82,53 @@ fn tcp_sum(packet: &[u8]) -> u32 {
     sum(pseudo, tcp)
 }
 
+/// Fills both checksums in.
+fn seal(bytes: &mut [u8]) {
+    let ip = !sum(0, &bytes[..IP_HEADER]) as u16;
+    bytes[10..12].copy_from_slice(&ip.to_be_bytes());
+    let tcp = !tcp_sum(bytes) as u16;
+    bytes[IP_HEADER + 16..IP_HEADER + 18].copy_from_slice(&tcp.to_be_bytes());
+}
+
+fn ip_header(from: usize, total: usize, ecn: u8) -> Vec<u8> {
+    assert!(
+        total <= 65_535,
+        "longer than an IPv4 packet can be: {total}"
+    );
+    let mut bytes = Vec::with_capacity(total);
+    let [t0, t1] = (total as u16).to_be_bytes();
+    bytes.extend_from_slice(&[0x45, ecn, t0, t1, 0, 0, 0x40, 0, 64, 6, 0, 0]);
+    bytes.extend_from_slice(&ADDRESSES[from]);
+    bytes.extend_from_slice(&ADDRESSES[1 - from]);
+    bytes
+}
+
+/// Makes a packet of any header: `options` are up to 40 octets, a multiple of 4; the payload starts at
+/// stream offset `offset`.
+pub fn forge(from: usize, view: &View, urgent: u16, options: &[u8], offset: u32) -> Packet {
+    let header_len = 20 + options.len();
+    assert!(options.len() <= 40 && options.len() % 4 == 0);
+    let total = IP_HEADER + header_len + view.len as usize;
+    let mut bytes = ip_header(from, total, view.ecn);
+    bytes.extend_from_slice(&PORTS[from].to_be_bytes());
+    bytes.extend_from_slice(&PORTS[1 - from].to_be_bytes());
+    bytes.extend_from_slice(&view.seq.to_be_bytes());
+    bytes.extend_from_slice(&view.ack.to_be_bytes());
+    bytes.extend_from_slice(&[(header_len as u8 / 4) << 4, view.flags]);
+    bytes.extend_from_slice(&view.window.to_be_bytes());
+    bytes.extend_from_slice(&[0, 0]);
+    bytes.extend_from_slice(&urgent.to_be_bytes());
+    bytes.extend_from_slice(options);
+    // A stream of less than 4 GB: what lies before its start is as good as far behind it.
+    bytes.extend((0..view.len).map(|i| pattern(from, u64::from(offset.wrapping_add(i)))));
+    seal(&mut bytes);
+    Packet {
+        longest: total as u32,
+        bytes,
+        mss: 0,
+    }
+}
+
 /// Makes the packet of `len` payload octets at stream offset `offset` of side `from`.
 pub fn packet(from: usize, segment: &SegmentOut, offset: u64, len: u32) -> Packet {
     let mut header = [0u8; 60];
@@ -89,25 +136,24 @@ pub fn packet(from: usize, segment: &SegmentOut, offset: u64, len: u32) -> Packe
     assert_eq!(header_len, segment.header_len(), "header_len() lies");
     assert!(header_len % 4 == 0 && header_len <= 60);
     let total = IP_HEADER + header_len + len as usize;
-    assert!(
-        total <= 65_535,
-        "longer than an IPv4 packet can be: {total}"
-    );
-    let mut bytes = Vec::with_capacity(total);
-    let [t0, t1] = (total as u16).to_be_bytes();
-    bytes.extend_from_slice(&[0x45, 0, t0, t1, 0, 0, 0x40, 0, 64, 6, 0, 0]);
-    bytes.extend_from_slice(&ADDRESSES[from]);
-    bytes.extend_from_slice(&ADDRESSES[1 - from]);
+    let mut bytes = ip_header(from, total, segment.codepoint as u8);
     bytes.extend_from_slice(&header[..header_len]);
     bytes.extend((0..u64::from(len)).map(|i| pattern(from, offset + i)));
-    let ip = !sum(0, &bytes[..IP_HEADER]) as u16;
-    bytes[10..12].copy_from_slice(&ip.to_be_bytes());
-    let tcp = !tcp_sum(&bytes) as u16;
-    bytes[IP_HEADER + 16..IP_HEADER + 18].copy_from_slice(&tcp.to_be_bytes());
+    seal(&mut bytes);
     Packet {
         bytes,
         mss: u32::from(segment.mss),
         longest: (IP_HEADER + header_len) as u32 + len.min(u32::from(segment.mss)),
+    }
+}
+
+/// Marks a packet that is ECN-capable, as a congested router does (RFC 3168, 5).
+pub fn mark(packet: &mut [u8]) {
+    if packet[1] & 3 != 0 {
+        packet[1] |= 3;
+        packet[10..12].copy_from_slice(&[0, 0]);
+        let ip = !sum(0, &packet[..IP_HEADER]) as u16;
+        packet[10..12].copy_from_slice(&ip.to_be_bytes());
     }
 }
 

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! See `oxtcp_simulation::records`.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| oxtcp_simulation::records::play(data));
