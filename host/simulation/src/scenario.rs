@@ -250,7 +250,7 @@ impl Scenario {
             && self
                 .owners
                 .iter()
-                .all(|owner| owner.no_room == 0 && owner.blocked == 0)
+                .all(|owner| [owner.no_room, owner.blocked, owner.backlog] == [0; 3])
     }
 
     fn end(&self, side: usize) -> Box<dyn End> {

@@ -12,8 +12,9 @@ use crate::wire::SYN;
 use std::collections::BTreeMap;
 
 /// How often one octet may leave: `tcp_retries2`, the tail-loss probe, fast retransmissions that a
-/// back-off follows, and window probes.
-const MOST_TRANSMISSIONS: u32 = 40;
+/// back-off follows, and window probes. Where the queue of acknowledgments holds many times the shortest
+/// round trip, RACK takes late arrivals for those of retransmissions, as Linux's does, and repeats.
+const MOST_TRANSMISSIONS: u32 = 150;
 
 /// What was seen of one side.
 #[derive(Clone, Debug, Default)]

@@ -274,6 +274,15 @@ impl World {
         }
         let s = &mut self.sides[side];
         let wake = s.end.wake_at(now).map(|at| at.max(now));
+        if let Some(at) = wake {
+            // The longest time that anything waits is that of keepalive.
+            assert!(
+                at - now <= 7_300 * SECOND,
+                "side {side} wants to sleep for {} s: {}",
+                (at - now) / SECOND,
+                s.end.describe(now)
+            );
+        }
         if wake != s.wake {
             s.wake = wake;
             if let Some(at) = wake {

@@ -147,7 +147,9 @@ impl<S: Store> Synchronized<S> {
             Rearm::Keep => {}
             Rearm::Restart => self.restart_transmit_timer(cx),
             Rearm::Reorder(wait) => {
-                let at = cx.now.saturating_add(wait).saturating_add(SLACK);
+                // As Linux: never later than the RTO, whose place this timer takes.
+                let wait = wait.saturating_add(SLACK).min(self.rto(cx.config));
+                let at = cx.now.saturating_add(wait);
                 self.set_transmit_timer(cx, Timer::Reorder, at);
             }
             Rearm::Reneging(wait) => {

@@ -22,9 +22,11 @@ impl<S: Store> Synchronized<S> {
         }
     }
 
-    /// Sets one of the exclusive timers.
+    /// Sets one of the exclusive timers, never later than the longest RTO (Linux's
+    /// `tcp_reset_xmit_timer`): a clock that jumps gives round trips without bound.
     pub(super) fn set_transmit_timer(&mut self, cx: &Context<'_>, timer: Timer, at: Instant) {
         self.stop_transmit_timers();
+        let at = at.min(cx.now.saturating_add(cx.config.rto_max));
         self.timers.set(timer, cx.now, at);
     }
 
