@@ -12,19 +12,26 @@ use crate::engine::time::Instant;
 pub(crate) struct Expected {
     /// RCV.NXT minus the acknowledgment last sent, in octets.
     pub(crate) unacked: i64,
-    /// Octets from RCV.NXT to the right edge of the window.
+    /// Octets from RCV.NXT to the rightmost edge of the window that was ever offered.
     pub(crate) window: i64,
+    /// The reader has consumed all there is.
+    pub(crate) all_read: bool,
 }
 
 /// Returns whether `start..start + len` (relative to RCV.NXT, SYN and FIN counted) may be looked
-/// at.
+/// at; `fin` tells that a FIN is counted.
 ///
-/// RFC 9293, 3.10.7.4, first check. As Linux (`tcp_sequence`) a little wider: from the
-/// acknowledgment last sent, because the peer may not know a later one, and up to the right edge
-/// even when the window is zero, because ACK and RST must be taken then too.
-pub(crate) fn in_window(expected: &Expected, start: i64, len: u32) -> bool {
+/// RFC 9293, 3.10.7.4, first check. As Linux (`tcp_sequence`) a little wider at the left: from the
+/// acknowledgment last sent, because the peer may not know a later one. At the right one segment
+/// may go beyond the window if no other waits for the reader; ACK and RST are taken at the edge even
+/// when the window is zero.
+pub(crate) fn in_window(expected: &Expected, start: i64, len: u32, fin: bool) -> bool {
     let end = start.saturating_add(i64::from(len));
-    end >= expected.unacked.saturating_neg() && start <= expected.window
+    if end < expected.unacked.saturating_neg() {
+        return false;
+    }
+    end.saturating_sub(i64::from(fin)) <= expected.window
+        || (start <= expected.window && expected.all_read)
 }
 
 /// TS.Recent: the peer's clock and when it was last seen to move.
@@ -34,8 +41,19 @@ pub(crate) struct TsRecent {
     pub(crate) at: Instant,
 }
 
-/// RFC 7323, 5.5: TS.Recent says nothing after 24 days.
-const TS_RECENT_LIFE: Duration = Duration::from_secs(24 * 24 * 3600);
+/// How long TS.Recent says something: as Linux (`TCP_PAWS_WRAP`), whose peers' clocks may tick in
+/// microseconds; RFC 7323, 5.5 thinks of milliseconds and allows 24 days.
+const TS_RECENT_LIFE: Duration = Duration::from_secs(2_147);
+
+impl TsRecent {
+    /// Returns whether a timestamp of `value` is older than this by more than `slack` ticks (RFC
+    /// 7323, 5.3, R1; Linux's `tcp_paws_check`).
+    pub(crate) fn rejects(&self, value: u32, slack: i32, now: Instant) -> bool {
+        let older = self.value.wrapping_sub(value) as i32;
+        // A clock that was at 0 may have been none: some peers put 0 into their SYN only.
+        older > slack && now.since(self.at) < TS_RECENT_LIFE && self.value != 0
+    }
+}
 
 /// Returns whether the segment is an old duplicate by its timestamp (RFC 7323, 5.3, R1).
 ///
@@ -48,8 +66,45 @@ pub(crate) fn paws_rejects(
     let (Some(recent), Some(timestamps)) = (recent, timestamps) else {
         return false;
     };
-    let older = recent.value.wrapping_sub(timestamps.value) as i32;
-    older > 1 && now.since(recent.at) < TS_RECENT_LIFE
+    recent.rejects(timestamps.value, 1, now)
+}
+
+/// What an acknowledgment with an old timestamp is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Disordered {
+    /// It may have been overtaken on the way: it is taken.
+    Acceptable,
+    /// It comes from before the data that we have: it is dropped without an answer.
+    Old,
+    /// It is rejected, and answered.
+    No,
+}
+
+/// Judges a segment that PAWS rejects and that starts `start` octets after RCV.NXT (Linux's
+/// `tcp_disordered_ack_check`).
+///
+/// Acknowledgments may overtake each other, and fast retransmit counts duplicates; RFC 7323 would
+/// drop them. `news` tells that it acknowledges or offers something new, `older` by how much its
+/// timestamp is too old, in ticks.
+pub(crate) fn disordered_ack(
+    pure: bool,
+    start: i64,
+    news: bool,
+    older: u32,
+    rto: Duration,
+) -> Disordered {
+    if !pure {
+        return Disordered::No;
+    }
+    if start < 0 {
+        return Disordered::Old;
+    }
+    // What a peer's clock of at most 1200 Hz can have moved in an RTO.
+    let replay = rto.as_millis().saturating_mul(1200) / 1000;
+    if start > 0 || news || u64::from(older) > replay {
+        return Disordered::No;
+    }
+    Disordered::Acceptable
 }
 
 /// What the control bits of a segment in the window ask for.

@@ -89,11 +89,41 @@ pub struct Config {
     /// Whether a SYN that is sent again does without ECN, which may have been why the first was
     /// lost (`tcp_ecn_fallback`).
     pub ecn_fallback: bool,
-    /// Octets that can be received at first; the window field of a SYN.
+    /// Octets that can be received at first: half of the receive buffer's memory.
     pub receive_window: u32,
     /// The largest receive window that the buffer may ever grow to, in octets: decides the scale
     /// that is offered.
     pub max_receive_window: u32,
+    /// The memory that the receive buffer may grow to (`tcp_rmem`, the third value).
+    pub max_receive_buffer: u32,
+    /// The largest window to offer (`TCP_WINDOW_CLAMP`, or the route's); 0 for no such bound.
+    pub window_clamp: u32,
+    /// The most segments that the first window invites (the route's `initrwnd`); 0 for no bound.
+    pub initial_rwnd: u32,
+    /// Whether the receive buffer follows the reader's speed (`tcp_moderate_rcvbuf`).
+    pub moderate_rcvbuf: bool,
+    /// Below this round-trip time the buffer follows more slowly (`tcp_rcvbuf_low_rtt`).
+    pub rcvbuf_low_rtt: Duration,
+    /// One part in two to this power of the first window is kept for the reader (`tcp_app_win`);
+    /// with 0 not even one segment.
+    pub app_win: u8,
+    /// Whether the right edge of the window may move left (`tcp_shrink_window`).
+    pub shrink_window: bool,
+    /// Whether unscaled windows stay below 2^15 (`tcp_workaround_signed_windows`).
+    pub signed_windows: bool,
+    /// Whether octets that arrive twice are reported (`tcp_dsack`; RFC 2883).
+    pub dsack: bool,
+    /// After how many answers that follow soon on what they answer acknowledgments wait for data
+    /// to ride on (`tcp_pingpong_thresh`).
+    pub pingpong_thresh: u8,
+    /// The longest delay of an acknowledgment (`TCP_DELACK_MAX_US`).
+    pub delack_max: Duration,
+    /// How many acknowledgments of disorder one may stand for (`tcp_comp_sack_nr`).
+    pub comp_sack_nr: u8,
+    /// How long it waits for them at most (`tcp_comp_sack_delay_ns`).
+    pub comp_sack_delay: Duration,
+    /// The same in hundredths of the round-trip time (`tcp_comp_sack_rtt_percent`).
+    pub comp_sack_percent: u32,
     /// The congestion control that the connection begins with.
     pub congestion: Algorithm,
     /// The pacing rate in slow start, in percent of cwnd per round trip (`tcp_pacing_ss_ratio`).
@@ -188,6 +218,20 @@ impl Config {
         max_pacing_rate: u64::MAX,
         min_tso_segs: 2,
         tso_rtt_log: 9,
+        max_receive_buffer: 6 << 20,
+        window_clamp: 0,
+        initial_rwnd: 0,
+        moderate_rcvbuf: true,
+        rcvbuf_low_rtt: Duration::from_micros(1000),
+        app_win: 31,
+        shrink_window: false,
+        signed_windows: false,
+        dsack: true,
+        pingpong_thresh: 1,
+        delack_max: Duration::from_millis(200),
+        comp_sack_nr: 44,
+        comp_sack_delay: Duration::from_millis(1),
+        comp_sack_percent: 33,
         initial_cwnd: 10,
         syn_retries: 6,
         syn_linear_timeouts: 4,

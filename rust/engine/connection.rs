@@ -3,6 +3,7 @@
 //! A connection, from `connect` or `accept` to its end.
 
 mod opening;
+mod receiving;
 pub(crate) mod report;
 mod settings;
 
@@ -44,8 +45,7 @@ use core::mem::MaybeUninit;
 ///
 /// The owner keeps written bytes from [`acked`](Self::acked) on, and received ones until they are
 /// read. Places in both streams are offsets: the first byte is 0.
-#[derive(Clone, Debug)]
-pub struct Connection<S> {
+pub struct Connection<S: Store> {
     config: Config,
     phase: Phase<S>,
     events: Events,
@@ -56,8 +56,7 @@ pub struct Connection<S> {
     clippy::large_enum_variant,
     reason = "the engine has no heap, and a connection spends its life in the large variant"
 )]
-#[derive(Clone, Debug)]
-enum Phase<S> {
+enum Phase<S: Store> {
     SynSent(SynSent, Early),
     SynReceived(SynReceived, Early),
     Synchronized(Synchronized<S>),
@@ -125,14 +124,6 @@ impl<S: Store> Connection<S> {
     /// lost, as Linux does when a receive buffer is full.
     pub fn on_segment_without_room(&mut self, now: Instant, segment: &SegmentIn) {
         let _ = self.take_segment(now, segment, false);
-    }
-
-    /// Returns whether `segment` begins with the octet that is awaited next.
-    pub fn is_next(&self, segment: &SegmentIn) -> bool {
-        match &self.phase {
-            Phase::Synchronized(connection) => connection.rx.distance(segment.seq) == 0,
-            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => false,
-        }
     }
 
     fn take_segment(&mut self, now: Instant, segment: &SegmentIn, room: bool) -> Payload {
@@ -274,7 +265,7 @@ impl<S: Store> Connection<S> {
     pub fn on_read(&mut self, now: Instant, len: u32) {
         let _ = now;
         match &mut self.phase {
-            Phase::Synchronized(connection) => connection.rx.on_read(len),
+            Phase::Synchronized(connection) => connection.rx.on_read(&self.config, len),
             Phase::Ended(ended) => {
                 let read = ended.read.saturating_add(u64::from(len));
                 ended.read = read.min(ended.readable);

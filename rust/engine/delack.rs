@@ -2,6 +2,7 @@
 
 //! When to acknowledge (RFC 9293, 3.8.6.3; RFC 5681, 4.2), with Linux's timing.
 
+use crate::engine::config::Config;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 
@@ -9,27 +10,70 @@ use crate::engine::time::Instant;
 const MIN: Duration = Duration::from_millis(40);
 /// The longest delay (Linux's `TCP_DELACK_MAX`); RFC 9293 allows 500 ms.
 const MAX: Duration = Duration::from_millis(200);
+/// The longest delay of an exchange that is one-sided (in Linux's `tcp_send_delayed_ack`).
+const MAX_ONE_SIDED: Duration = Duration::from_millis(500);
 /// Segments acknowledged at once at the start of a flow, while the peer is in slow start (Linux's
 /// `TCP_MAX_QUICKACKS`).
-const MAX_QUICK: u32 = 16;
+pub(crate) const MAX_QUICK: u32 = 16;
+/// Acknowledgments of disorder that leave without compression, so that the peer's fast retransmit
+/// is not delayed (Linux's `TCP_FASTRETRANS_THRESH`).
+const UNCOMPRESSED: u8 = 3;
 
 /// What is owed to the peer, and for how long it may wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DelayedAck {
     /// An acknowledgment must leave with the next flush.
     urgent: bool,
-    /// Data was received since the last acknowledgment.
+    /// Something was received since the last acknowledgment (Linux's ICSK_ACK_SCHED).
     owed: bool,
     /// The estimated time between data segments; zero before the first.
     ato: Duration,
     /// Acknowledgments still to be sent without delay.
     quick: u32,
-    /// Data flows in both directions: acknowledgments wait for answers to ride on (Linux's
-    /// pingpong).
-    interactive: bool,
+    /// Answers that followed soon on what they answer; from `Config::pingpong_thresh` on data flows
+    /// in both directions and acknowledgments wait for answers to ride on (Linux's pingpong).
+    answers: u8,
     last_data: Instant,
-    /// Small segments since the last acknowledgment, counted to 2 (Linux's ICSK_ACK_PUSHED).
+    /// Small segments since the last acknowledgment, counted to 2 (Linux's ICSK_ACK_PUSHED and
+    /// ICSK_ACK_PUSHED2).
     small: u8,
+    /// Acknowledgments of disorder that were not sent, see [`Answer::Compress`].
+    compressed: u8,
+    /// Those that were, since RCV.NXT was `uncompressed_at`.
+    uncompressed: u8,
+    uncompressed_at: u64,
+}
+
+/// What is known when something was received that is to be acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Received {
+    pub(crate) now: Instant,
+    /// RCV.NXT as a stream offset.
+    pub(crate) nxt: u64,
+    /// More than a full segment was received since the last acknowledgment, and the window moves
+    /// on if one leaves.
+    pub(crate) two_segments: bool,
+    /// Something is held out of order.
+    pub(crate) disorder: bool,
+    pub(crate) sack: bool,
+    /// Smoothed round-trip time of what we send, if it is known.
+    pub(crate) srtt: Option<Duration>,
+    /// Round-trip time as the receiver sees it, zero if unknown.
+    pub(crate) rcv_rtt: Duration,
+    /// When a delayed acknowledgment is due already.
+    pub(crate) due: Option<Instant>,
+}
+
+/// When the next acknowledgment leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Answer {
+    /// Nothing is owed, or it leaves with the next flush.
+    Now,
+    /// At this time, if nothing carries it before.
+    At(Instant),
+    /// One for all that disorder asks for until this time, unless that is set already (Linux's
+    /// compressed SACK).
+    Compress(Instant),
 }
 
 impl DelayedAck {
@@ -39,9 +83,12 @@ impl DelayedAck {
             owed: false,
             ato: Duration::ZERO,
             quick: 0,
-            interactive: false,
+            answers: 0,
             last_data: Instant::default(),
             small: 0,
+            compressed: 0,
+            uncompressed: 0,
+            uncompressed_at: 0,
         }
     }
 
@@ -55,9 +102,14 @@ impl DelayedAck {
     pub(crate) fn defer(&mut self, now: Instant) -> Instant {
         self.owed = true;
         self.quick = MAX_QUICK;
-        self.interactive = false;
+        self.answers = 0;
         self.ato = MIN;
         now.saturating_add(MAX)
+    }
+
+    /// Notes that something was received that must be acknowledged some time.
+    pub(crate) fn owe(&mut self) {
+        self.owed = true;
     }
 
     pub(crate) fn is_urgent(&self) -> bool {
@@ -68,37 +120,59 @@ impl DelayedAck {
         self.ato
     }
 
-    /// Returns how many acknowledgments leave without delay, and whether the others wait for data
-    /// to ride on.
-    pub(crate) fn mode(&self) -> (u32, bool) {
-        (self.quick, self.interactive)
+    /// Returns how many acknowledgments leave without delay.
+    pub(crate) fn quick(&self) -> u32 {
+        self.quick
+    }
+
+    /// Returns whether acknowledgments wait for data to ride on.
+    pub(crate) fn is_interactive(&self, config: &Config) -> bool {
+        self.answers >= config.pingpong_thresh
     }
 
     pub(crate) fn last_data(&self) -> Instant {
         self.last_data
     }
 
-    /// Enters quick-ACK mode for as many segments as half the window holds.
-    fn quicken(&mut self, window: u32, mss: u32) {
+    /// Lets as many acknowledgments leave at once as half the window holds segments, at most
+    /// `most` (Linux's `tcp_incr_quickack`).
+    fn quicken(&mut self, window: u32, mss: u32, most: u32) {
         let half = window
             .checked_div(mss.max(1).saturating_mul(2))
             .unwrap_or(0);
-        self.quick = self.quick.max(half.clamp(2, MAX_QUICK));
+        let half = if half == 0 { 2 } else { half };
+        self.quick = self.quick.max(half.min(most));
     }
 
-    /// Something arrived that asks for quick answers for a while: data out of order or twice.
-    pub(crate) fn on_disorder(&mut self, window: u32, mss: u32) {
-        self.quicken(window, mss);
-        self.interactive = false;
+    /// Enters quick-ACK mode: something arrived twice, or is not wanted (Linux's
+    /// `tcp_enter_quickack_mode`).
+    pub(crate) fn enter_quick(&mut self, window: u32, mss: u32, most: u32) {
+        self.quicken(window, mss, most);
+        self.answers = 0;
         self.ato = MIN;
-        self.urgent = true;
+    }
+
+    /// The window grows: the next acknowledgment tells the peer without delay.
+    pub(crate) fn quicken_once(&mut self) {
+        self.quick |= 1;
+    }
+
+    /// The buffer is more than half full: acknowledgments would only invite more.
+    pub(crate) fn stop_quick(&mut self) {
+        self.quick = 0;
+    }
+
+    /// The peer has closed its half: what is left to say is ours (Linux's
+    /// `inet_csk_enter_pingpong_mode`).
+    pub(crate) fn enter_interactive(&mut self, config: &Config) {
+        self.answers = config.pingpong_thresh;
     }
 
     /// A router marked data, or data that was lost came again: two quick answers (Linux's
     /// `tcp_enter_quickack_mode`).
     pub(crate) fn on_mark(&mut self) {
         self.quick = self.quick.max(2);
-        self.interactive = false;
+        self.answers = 0;
         self.ato = MIN;
     }
 
@@ -107,70 +181,148 @@ impl DelayedAck {
         self.owed = true;
         let gap = now.since(self.last_data);
         if self.ato == Duration::ZERO {
-            self.quicken(window, mss);
+            self.quicken(window, mss, MAX_QUICK);
             self.ato = MIN;
         } else if gap.as_nanos() <= MIN.as_nanos() / 2 {
-            self.ato = Duration::from_nanos(self.ato.as_nanos() / 2).saturating_add(half(MIN));
+            self.ato = half(self.ato).saturating_add(half(MIN));
         } else if gap < self.ato {
-            self.ato = half(self.ato).saturating_add(gap).min(rto);
+            self.ato = half(self.ato).saturating_add(gap).min(rto).min(MAX);
         } else if gap > rto {
             // The peer may have restarted from its initial window: give it acknowledgments to grow
             // on.
-            self.quicken(window, mss);
+            self.quicken(window, mss, MAX_QUICK);
         }
         self.last_data = now;
     }
 
-    /// Data smaller than usual arrived in order: probably the end of what the peer wanted to say.
-    pub(crate) fn on_small(&mut self) {
-        self.small = self.small.saturating_add(1).min(2);
+    /// A segment arrived that is smaller than usual (`small`), or has the usual size and ends a
+    /// write: probably the end of what the peer wanted to say.
+    pub(crate) fn on_end_of_write(&mut self, small: bool) {
+        let most = if small { 2 } else { 1 };
+        if self.small < most {
+            self.small = self.small.saturating_add(1);
+        }
     }
 
-    /// The reader has consumed all there was (Linux's `__tcp_cleanup_rbuf`).
+    /// The reader has consumed something, or all there was (`emptied`); more than a full segment is
+    /// not acknowledged (`two_segments`) (Linux's `__tcp_cleanup_rbuf`).
     ///
     /// After a small segment nothing more may come before the peer hears from us (Nagle), so it is
     /// answered now, unless an answer of the user is likely to carry the acknowledgment.
-    pub(crate) fn on_emptied(&mut self) {
-        if self.owed && (self.small > 1 || (self.small > 0 && !self.interactive)) {
+    pub(crate) fn on_read(&mut self, config: &Config, two_segments: bool, emptied: bool) {
+        let pushed = self.small > 1 || (self.small > 0 && !self.is_interactive(config));
+        if self.owed && (two_segments || (emptied && pushed)) {
             self.urgent = true;
         }
     }
 
-    /// Decides what to do about the data received: `unacked` octets since the last acknowledgment.
-    /// Returns a deadline to keep.
+    /// Decides what to do about what was received (Linux's `__tcp_ack_snd_check`).
     ///
     /// RFC 5681, 4.2: at least every second full-sized segment is acknowledged at once.
-    pub(crate) fn decide(&mut self, now: Instant, unacked: u64, mss: u32) -> Option<Instant> {
-        if !self.owed {
-            return None;
+    pub(crate) fn decide(&mut self, config: &Config, received: &Received) -> Answer {
+        if !self.owed || self.urgent {
+            return Answer::Now;
         }
-        let quick = self.quick > 0 && !self.interactive;
-        if unacked > u64::from(mss) || quick {
+        let quick = self.quick > 0 && !self.is_interactive(config);
+        if received.two_segments || quick {
             self.urgent = true;
-            return None;
+            return Answer::Now;
         }
-        Some(now.saturating_add(self.ato.clamp(MIN, MAX)))
+        if received.disorder {
+            self.compress(config, received)
+        } else {
+            self.delay(config, received)
+        }
     }
 
-    /// The deadline passed (Linux's `tcp_delack_timer_handler`).
-    pub(crate) fn on_deadline(&mut self, rto: Duration) {
+    /// Linux's `tcp_send_delayed_ack`.
+    fn delay(&mut self, config: &Config, received: &Received) -> Answer {
+        let mut ato = self.ato;
+        if ato > MIN {
+            let mut most = if self.is_interactive(config) || self.small > 0 {
+                MAX
+            } else {
+                MAX_ONE_SIDED
+            };
+            if let Some(srtt) = received.srtt {
+                most = most.min(srtt.max(MIN));
+            }
+            ato = ato.min(most);
+        }
+        // The peer's time-out must not be ours (Linux's `tcp_delack_max`).
+        let below_rto = config.rto_min.max(Duration::TICK.saturating_mul(2));
+        let below_rto = below_rto.saturating_sub(Duration::TICK);
+        ato = ato.min(config.delack_max).min(below_rto);
+        let now = received.now;
+        let at = now.saturating_add(ato);
+        match received.due {
+            // It is about to leave anyway.
+            Some(due) if due <= now.saturating_add(half(half(ato))) => {
+                self.urgent = true;
+                Answer::Now
+            }
+            Some(due) => Answer::At(due.min(at)),
+            None => Answer::At(at),
+        }
+    }
+
+    /// Puts off an acknowledgment of disorder, if enough of them have left: a burst of segments
+    /// behind a hole would cause as many acknowledgments.
+    fn compress(&mut self, config: &Config, received: &Received) -> Answer {
+        if self.uncompressed_at != received.nxt {
+            self.uncompressed_at = received.nxt;
+            self.uncompressed = 0;
+        }
+        if !received.sack || self.compressed >= config.comp_sack_nr {
+            self.urgent = true;
+            return Answer::Now;
+        }
+        if self.uncompressed < UNCOMPRESSED {
+            self.uncompressed = self.uncompressed.saturating_add(1);
+            self.urgent = true;
+            return Answer::Now;
+        }
+        self.compressed = self.compressed.saturating_add(1);
+        let mut rtt = received.rcv_rtt;
+        if let Some(srtt) = received.srtt {
+            rtt = rtt.min(srtt);
+        }
+        let percent = rtt
+            .as_nanos()
+            .saturating_mul(config.comp_sack_percent.into())
+            / 100;
+        let delay = Duration::from_nanos(percent).min(config.comp_sack_delay);
+        Answer::Compress(received.now.saturating_add(delay))
+    }
+
+    /// The peer's picture of what we hold would lose a block: what was put off leaves now (Linux's
+    /// `tcp_sack_compress_send_ack`).
+    pub(crate) fn end_compression(&mut self) {
+        if self.compressed > 0 {
+            self.compressed = 0;
+            self.urgent = true;
+        }
+    }
+
+    /// The time of a delayed acknowledgment came (Linux's `tcp_delack_timer_handler`).
+    pub(crate) fn on_deadline(&mut self, config: &Config, rto: Duration) {
         if !self.owed {
             return;
         }
         self.urgent = true;
-        if self.interactive {
+        if self.is_interactive(config) {
             // The answer did not come in time: the exchange is one-sided after all.
-            self.interactive = false;
+            self.answers = 0;
             self.ato = MIN;
         } else {
-            self.ato = self.ato.saturating_mul(2).min(rto);
+            self.ato = self.ato.saturating_mul(2).min(rto).min(MAX);
         }
     }
 
     /// A segment with an acknowledgment left; `data` tells whether it carried any.
     pub(crate) fn on_sent(&mut self, now: Instant, data: bool) {
         if data && now.since(self.last_data) < self.ato {
-            self.interactive = true;
+            self.answers = self.answers.saturating_add(1);
         }
         if self.owed && self.quick > 0 {
             self.quick = self.quick.saturating_sub(1);
@@ -181,13 +333,30 @@ impl DelayedAck {
         self.urgent = false;
         self.owed = false;
         self.small = 0;
+        self.compressed = 0;
     }
 
-    /// The user asked for acknowledgments at once, or for the usual delay (`TCP_QUICKACK`).
-    pub(crate) fn set_quick(&mut self, on: bool) {
-        self.interactive = !on;
-        if on && self.owed {
-            self.urgent = true;
+    /// The user asked for acknowledgments at once, or for the usual delay (`TCP_QUICKACK`): an even
+    /// `value` but 0 lets only what is owed now leave at once. `emptied` and `two_segments` as for
+    /// [`DelayedAck::on_read`].
+    pub(crate) fn set_quick(
+        &mut self,
+        config: &Config,
+        value: i32,
+        two_segments: bool,
+        emptied: bool,
+    ) {
+        if value == 0 {
+            self.enter_interactive(config);
+            return;
+        }
+        self.answers = 0;
+        if self.owed {
+            self.small = self.small.max(1);
+            self.on_read(config, two_segments, emptied);
+            if value & 1 == 0 {
+                self.enter_interactive(config);
+            }
         }
     }
 }

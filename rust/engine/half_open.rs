@@ -11,6 +11,8 @@ use crate::engine::ecn::Codepoint;
 use crate::engine::options::Options;
 use crate::engine::options::Timestamps;
 use crate::engine::prepared::Prepared;
+use crate::engine::rx::advmss_beside;
+use crate::engine::rx::Initial;
 use crate::engine::segment::Flags;
 use crate::engine::segment::SegmentIn;
 use crate::engine::segment::SegmentOut;
@@ -20,7 +22,6 @@ use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 use crate::engine::window::WindowScale;
 use crate::engine::window::DEFAULT_MSS;
-use crate::engine::window::MAX_FIELD;
 
 /// A connection of which both SYNs are known and ours is not acknowledged.
 ///
@@ -87,7 +88,10 @@ impl Agreed {
         let scales = syn
             .window_scale
             .filter(|_| config.window_scaling)
-            .map(|theirs| (WindowScale::for_window(config.max_receive_window), theirs));
+            .map(|theirs| {
+                let initial = Initial::new(config, config.mss.into(), true);
+                (initial.scale, theirs)
+            });
         Agreed {
             peer_mss: syn.mss.filter(|&mss| mss > 0).unwrap_or(DEFAULT_MSS),
             scales,
@@ -96,11 +100,6 @@ impl Agreed {
             ecn,
         }
     }
-}
-
-/// Returns the window field of a SYN, which is never scaled (RFC 7323, 2.2).
-pub(crate) fn syn_window(config: &Config) -> u16 {
-    u16::try_from(config.receive_window.min(MAX_FIELD)).unwrap_or(u16::MAX)
 }
 
 /// How long a listener waits for the third segment.
@@ -201,6 +200,8 @@ impl HalfOpen {
     /// codepoint.
     pub fn new(now: Instant, config: &Config, syn: &SegmentIn, isn: Isn) -> HalfOpen {
         let agreed = Agreed::new(config, &syn.options, ecn::accepts(config, syn));
+        let mss = advmss_beside(config.mss.into(), agreed.timestamps);
+        let initial = Initial::new(config, mss, agreed.scales.is_some());
         HalfOpen {
             isn,
             irs: syn.seq,
@@ -216,7 +217,7 @@ impl HalfOpen {
                     at: now,
                 }),
             wnd: syn.window,
-            offered: syn_window(config),
+            offered: initial.field(),
             advmss: config.mss,
             timeouts: 0,
             retransmits: 0,
@@ -242,8 +243,11 @@ impl HalfOpen {
         isn: Isn,
         first_sent: Instant,
     ) -> HalfOpen {
+        let scaling = config.window_scaling && syn.options.window_scale.is_some();
         let mut half_open = HalfOpen {
             first_sent: Some(first_sent),
+            // As the SYN offered it, which did not know of timestamps.
+            offered: Initial::new(config, config.mss.into(), scaling).field(),
             simultaneous: true,
             ..HalfOpen::new(now, config, syn, isn)
         };
@@ -259,6 +263,11 @@ impl HalfOpen {
             sent: true,
             ..HalfOpen::new(now, config, syn, isn)
         }
+    }
+
+    /// Returns whether our SYN did not wait for the peer's.
+    pub(crate) fn is_active(&self) -> bool {
+        self.simultaneous
     }
 
     /// Returns how often the SYN-ACK was sent again.
@@ -426,10 +435,11 @@ impl HalfOpen {
         let expected = acceptable::Expected {
             unacked: 0,
             window: i64::from(self.offered),
+            all_read: true,
         };
         if paws
             || self.echo_is_foreign(timestamps)
-            || !acceptable::in_window(&expected, start, segment.seq_len())
+            || !acceptable::in_window(&expected, start, segment.seq_len(), flags.fin())
         {
             return if flags.rst() {
                 HalfOpenVerdict::Ignore

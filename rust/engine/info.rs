@@ -186,6 +186,12 @@ pub struct Info {
     pub snd_wnd: u32,
     /// The window that we offer, in octets.
     pub rcv_wnd: u32,
+    /// What the segments so far have earned of it, in octets.
+    pub rcv_ssthresh: u32,
+    /// Octets that the reader takes in a round trip.
+    pub rcv_space: u32,
+    /// The round-trip time as the receiver sees it, zero before there is one.
+    pub rcv_rtt: Duration,
     /// Octets written and not sent.
     pub notsent_bytes: u64,
     /// Octets acknowledged by the peer.
@@ -280,6 +286,9 @@ impl Info {
             sndbuf_limited: Duration::ZERO,
             snd_wnd: 0,
             rcv_wnd: 0,
+            rcv_ssthresh: 0,
+            rcv_space: 0,
+            rcv_rtt: Duration::ZERO,
             notsent_bytes: 0,
             bytes_acked: 0,
             bytes_received: 0,

@@ -22,7 +22,48 @@ impl Run {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Full;
 
-/// At most `N` runs of offsets, sorted, neither overlapping nor touching.
+/// Memory for runs, each the low 32 bits of its start and end.
+pub trait RunMemory: Default {
+    /// Returns the runs.
+    fn runs(&self) -> &[(u32, u32)];
+
+    /// Returns the runs for writing.
+    fn runs_mut(&mut self) -> &mut [(u32, u32)];
+
+    /// Asks for `len` runs, of which the first keep their values. May be refused, then nothing
+    /// changes.
+    fn grow(&mut self, len: usize);
+}
+
+/// Room for `N` runs, no more.
+#[cfg(test)]
+#[derive(Clone, Debug)]
+pub(crate) struct Fixed<const N: usize>([(u32, u32); N]);
+
+#[cfg(test)]
+impl<const N: usize> Default for Fixed<N> {
+    fn default() -> Fixed<N> {
+        Fixed([(0, 0); N])
+    }
+}
+
+#[cfg(test)]
+impl<const N: usize> RunMemory for Fixed<N> {
+    fn runs(&self) -> &[(u32, u32)] {
+        &self.0
+    }
+
+    fn runs_mut(&mut self) -> &mut [(u32, u32)] {
+        &mut self.0
+    }
+
+    fn grow(&mut self, _len: usize) {}
+}
+
+/// The most runs of a set: its operations take time in proportion.
+const MOST: usize = 4096;
+
+/// Runs of offsets, sorted, neither overlapping nor touching, as many as the memory holds.
 ///
 /// # Invariants
 ///
@@ -30,27 +71,32 @@ pub(crate) struct Full;
 /// - All offsets lie in `floor .. floor + 2^31`, so the low bits tell the offset: half the memory
 ///   of `u64` pairs.
 #[derive(Clone, Debug)]
-pub(crate) struct RangeSet<const N: usize> {
+pub(crate) struct RangeSet<M> {
     floor: u64,
     len: usize,
-    runs: [(u32, u32); N],
+    memory: M,
 }
 
 const REACH: u64 = 1 << 31;
 
-impl<const N: usize> RangeSet<N> {
+impl<M: RunMemory> RangeSet<M> {
     /// Makes an empty set.
-    pub(crate) const fn new() -> RangeSet<N> {
+    pub(crate) fn new() -> RangeSet<M> {
         RangeSet {
             floor: 0,
             len: 0,
-            runs: [(0, 0); N],
+            memory: M::default(),
         }
     }
 
     /// Returns whether the set is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Forgets all runs.
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
     }
 
     fn widen(&self, low: u32) -> u64 {
@@ -76,13 +122,13 @@ impl<const N: usize> RangeSet<N> {
     }
 
     fn iter_from(&self, index: usize) -> impl DoubleEndedIterator<Item = Run> + '_ {
-        let runs = self.runs.get(index..self.len).unwrap_or_default();
-        runs.iter().map(|&run| self.wide(run))
+        let runs = self.memory.runs().get(index..self.len);
+        runs.unwrap_or_default().iter().map(|&run| self.wide(run))
     }
 
     /// Returns the number of runs at the front for which `test` holds, as for no later one.
     fn count_while(&self, test: impl Fn(Run) -> bool) -> usize {
-        let runs = self.runs.get(..self.len).unwrap_or_default();
+        let runs = self.memory.runs().get(..self.len).unwrap_or_default();
         runs.partition_point(|&run| test(self.wide(run)))
     }
 
@@ -115,6 +161,15 @@ impl<const N: usize> RangeSet<N> {
         count
     }
 
+    /// Returns the lowest offsets of `start..end` that are in the set, as far as they touch.
+    pub(crate) fn overlap(&self, start: u64, end: u64) -> Option<Run> {
+        let first = self.count_while(|run| run.end <= start);
+        let run = self.iter_from(first).next()?;
+        let start = run.start.max(start);
+        let end = run.end.min(end);
+        (start < end).then_some(Run { start, end })
+    }
+
     /// Adds `start..end` and returns the run that now contains it; what lies below the floor is
     /// ignored.
     pub(crate) fn insert(&mut self, start: u64, end: u64) -> Result<Option<Run>, Full> {
@@ -135,18 +190,22 @@ impl<const N: usize> RangeSet<N> {
             merged.end = merged.end.max(run.end);
         }
         if touched == 0 {
-            if self.len >= N {
+            if self.len >= self.memory.runs().len() {
+                let wanted = self.len.saturating_mul(2).clamp(16, MOST);
+                self.memory.grow(wanted);
+            }
+            if self.len >= self.memory.runs().len() {
                 return Err(Full);
             }
             self.len = self.len.saturating_add(1);
-            if let Some(tail) = self.runs.get_mut(first..self.len) {
+            if let Some(tail) = self.memory.runs_mut().get_mut(first..self.len) {
                 tail.rotate_right(1);
             }
         } else {
             let surplus = touched.saturating_sub(1);
             self.remove(first.saturating_add(1), surplus);
         }
-        if let Some(slot) = self.runs.get_mut(first) {
+        if let Some(slot) = self.memory.runs_mut().get_mut(first) {
             *slot = (merged.start as u32, merged.end as u32);
         }
         Ok(Some(merged))
@@ -162,14 +221,26 @@ impl<const N: usize> RangeSet<N> {
         let cut = self.first().is_some_and(|run| run.start < offset);
         self.floor = offset;
         if cut {
-            if let Some((start, _)) = self.runs.first_mut() {
+            if let Some((start, _)) = self.memory.runs_mut().first_mut() {
                 *start = offset as u32;
             }
         }
     }
 
+    /// Removes all offsets from `offset` on.
+    pub(crate) fn discard_from(&mut self, offset: u64) {
+        self.len = self.count_while(|run| run.start < offset);
+        let Some(last) = self.len.checked_sub(1) else {
+            return;
+        };
+        let beyond = self.last().is_some_and(|run| run.end > offset);
+        if let (true, Some((_, end))) = (beyond, self.memory.runs_mut().get_mut(last)) {
+            *end = offset as u32;
+        }
+    }
+
     fn remove(&mut self, at: usize, count: usize) {
-        if let Some(tail) = self.runs.get_mut(at..self.len) {
+        if let Some(tail) = self.memory.runs_mut().get_mut(at..self.len) {
             let count = count.min(tail.len());
             tail.rotate_left(count);
             self.len = self.len.saturating_sub(count);

@@ -6,18 +6,30 @@
 //! Offsets count from the peer's first octet. Its SYN lies before offset 0; its FIN takes the
 //! offset after its last octet.
 
+mod offer;
+mod tuning;
+
+pub(crate) use self::tuning::Initial;
+pub use self::tuning::ReceiveMemory;
+
+use self::tuning::Tuning;
 use crate::engine::acceptable::TsRecent;
+use crate::engine::config::Config;
 use crate::engine::options::SackBlock;
 use crate::engine::options::SackBlocks;
+use crate::engine::options::TIMESTAMPS_SPACE;
 use crate::engine::ranges::RangeSet;
 use crate::engine::ranges::Run;
+use crate::engine::ranges::RunMemory;
+use crate::engine::segment::SegmentIn;
 use crate::engine::seq::SeqNum;
+use crate::engine::time::Instant;
 use crate::engine::window::WindowScale;
 use crate::engine::window::DEFAULT_MSS;
 use crate::engine::window::MIN_MSS;
 
-/// Runs held out of order; when full, further disorder is dropped and the peer sends it again.
-const HELD: usize = 128;
+/// The smallest buffer that a user may choose (Linux's `SOCK_MIN_RCVBUF`).
+const MIN_BUFFER: u32 = 2_304;
 
 /// The smallest segment that is believed to be the peer's full size (Linux's `TCP_MIN_MSS`).
 const SMALLEST: u32 = 88;
@@ -52,6 +64,31 @@ pub enum Payload {
     },
 }
 
+/// Where the payload of a segment goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// It brings the octet that is awaited next.
+    Next,
+    /// It lies beyond a hole, from this stream offset on.
+    Ahead(u64),
+    /// Nothing of it will be kept.
+    Nowhere,
+}
+
+/// Whether what arrived must be acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Due {
+    /// No.
+    Nothing,
+    /// Some time.
+    Soon,
+    /// At once, and some of what follows too: the peer misses acknowledgments, or does not respect
+    /// the window.
+    Quick,
+    /// At once: a hole is filled (RFC 5681, 4.2).
+    Now,
+}
+
 /// What the payload and FIN of one segment did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
@@ -61,23 +98,38 @@ pub(crate) struct Arrival {
     pub(crate) advanced: bool,
     /// The FIN became next in order.
     pub(crate) finished: bool,
-    /// An acknowledgment must leave at once: disorder, a filled hole, a duplicate (RFC 5681, 4.2).
-    pub(crate) disorder: bool,
+    pub(crate) due: Due,
+    /// More blocks changed than a lost acknowledgment may hide.
+    pub(crate) spread: bool,
+}
+
+impl Arrival {
+    const fn discarded(due: Due) -> Arrival {
+        Arrival {
+            payload: Payload::Discard,
+            advanced: false,
+            finished: false,
+            due,
+            spread: false,
+        }
+    }
 }
 
 /// The receive sequence variables (RFC 9293, 3.3.1) and what surrounds them.
 #[derive(Clone, Debug)]
-pub(crate) struct Rx {
+pub(crate) struct Rx<M> {
     /// IRS.
     pub(crate) irs: SeqNum,
     /// RCV.NXT as a stream offset, the FIN not counted.
     pub(crate) nxt: u64,
     /// What the reader has consumed.
     pub(crate) read: u64,
-    /// RCV.NXT when an acknowledgment was sent last (Linux's `rcv_wup`).
+    /// RCV.NXT, the FIN counted, when an acknowledgment was sent last (Linux's `rcv_wup`).
     pub(crate) acked: u64,
-    /// The right edge of the window offered last; never moves left (RFC 9293, 3.8.6).
+    /// The right edge of the window offered last.
     pub(crate) edge: u64,
+    /// The rightmost edge that was ever offered (Linux's `rcv_mwnd_seq`).
+    largest_edge: u64,
     /// What our window fields are shifted by.
     pub(crate) scale: WindowScale,
     /// TS.Recent.
@@ -85,11 +137,15 @@ pub(crate) struct Rx {
     /// The peer's usual payload per segment, as seen (Linux's `rcv_mss`).
     pub(crate) mss: u32,
     last_len: u32,
-    /// Whether the reader consumed something since the window was looked at.
+    pub(crate) tuning: Tuning,
+    /// Less than half of the buffer was free when the window was chosen.
+    tight: bool,
+    /// Data was dropped for want of memory: the next window is zero (Linux's ICSK_ACK_NOMEM).
+    no_memory: bool,
+    /// Whether the reader consumed something since the acknowledgment was looked at.
     drained: bool,
-    /// Whether the reader consumed all there was since the acknowledgment was looked at.
-    emptied: bool,
-    held: RangeSet<HELD>,
+    /// What arrived out of order; a FIN counts as an octet.
+    held: RangeSet<M>,
     /// Offsets within the runs that changed last, latest first (RFC 2018, 4).
     recent: [u64; SackBlocks::CAPACITY],
     /// What arrived twice, to be reported once (RFC 2883).
@@ -97,20 +153,34 @@ pub(crate) struct Rx {
     /// The offset of the peer's FIN, when it is known.
     fin: Option<u64>,
     finished: bool,
-    /// Free space of the buffer as the owner told it last, less what arrived since.
-    room: u32,
     advmss: u32,
 }
 
-impl Rx {
-    pub(crate) fn new(irs: SeqNum, scale: WindowScale, window: u32, advmss: u32) -> Rx {
+impl<M: RunMemory> Rx<M> {
+    /// Makes the receive half of a connection whose SYNs agreed on `scale`, and on `timestamps`
+    /// before ours left; ours `offered` a window, perhaps when another MSS was known.
+    pub(crate) fn new(
+        now: Instant,
+        config: &Config,
+        irs: SeqNum,
+        scale: Option<WindowScale>,
+        timestamps: bool,
+        offered: u16,
+    ) -> Rx<M> {
+        let advmss = u32::from(config.mss);
+        let initial = Initial::new(config, advmss_beside(advmss, timestamps), scale.is_some());
+        let scale = scale.unwrap_or_default();
+        // What a scaled field would have said: an answer of SYN-RECEIVED may have done so.
+        let window = initial.window.max(u32::from(offered));
+        let window = scale.scale_up(scale.field_above(window));
+        let edge = u64::from(window);
         Rx {
             irs,
             nxt: 0,
             read: 0,
             acked: 0,
-            // What a scaled field would have said: an answer of SYN-RECEIVED may have done so.
-            edge: u64::from(scale.scale_up(scale.field_above(window))),
+            edge,
+            largest_edge: edge,
             scale,
             ts_recent: None,
             // Linux's `tcp_initialize_rcv_mss`: a small first guess makes the second small segment
@@ -120,16 +190,22 @@ impl Rx {
                 .min(window / 2)
                 .max(SMALLEST),
             last_len: 0,
+            tuning: Tuning::new(now, config, &initial),
+            tight: false,
+            no_memory: false,
             drained: false,
-            emptied: false,
             held: RangeSet::new(),
             recent: [0; SackBlocks::CAPACITY],
             dsack: None,
             fin: None,
             finished: false,
-            room: window,
             advmss,
         }
+    }
+
+    /// Bounds the guess at the peer's segments: they hardly carry more than ours.
+    pub(crate) fn bound_mss(&mut self, most: u32) {
+        self.mss = self.mss.min(most).max(SMALLEST);
     }
 
     /// Returns the sequence number of a stream offset.
@@ -147,14 +223,14 @@ impl Rx {
         i64::from(seq.distance_from(self.nxt_seq()))
     }
 
-    /// Returns the octets from RCV.NXT to the right edge of the window.
-    pub(crate) fn window(&self) -> u32 {
-        u32::try_from(self.edge.saturating_sub(self.nxt)).unwrap_or(u32::MAX)
+    /// Returns RCV.NXT as a stream offset, the FIN counted.
+    fn end(&self) -> u64 {
+        self.nxt.saturating_add(u64::from(self.finished))
     }
 
-    /// Returns the octets in order since an acknowledgment was sent last.
+    /// Returns the sequence numbers received since an acknowledgment was sent last.
     pub(crate) fn unacked(&self) -> u64 {
-        self.nxt.saturating_sub(self.acked)
+        self.end().saturating_sub(self.acked)
     }
 
     /// Returns whether data is held out of order.
@@ -168,126 +244,207 @@ impl Rx {
         Some(last.end.saturating_sub(self.nxt))
     }
 
-    /// Takes the payload of an acceptable segment that starts `start` octets after RCV.NXT.
+    /// Returns where the payload of `segment` would go.
+    pub(crate) fn place_of(&self, segment: &SegmentIn) -> Place {
+        let start = self.distance(segment.seq);
+        let end = start.saturating_add(i64::from(segment.seq_len()));
+        let window = i64::from(self.window());
+        if self.finished || end <= 0 || window == 0 || start >= window {
+            Place::Nowhere
+        } else if start > 0 {
+            Place::Ahead(self.nxt.saturating_add(start.unsigned_abs()))
+        } else {
+            Place::Next
+        }
+    }
+
+    /// Takes the payload of an acceptable segment that starts `start` octets after RCV.NXT (Linux's
+    /// `tcp_data_queue`).
     pub(crate) fn on_payload(&mut self, start: i64, len: u32, fin: bool) -> Arrival {
-        let mut arrival = Arrival {
-            payload: Payload::Discard,
-            advanced: false,
-            finished: false,
-            disorder: false,
-        };
+        self.dsack = None;
+        let seq_len = len.saturating_add(u32::from(fin));
+        if start.saturating_add(i64::from(seq_len)) <= 0 {
+            self.dsack = self.run_before(start, seq_len);
+            return Arrival::discarded(Due::Quick);
+        }
         if self.finished {
-            // RFC 9293, 3.10.7.4, seventh check: nothing follows a FIN; what comes is a
-            // retransmission.
-            arrival.disorder = len > 0 || fin;
-            return arrival;
+            // RFC 9293, 3.10.7.4, seventh check: nothing follows a FIN.
+            return Arrival::discarded(Due::Nothing);
+        }
+        let window = self.window();
+        if start > 0 && start >= i64::from(window) {
+            return Arrival::discarded(Due::Quick);
         }
         let skip = u32::try_from(start.saturating_neg().clamp(0, i64::from(len))).unwrap_or(len);
-        let Ok(ahead) = u64::try_from(start.saturating_add(i64::from(skip))) else {
-            self.dsack = self.run_before(start, len);
-            arrival.disorder = true;
-            return arrival;
-        };
+        if start < 0 {
+            self.dsack = self.run_before(start, seq_len);
+        }
+        // As Linux a FIN alone is taken also when the window is closed: it needs no memory, and some
+        // peers insist.
+        let bare_fin = start == 0 && len == 0;
+        if start <= 0 && window == 0 && !bare_fin {
+            return Arrival::discarded(Due::Quick);
+        }
+        let ahead = u64::try_from(start).unwrap_or(0);
         let offset = self.nxt.saturating_add(ahead);
         let end = offset.saturating_add(u64::from(len.saturating_sub(skip)));
-        let limit = self.edge.min(self.fin.unwrap_or(u64::MAX));
         // A FIN below what is held contradicts it: nothing follows a FIN.
-        let last = self.held.last().map_or(0, |run| run.end);
-        if fin && end <= limit && last <= end {
-            self.fin = Some(end);
+        let fin = fin && self.held.last().is_none_or(|run| run.end <= end);
+        if ahead > 0 {
+            return self.hold(offset, skip, end, fin);
         }
-        let take = u32::try_from(end.min(limit).saturating_sub(offset)).unwrap_or(0);
-        if skip > 0 {
-            self.dsack = self.run_before(start, skip);
-            arrival.disorder = take == 0;
+        if fin {
+            self.note_fin(end);
         }
-        if take > 0 {
-            self.place(&mut arrival, offset, skip, take);
-        } else if len > skip || (fin && ahead > 0) {
-            arrival.disorder = true;
+        self.append(offset, skip, end)
+    }
+
+    fn note_fin(&mut self, at: u64) {
+        self.fin = Some(self.fin.map_or(at, |fin| fin.min(at)));
+    }
+
+    /// Returns `end`, or the place of the FIN if that is before: nothing follows it.
+    fn before_fin(&self, end: u64) -> u64 {
+        self.fin.map_or(end, |fin| fin.min(end))
+    }
+
+    /// Takes what is next in order, as far as `end`, and what of the held it reaches.
+    fn append(&mut self, offset: u64, skip: u32, end: u64) -> Arrival {
+        let end = self.before_fin(end);
+        let mut arrival = Arrival::discarded(Due::Soon);
+        let had_holes = self.has_holes();
+        if end > offset {
+            if let Some(run) = self.held.overlap(offset, end) {
+                self.note_duplicate(run);
+            }
+            let len = u32::try_from(end.saturating_sub(offset)).unwrap_or(u32::MAX);
+            arrival.payload = Payload::Append { skip, len };
+            arrival.advanced = true;
+            self.nxt = end;
+        }
+        while let Some(run) = self.held.first().filter(|run| run.start <= self.nxt) {
+            let end = self.nxt.max(run.end);
+            self.nxt = self.before_fin(end);
+            self.held.discard_below(end);
+        }
+        self.held.discard_below(self.nxt);
+        if had_holes && !self.has_holes() {
+            arrival.due = Due::Now;
         }
         if self.fin.is_some_and(|fin| fin <= self.nxt) {
             self.finished = true;
             arrival.finished = true;
-            arrival.disorder = true;
+            self.held.clear();
         }
         arrival
     }
 
-    /// Remembers a segment that arrived twice, to be reported by DSACK.
-    pub(crate) fn note_duplicate(&mut self, start: i64, len: u32) {
-        if start < 0 {
-            self.dsack = self.run_before(start, len);
+    /// Takes what lies beyond a hole. A FIN counts as an octet after `end`.
+    fn hold(&mut self, offset: u64, skip: u32, end: u64, fin: bool) -> Arrival {
+        let mut arrival = Arrival::discarded(Due::Soon);
+        let last = self.before_fin(end.saturating_add(u64::from(fin)));
+        let end = self.before_fin(end);
+        let whole = last.saturating_sub(offset);
+        if self.held.count_in(offset, last) == whole {
+            if whole > 0 {
+                self.dsack = Some(Run {
+                    start: offset,
+                    end: last,
+                });
+                arrival.spread = self.remember(offset);
+            }
+            return arrival;
+        }
+        let twice = self.held.overlap(offset, last);
+        if self.held.insert(offset, last).is_err() {
+            return arrival;
+        }
+        self.dsack = twice;
+        if fin && last > end {
+            self.note_fin(end);
+        }
+        arrival.spread = self.remember(offset);
+        let len = u32::try_from(end.saturating_sub(offset)).unwrap_or(u32::MAX);
+        if len > 0 {
+            arrival.payload = Payload::Hold { offset, skip, len };
+        }
+        arrival
+    }
+
+    /// Notes octets that arrived twice, to be reported by DSACK (Linux's `tcp_dsack_extend`).
+    fn note_duplicate(&mut self, run: Run) {
+        match &mut self.dsack {
+            None => self.dsack = Some(run),
+            Some(known) => {
+                if run.start <= known.end && known.start <= run.end {
+                    known.start = known.start.min(run.start);
+                    known.end = known.end.max(run.end);
+                }
+            }
         }
     }
 
-    /// Returns the `len` octets that start at the negative distance `start`.
+    /// Notes a segment that is not acceptable and begins with octets that arrived before, to be
+    /// reported by DSACK.
+    pub(crate) fn note_old(&mut self, start: i64, seq_len: u32) {
+        self.dsack = self.run_before(start, seq_len);
+    }
+
+    /// Returns those of the `len` octets from the negative distance `start` on that arrived.
     fn run_before(&self, start: i64, len: u32) -> Option<Run> {
-        let start = self.nxt.checked_sub(start.unsigned_abs())?;
-        let end = start.saturating_add(u64::from(len)).min(self.nxt);
+        let start = self.end().checked_sub(start.unsigned_abs())?;
+        let end = start.saturating_add(u64::from(len)).min(self.end());
         (start < end).then_some(Run { start, end })
     }
 
-    fn place(&mut self, arrival: &mut Arrival, offset: u64, skip: u32, len: u32) {
-        let end = offset.saturating_add(u64::from(len));
-        if offset == self.nxt {
-            let had_holes = self.has_holes();
-            self.nxt = end;
-            while let Some(run) = self.held.first().filter(|run| run.start <= self.nxt) {
-                self.nxt = self.nxt.max(run.end);
-                self.held.discard_below(self.nxt.max(run.end));
-            }
-            self.held.discard_below(self.nxt);
-            arrival.payload = Payload::Append { skip, len };
-            arrival.advanced = true;
-            arrival.disorder = arrival.disorder || had_holes;
-        } else {
-            arrival.disorder = true;
-            if self.held.count_in(offset, end) == u64::from(len) {
-                self.dsack = Some(Run { start: offset, end });
-                self.remember(offset);
-                return;
-            }
-            if self.held.insert(offset, end).is_err() {
-                return;
-            }
-            self.remember(offset);
-            arrival.payload = Payload::Hold { offset, skip, len };
-        }
-        self.room = self.room.saturating_sub(len);
-    }
-
-    /// Puts the run that contains `offset` first among those reported.
-    fn remember(&mut self, offset: u64) {
+    /// Puts the run that contains `offset` first among those reported; returns whether it was not
+    /// among the first two.
+    fn remember(&mut self, offset: u64) -> bool {
+        /// Blocks that survive the loss of an acknowledgment (Linux's `TCP_SACK_BLOCKS_EXPECTED`).
+        const EXPECTED: usize = 2;
         let run = self.held.run_at(offset);
+        let mut place = 0usize;
         let mut carried = offset;
         for slot in &mut self.recent {
             let known = run.is_some_and(|run| run.start <= *slot && *slot < run.end);
+            let lives = self.held.run_at(*slot).is_some();
             core::mem::swap(slot, &mut carried);
             if known {
                 break;
             }
+            place = place.saturating_add(lives.into());
+        }
+        place >= EXPECTED
+    }
+
+    /// Forgets what is held from `offset` on: the owner gave it up for want of memory. SACK lets a
+    /// receiver do so (RFC 2018, 8).
+    pub(crate) fn forget_held_from(&mut self, offset: u64) {
+        self.held.discard_from(offset);
+        if self.fin.is_some_and(|fin| fin >= offset) {
+            self.fin = None;
         }
     }
 
     /// Returns the number of SACK blocks that the next acknowledgment carries.
-    pub(crate) fn sack_count(&self, most: usize) -> usize {
-        let count = self.held.len().saturating_add(self.dsack.is_some().into());
+    pub(crate) fn sack_count(&self, most: usize, dsack: bool) -> usize {
+        let duplicate = dsack && self.dsack.is_some();
+        let count = self.held.len().saturating_add(duplicate.into());
         count.min(most)
     }
 
     /// Returns the SACK blocks for the next acknowledgment, at most `most` (RFC 2018, 4; RFC 2883,
     /// 4).
-    pub(crate) fn sack_blocks(&self, most: usize) -> SackBlocks {
+    pub(crate) fn sack_blocks(&self, most: usize, dsack: bool) -> SackBlocks {
         let mut blocks = SackBlocks::new();
-        if self.sack_count(most) == 0 {
+        if self.sack_count(most, dsack) == 0 {
             return blocks;
         }
         let block = |run: Run| SackBlock {
             left: self.seq(run.start),
             right: self.seq(run.end),
         };
-        if let Some(run) = self.dsack {
+        if let Some(run) = self.dsack.filter(|_| dsack) {
             blocks.push(block(run));
         }
         let mut told: [Option<Run>; SackBlocks::CAPACITY] = [None; SackBlocks::CAPACITY];
@@ -307,137 +464,104 @@ impl Rx {
         blocks
     }
 
-    /// Learns the peer's segment size, and returns whether the segment is smaller than usual
-    /// (Linux's `tcp_measure_rcv_mss`): two equal ones in a row are the usual size.
-    pub(crate) fn measure(&mut self, wire_len: u32, psh: bool) -> bool {
+    /// Learns the peer's segment size (Linux's `tcp_measure_rcv_mss`): two equal ones in a row are
+    /// the usual size. Returns whether the segment is smaller than usual, unless it is taken for
+    /// the new usual size.
+    pub(crate) fn measure(&mut self, segment: &SegmentIn) -> Option<bool> {
+        let (wire_len, psh) = (segment.wire_len, segment.flags.psh());
+        let last_len = core::mem::take(&mut self.last_len);
         if wire_len >= self.mss {
+            if wire_len != self.mss {
+                self.tuning.on_new_size(segment);
+            }
             self.mss = wire_len.min(self.advmss.max(u32::from(MIN_MSS)));
-            return false;
+            return Some(false);
         }
         if wire_len >= u32::from(DEFAULT_MSS) || (wire_len >= SMALLEST && !psh) {
-            let again = self.last_len == wire_len;
             self.last_len = wire_len;
-            if again {
+            if last_len == wire_len {
                 self.mss = wire_len;
-                return false;
+                return None;
             }
         }
-        true
+        Some(true)
     }
 
-    /// Takes TS.Recent from an acceptable segment (RFC 7323, 4.3).
-    pub(crate) fn update_ts(&mut self, seq: SeqNum, value: u32, at: crate::engine::time::Instant) {
+    /// Takes TS.Recent from an acceptable segment (RFC 7323, 4.3: if it does not lie beyond
+    /// Last.ACK.sent).
+    pub(crate) fn update_ts(&mut self, seq: SeqNum, value: u32, at: Instant) {
         let last_ack_sent = self.seq(self.acked);
-        let newer = self
-            .ts_recent
-            .is_none_or(|recent| (value.wrapping_sub(recent.value) as i32) >= 0);
-        if newer && !seq.after(last_ack_sent) {
+        let older = |recent: TsRecent| recent.rejects(value, 0, at);
+        if !self.ts_recent.is_some_and(older) && !seq.after(last_ack_sent) {
             self.ts_recent = Some(TsRecent { value, at });
         }
     }
 
     /// Notes what the reader consumed.
-    pub(crate) fn on_read(&mut self, len: u32) {
+    pub(crate) fn on_read(&mut self, config: &Config, len: u32) {
         self.read = self.read.saturating_add(u64::from(len)).min(self.nxt);
         self.drained = true;
-        self.emptied = self.read == self.nxt;
+        let held = self.held_span();
+        self.tuning.on_read(config, self.read, self.nxt, held);
     }
 
-    /// Notes the free space of the buffer.
-    pub(crate) fn set_room(&mut self, room: u32) {
-        self.room = room;
+    /// Returns whether the reader consumed something since this was asked last.
+    pub(crate) fn take_drained(&mut self) -> bool {
+        core::mem::take(&mut self.drained)
     }
 
-    /// Returns the space that the buffer has in all, as far as the engine can see.
-    fn capacity(&self) -> u32 {
-        let unread = self.nxt.saturating_sub(self.read);
-        let unread = u32::try_from(unread).unwrap_or(u32::MAX);
-        self.space().saturating_add(unread)
+    /// Returns the octets in order that the reader has not consumed.
+    pub(crate) fn unread(&self) -> u64 {
+        self.nxt.saturating_sub(self.read)
     }
 
-    /// Returns the free space from RCV.NXT on: held data lies within the window.
-    fn space(&self) -> u32 {
-        let held = self.held.count_in(self.nxt, u64::MAX);
-        self.room
-            .saturating_add(u32::try_from(held).unwrap_or(u32::MAX))
+    /// Returns the octets from RCV.NXT to the end of what is held.
+    fn held_span(&self) -> u32 {
+        u32::try_from(self.held_end().unwrap_or(0)).unwrap_or(u32::MAX)
     }
 
-    /// Returns the window worth offering now, in octets (Linux's `__tcp_select_window`).
-    ///
-    /// RFC 9293, 3.8.6.2.2: no silly windows. None is offered while less than a segment, or less
-    /// than a sixteenth of the buffer, is free.
-    fn worthwhile(&self) -> u32 {
-        let free = self.space();
-        let full = self.capacity();
-        let mss = self.mss.min(full);
-        if free < full / 2 && (free < full >> 4 || free < mss) {
-            return 0;
+    /// A segment was dropped for want of memory although it was next in order.
+    pub(crate) fn on_no_memory(&mut self) {
+        self.no_memory = true;
+    }
+
+    /// Lets the window follow what `segment` showed, after its payload was taken. Returns whether
+    /// the window grew.
+    pub(crate) fn on_taken(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        segment: &SegmentIn,
+        arrival: &Arrival,
+    ) -> bool {
+        let memory = segment.memory();
+        match arrival.payload {
+            Payload::Append { .. } => {
+                self.tuning.time_window(now, self.nxt, self.edge);
+                // Small segments prove nothing.
+                if segment.len < 128 {
+                    return false;
+                }
+                let memory = memory.saturating_sub(segment.spare_memory);
+                self.tuning.grow(config, segment.len, memory, self.mss)
+            }
+            Payload::Hold { .. } => {
+                let grew = self.tuning.grow(config, segment.len, memory, self.mss);
+                let held = self.held_span();
+                self.tuning.on_held(config, held);
+                grew
+            }
+            Payload::Discard => false,
         }
-        if self.scale.shift() > 0 {
-            // As Linux: a buffer below the unit of our window field would never be offered.
-            let least = if free > 0 && free >= full / 2 {
-                self.scale.unit()
-            } else {
-                0
-            };
-            return free.max(least).min(self.scale.max_window());
-        }
-        let current = self.window();
-        if current <= free.saturating_sub(mss) || current > free {
-            let rest = free.checked_rem(mss.max(1)).unwrap_or(0);
-            let whole = free.saturating_sub(rest);
-            // A buffer below one segment has no multiple of it to offer.
-            return if whole == 0 { free } else { whole }.min(self.scale.max_window());
-        }
-        current
     }
+}
 
-    /// Returns whether the reader consumed all there was since this was asked last.
-    pub(crate) fn take_emptied(&mut self) -> bool {
-        core::mem::take(&mut self.emptied)
-    }
-
-    /// Returns whether the reader has freed so much that the peer should hear of it (Linux's
-    /// `__tcp_cleanup_rbuf`): the offer at least doubles.
-    pub(crate) fn wants_update(&mut self) -> bool {
-        if !core::mem::take(&mut self.drained) || self.finished {
-            return false;
-        }
-        let now = self.window();
-        if now.saturating_mul(2) > self.capacity() {
-            return false;
-        }
-        let new = self.worthwhile();
-        new > 0 && new >= now.saturating_mul(2)
-    }
-
-    /// Returns the acknowledgment number for an older RCV.NXT, with the window field that offers no
-    /// more than was offered already.
-    pub(crate) fn acknowledge_at(&self, nxt: u64) -> (SeqNum, u16) {
-        let window = self.edge.saturating_sub(nxt);
-        let window = u32::try_from(window).unwrap_or(u32::MAX);
-        (self.seq(nxt), self.scale.field_below(window))
-    }
-
-    /// Chooses the window field of a segment that leaves now, and remembers the offer.
-    ///
-    /// RFC 9293, 3.8.6: the right edge never moves left; a smaller offer keeps the old edge,
-    /// rounded up as Linux does.
-    pub(crate) fn offer(&mut self) -> u16 {
-        let current = self.window();
-        let new = self.worthwhile();
-        let field = if new > current {
-            self.scale
-                .field_below(new)
-                .max(self.scale.field_above(current))
-        } else {
-            self.scale.field_above(current)
-        };
-        let offered = self.scale.scale_up(field);
-        self.edge = self.edge.max(self.nxt.saturating_add(u64::from(offered)));
-        self.acked = self.nxt;
-        self.dsack = None;
-        field
+/// Returns the octets of a segment of `mss` octets without options that timestamps leave.
+pub(crate) fn advmss_beside(mss: u32, timestamps: bool) -> u32 {
+    if timestamps {
+        mss.saturating_sub(TIMESTAMPS_SPACE.into())
+    } else {
+        mss
     }
 }
 

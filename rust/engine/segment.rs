@@ -91,6 +91,11 @@ pub struct SegmentIn {
     /// Payload octets per segment on the wire: `len`, unless the owner knows that it was merged on
     /// the way (GRO).
     pub wire_len: u32,
+    /// Octets of memory that the segment takes in the owner's buffer (Linux's `truesize`); 0 stands
+    /// for twice the payload.
+    pub memory: u32,
+    /// What of this memory becomes free if the payload joins that of the segment before it.
+    pub spare_memory: u32,
     /// The options.
     pub options: Options,
 }
@@ -129,6 +134,8 @@ impl SegmentIn {
             urgent: u16::from_be_bytes([u0, u1]),
             len: payload_len,
             wire_len: payload_len,
+            memory: 0,
+            spare_memory: 0,
             options: Options::parse(options),
         })
     }
@@ -138,6 +145,14 @@ impl SegmentIn {
         self.len
             .saturating_add(u32::from(self.flags.syn()))
             .saturating_add(u32::from(self.flags.fin()))
+    }
+
+    /// Returns the octets of memory that the segment takes.
+    pub(crate) fn memory(&self) -> u32 {
+        match self.memory {
+            0 => self.len.saturating_mul(2),
+            memory => memory,
+        }
     }
 
     /// Returns the segments that came over the wire as this one.

@@ -2,6 +2,7 @@
 
 //! Memory that the owner lends to a connection.
 
+use crate::engine::ranges::RunMemory;
 use crate::engine::rate::Stamp;
 use crate::engine::time::Instant;
 
@@ -22,11 +23,15 @@ pub struct Record {
     pub(crate) stamp: Stamp,
 }
 
-/// Memory for the records of what is in flight.
+/// Memory for the records of what is in flight, and of what is held out of order.
 ///
 /// The engine has no heap. Without memory it remembers less: it takes neighbours for one
 /// transmission, and repairs losses more coarsely.
 pub trait Store: Default {
+    /// Memory for the runs of octets that arrived out of order. Without it such octets are dropped,
+    /// and the peer sends them again.
+    type Held: RunMemory;
+
     /// Returns the records.
     fn records(&self) -> &[Record];
 

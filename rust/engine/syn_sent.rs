@@ -4,9 +4,9 @@
 
 use crate::engine::config::Config;
 use crate::engine::ecn;
-use crate::engine::half_open;
 use crate::engine::options::Options;
 use crate::engine::options::Timestamps;
+use crate::engine::rx::Initial;
 use crate::engine::segment::Flags;
 use crate::engine::segment::SegmentIn;
 use crate::engine::segment::SegmentOut;
@@ -14,7 +14,6 @@ use crate::engine::seq::Isn;
 use crate::engine::seq::SeqNum;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
-use crate::engine::window::WindowScale;
 
 /// An active open before any answer.
 #[derive(Clone, Copy, Debug)]
@@ -91,12 +90,11 @@ impl SynSent {
             segment.flags = segment.flags.with(Flags::ECE).with(Flags::CWR);
         }
         segment.codepoint = ecn::of_handshake(config, ecn);
-        segment.window = half_open::syn_window(config);
+        let initial = Initial::new(config, config.mss.into(), config.window_scaling);
+        segment.window = initial.field();
         segment.options = Options {
             mss: Some(config.mss),
-            window_scale: config
-                .window_scaling
-                .then(|| WindowScale::for_window(config.max_receive_window)),
+            window_scale: config.window_scaling.then_some(initial.scale),
             sack_permitted: config.sack,
             timestamps: config.timestamps.then(|| Timestamps {
                 value: now.tick().wrapping_add(self.isn.ts_offset),

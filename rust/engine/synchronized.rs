@@ -65,11 +65,10 @@ pub(crate) enum Fate {
 }
 
 /// A connection that both ends know.
-#[derive(Clone, Debug)]
-pub(crate) struct Synchronized<S> {
+pub(crate) struct Synchronized<S: Store> {
     pub(crate) state: State,
     pub(crate) tx: Tx,
-    pub(crate) rx: Rx,
+    pub(crate) rx: Rx<S::Held>,
     pub(crate) agreed: Agreed,
     pub(crate) rtt: Estimator,
     pub(crate) recovery: Recovery<S>,
@@ -79,6 +78,8 @@ pub(crate) struct Synchronized<S> {
     pub(crate) writer_blocked: bool,
     pub(crate) ecn: Ecn,
     pub(crate) delack: DelayedAck,
+    /// Something was received since it was decided when to acknowledge.
+    answer_due: bool,
     timers: Timers,
     ts_offset: u32,
     /// How many times RTO has doubled (RFC 6298, 5.5).
@@ -118,17 +119,26 @@ impl<S: Store> Synchronized<S> {
     ) -> Synchronized<S> {
         let Context { now, config, .. } = *cx;
         let agreed = half_open.agreed;
-        let (ours, theirs) = agreed.scales.unwrap_or_default();
+        let (_, theirs) = agreed.scales.unwrap_or_default();
         let none = WindowScale::default();
         // The windows of the SYNs are never scaled (RFC 7323, 2.2).
-        let offered = none.scale_up(half_open.offered);
         let tx = Tx::new(
             half_open.isn.seq,
             theirs,
             none.scale_up(half_open.wnd),
             half_open.irs,
         );
-        let mut rx = Rx::new(half_open.irs, ours, offered, u32::from(config.mss));
+        // What our SYN offered; when it was the first it did not know of timestamps.
+        let timestamps = agreed.timestamps && !half_open.is_active();
+        let scale = agreed.scales.map(|(ours, _)| ours);
+        let mut rx = Rx::new(
+            now,
+            config,
+            half_open.irs,
+            scale,
+            timestamps,
+            half_open.offered,
+        );
         rx.ts_recent = half_open.ts_recent;
         let mut rtt = Estimator::new();
         let sample = half_open.handshake_time(now).or_else(|| {
@@ -142,9 +152,11 @@ impl<S: Store> Synchronized<S> {
             rtt.on_sample(sample, 0, 0);
             rtt.on_shortest(now, sample, config.min_rtt_window, false);
         }
+        let send_mss = mss(config, &agreed, &tx);
+        rx.bound_mss(send_mss);
         let start = Start {
             now,
-            mss: mss(config, &agreed, &tx),
+            mss: send_mss,
             // As Linux (`tcp_init_transfer`): a SYN lost once may be chance, lost twice it is
             // congestion.
             syn_lost: half_open.retransmits > 1,
@@ -171,6 +183,7 @@ impl<S: Store> Synchronized<S> {
             writer_blocked: false,
             ecn: Ecn::new(agreed.ecn, config),
             delack: DelayedAck::new(),
+            answer_due: false,
             timers,
             ts_offset: half_open.isn.ts_offset,
             backoff: 0,
@@ -249,6 +262,13 @@ impl<S: Store> Synchronized<S> {
         self.tx.override_hold = self.tx.unsent() > 0;
     }
 
+    /// The user asked for acknowledgments at once, or for the usual delay (`TCP_QUICKACK`).
+    pub(crate) fn set_quick_ack(&mut self, config: &Config, value: i32) {
+        let two_segments = self.rx.unacked() > u64::from(self.rx.mss);
+        let emptied = self.rx.tuning.memory().used == 0;
+        self.delack.set_quick(config, value, two_segments, emptied);
+    }
+
     pub(crate) fn shutdown_write(&mut self) {
         self.state = self.state.after(Input::Close);
     }
@@ -290,7 +310,7 @@ impl<S: Store> Synchronized<S> {
 
     /// Makes the record that outlives the connection.
     pub(crate) fn time_wait(&mut self, cx: &Context<'_>) -> TimeWait {
-        let window = self.rx.offer();
+        let window = self.rx.offer(cx.config);
         TimeWait {
             snd_nxt: self.tx.seq(self.tx.nxt),
             rcv_nxt: self.rx.nxt_seq(),

@@ -24,9 +24,11 @@ pub(crate) enum Timer {
     FinWait2,
     /// The pacing rate lets the next data leave.
     Pacing,
+    /// Several acknowledgments of disorder become one (Linux's compressed SACK).
+    CompressedAck,
 }
 
-const COUNT: usize = 8;
+const COUNT: usize = 9;
 
 /// Deadlines by [`Timer`].
 #[derive(Clone, Copy, Debug, Default)]

@@ -137,18 +137,22 @@ impl Tx {
         self.unsent() > 0 || (fin && self.nxt <= self.written)
     }
 
+    /// Returns whether a segment's window is news.
+    pub(crate) fn may_update_window(&self, seq: SeqNum, advanced: bool, field: u16) -> bool {
+        let wnd = self.scale.scale_up(field);
+        advanced || seq.after(self.wl1) || (seq == self.wl1 && (wnd > self.wnd || wnd == 0))
+    }
+
     /// Takes SND.WND from a segment if it is news.
     ///
     /// RFC 9293, 3.10.7.4 compares SND.WL1 and SND.WL2. Like Linux (`tcp_may_update_window`) the
     /// engine also lets a window that an equal segment repeats only grow or close, so that
     /// reordered acknowledgments do not shrink it. Returns whether it was taken.
     pub(crate) fn update_window(&mut self, seq: SeqNum, advanced: bool, field: u16) -> bool {
-        let wnd = self.scale.scale_up(field);
-        let news =
-            advanced || seq.after(self.wl1) || (seq == self.wl1 && (wnd > self.wnd || wnd == 0));
-        if !news {
+        if !self.may_update_window(seq, advanced, field) {
             return false;
         }
+        let wnd = self.scale.scale_up(field);
         self.wl1 = seq;
         self.wnd = wnd;
         self.max_wnd = self.max_wnd.max(wnd);

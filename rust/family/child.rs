@@ -134,7 +134,7 @@ fn make(
 ) -> Result {
     let path = listener.path_for(ends)?;
     let options = listener.shared().options();
-    let config = config(listener, &options, &path, false);
+    let config = config(listener, &options, &path);
     let mut state = State::new(namespace.clone());
     state.port = place.port.take();
     let mut conn = new_connection(GFP_ATOMIC | __GFP_NOWARN)?;

@@ -24,10 +24,24 @@ const HEADERS: u32 = 40;
 /// The least MSS that a route can bring us to.
 const MSS_MIN: u32 = 48;
 
-/// How much payload fits into `space` bytes of buffer memory. Linux learns the share from what it
-/// receives and begins with a half, which is what stands here.
-pub(super) fn window_of(space: u32) -> u32 {
+/// How much payload fits into `space` bytes of buffer memory, as long as nothing is known of the
+/// packets that come: the engine learns it from them.
+fn window_of(space: u32) -> u32 {
     space / 2
+}
+
+/// The bound of the window at the start: the option's, or the route's, and not more than what a
+/// buffer can hold that the user has fixed.
+fn window_clamp(sk: &TcpSock, options: &Options, path: &Path, full: u32) -> u32 {
+    let clamp = match options.window_clamp {
+        0 => path.window,
+        clamp => clamp,
+    };
+    if sk.is_receive_buffer_fixed() && (clamp == 0 || clamp > full) {
+        full
+    } else {
+        clamp
+    }
 }
 
 /// The MSS that a route and the user (`TCP_MAXSEG`) allow, without TCP options.
@@ -44,7 +58,7 @@ pub(super) fn mss_of(path: &Path, options: &Options) -> u16 {
 }
 
 /// The configuration for a connection of `sk`, over `path`.
-pub(super) fn config(sk: &TcpSock, options: &Options, path: &Path, buffer_fixed: bool) -> Config {
+pub(super) fn config(sk: &TcpSock, options: &Options, path: &Path) -> Config {
     let settings = sk.net().tcp_settings();
     let (buffer, _) = sk.receive_memory();
     Config {
@@ -58,11 +72,10 @@ pub(super) fn config(sk: &TcpSock, options: &Options, path: &Path, buffer_fixed:
         ecn_fallback: settings.ecn_fallback,
         receive_window: window_of(buffer),
         // As `tcp_select_initial_window`: the scale must do for the largest buffer that may come.
-        max_receive_window: if buffer_fixed {
-            buffer
-        } else {
-            buffer.max(settings.rmem.max)
-        },
+        max_receive_window: settings.rmem.max.max(settings.core_rmem_max),
+        window_clamp: window_clamp(sk, options, path, window_of(buffer)),
+        initial_rwnd: path.initial_rwnd,
+        app_win: settings.app_win,
         user_timeout: options.user_timeout,
         nodelay: options.nodelay,
         cork: options.cork,
@@ -96,6 +109,17 @@ pub(super) fn limits(options: &Options, settings: &TcpSettings) -> Config {
         invalid_ratelimit: Duration::from_nanos(settings.invalid_ratelimit_ns),
         slow_start_after_idle: settings.slow_start_after_idle,
         rfc1337: settings.rfc1337,
+        max_receive_buffer: settings.rmem.max,
+        moderate_rcvbuf: settings.moderate_rcvbuf,
+        rcvbuf_low_rtt: Duration::from_nanos(settings.rcvbuf_low_rtt_ns),
+        shrink_window: settings.shrink_window,
+        signed_windows: settings.signed_windows,
+        dsack: settings.dsack,
+        pingpong_thresh: settings.pingpong_thresh,
+        delack_max: options.delack_max.unwrap_or(Config::LINUX.delack_max),
+        comp_sack_nr: settings.comp_sack_nr,
+        comp_sack_delay: Duration::from_nanos(settings.comp_sack_delay_ns),
+        comp_sack_percent: settings.comp_sack_percent,
         ..Config::LINUX
     }
 }

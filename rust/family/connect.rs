@@ -211,8 +211,7 @@ fn start(sk: &mut Locked<'_, Tcp>, path: &Path, successor: Option<Successor>) ->
         seq: SeqNum(seq),
         ts_offset,
     };
-    let fixed = sk.buffers_fixed().1;
-    let config = config(sock, &sock.shared().options(), path, fixed);
+    let config = config(sock, &sock.shared().options(), path);
     sk.seed_packet_ids();
     let mut conn = new_connection(GFP_KERNEL)?;
     match &successor {

@@ -121,7 +121,7 @@ fn check(arrival: &Arrival<'_>) -> Option<HalfOpen> {
         return None;
     }
     let path = listener.path_for(ends).ok()?;
-    let config = config(listener, &listener.shared().options(), &path, false);
+    let config = config(listener, &listener.shared().options(), &path);
     let (_, ts_offset) = initial_sequence(net, ends.source, ends.destination);
     let hashes = Hashes::new(&ns.cookie_keys, ends);
     let verdict = cookie_check(

@@ -4,10 +4,7 @@
 //! the state, arm the timer. Nothing else in the family does any of these.
 
 use super::{
-    config::{
-        limits,
-        window_of, //
-    },
+    config::limits,
     counters::Counter,
     entry::{
         Entry,
@@ -17,6 +14,7 @@ use super::{
     },
     header::Header,
     icmp,
+    memory,
     path,
     send_buffer,
     socket::{
@@ -103,8 +101,9 @@ fn fit(rope: &Rope, offset: u64, len: u32) -> u32 {
 }
 
 fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
+    memory::resize(sk);
+    memory::tell(sk);
     let sock = sk.sock();
-    let (space, used) = sock.receive_memory();
     let gso_max = sk.gso_max();
     let (wire, state) = sk.parts();
     let State {
@@ -117,7 +116,6 @@ fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
         return;
     };
     let limits = Limits {
-        receive_room: window_of(space.saturating_sub(used)),
         max_len: gso_max.unwrap_or_else(|| conn.send_mss()),
     };
     while let Some(segment) = conn.poll_transmit(now, &limits, |offset, len| fit(rope, offset, len))

@@ -10,6 +10,7 @@ use super::{
     },
     flush::flush,
     icmp,
+    memory,
     minisock,
     namespace::Namespace,
     socket::{
@@ -167,7 +168,7 @@ pub(super) fn receive(sk: &mut Locked<'_, Tcp>, skb: Skb) {
     let Some(segment) = Segment::from_skb(skb) else {
         return;
     };
-    let Some(parsed) = parse(&segment) else {
+    let Some(mut parsed) = parse(&segment) else {
         segment.into_skb().drop_because(DropReason::TooSmall);
         return;
     };
@@ -183,20 +184,27 @@ pub(super) fn receive(sk: &mut Locked<'_, Tcp>, skb: Skb) {
 
     // Memory first: once the engine has taken data in, it is acknowledged and must be kept.
     if parsed.len != 0 {
-        let factor = memory_factor(sk, &parsed);
-        skb = match skb.charge(sk, factor) {
+        parsed.memory = skb.truesize();
+        parsed.spare_memory = skb.spare_memory(header_len);
+        skb = match memory::admit(sk, skb, &parsed) {
             Ok(skb) => skb,
             Err((skb, reason)) => {
                 sk.state().namespace.counters.count(Counter::RcvQDrop);
                 skb.drop_because(reason);
+                memory::tell(sk);
                 if let Some(conn) = sk.state().connection() {
                     conn.on_segment_without_room(now, &parsed);
+                }
+                // The reader could help.
+                if !sk.sock().is_dead() {
+                    sk.sock().data_ready();
                 }
                 flush(sk, super::now());
                 return;
             }
         };
     }
+    memory::tell(sk);
     let Some(conn) = sk.state().connection() else {
         // Closed while the segment was under way to it.
         return;
@@ -215,27 +223,13 @@ pub(super) fn receive(sk: &mut Locked<'_, Tcp>, skb: Skb) {
         }
         Payload::Hold { offset, skip, len } => {
             skb.set_range(offset, header_len.saturating_add(skip), len);
-            sk.state().held.insert(skb);
+            sk.hold(|state| &mut state.held, skb);
         }
     }
     if refused {
         sk.state().namespace.counters.count(Counter::AbortOnData);
     }
     flush(sk, super::now());
-}
-
-/// How many times the size of the receive buffer the memory may take that a segment joins.
-fn memory_factor(sk: &mut Locked<'_, Tcp>, segment: &SegmentIn) -> u32 {
-    let nothing_to_read = sk.is_receive_queue_empty();
-    let state = sk.state();
-    let holds = !state.held.is_empty();
-    let is_next = state.connection().is_some_and(|conn| conn.is_next(segment));
-    match (is_next, nothing_to_read, holds) {
-        // It fills the hole before data that fills the buffer: no reader can make room for it.
-        (true, true, _) => u32::MAX,
-        (true, false, true) => 4,
-        _ => 2,
-    }
 }
 
 /// Moves what has come into order to the receive queue.

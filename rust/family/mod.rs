@@ -27,6 +27,7 @@ mod header;
 mod icmp;
 mod input;
 mod listen;
+mod memory;
 mod minisock;
 mod namespace;
 mod options;

@@ -60,6 +60,10 @@ pub(super) struct Options {
     pub(super) linger2: Option<Duration>,
     /// `TCP_NOTSENT_LOWAT`, 0 if not set.
     pub(super) notsent_lowat: u32,
+    /// `TCP_WINDOW_CLAMP`, 0 if not set.
+    pub(super) window_clamp: u32,
+    /// `TCP_DELACK_MAX_US`
+    pub(super) delack_max: Option<Duration>,
 }
 
 /// The largest value of an option in seconds.
@@ -302,6 +306,9 @@ fn fill_info(out: &mut TcpInfo, info: &Info) {
     out.snd_cwnd = info.cwnd;
     out.snd_wnd = info.snd_wnd;
     out.rcv_wnd = info.rcv_wnd;
+    out.rcv_ssthresh = info.rcv_ssthresh;
+    out.rcv_space = info.rcv_space;
+    out.rcv_rtt = micros(info.rcv_rtt);
     out.notsent_bytes = u32::try_from(info.notsent_bytes).unwrap_or(u32::MAX);
     out.bytes_acked = info.bytes_acked;
     out.bytes_received = info.bytes_received;

@@ -5,6 +5,7 @@
 use crate::engine::{
     self,
     Record,
+    RunMemory,
     Store, //
 };
 use kernel::prelude::*;
@@ -16,7 +17,29 @@ pub(super) type Connection = engine::Connection<Records>;
 #[derive(Default)]
 pub(crate) struct Records(KVec<Record>);
 
+/// Runs on the heap, of what is held out of order.
+#[derive(Default)]
+pub(crate) struct Runs(KVec<(u32, u32)>);
+
+impl RunMemory for Runs {
+    fn runs(&self) -> &[(u32, u32)] {
+        &self.0
+    }
+
+    fn runs_mut(&mut self) -> &mut [(u32, u32)] {
+        &mut self.0
+    }
+
+    fn grow(&mut self, len: usize) {
+        if len > self.0.len() {
+            let _ = self.0.resize(len, (0, 0), GFP_ATOMIC | __GFP_NOWARN);
+        }
+    }
+}
+
 impl Store for Records {
+    type Held = Runs;
+
     fn records(&self) -> &[Record] {
         &self.0
     }

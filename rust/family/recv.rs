@@ -4,6 +4,7 @@
 
 use super::{
     flush::flush,
+    memory,
     socket::{
         Tcp,
         TcpSock, //
@@ -119,6 +120,7 @@ fn read(lock: &mut Locked<'_, Tcp>, msg: &mut Msg<'_>, len: usize, copied: &mut 
     *copied += out.copied;
     if !peek && out.copied > 0 {
         let now = super::now();
+        memory::tell(lock);
         if let Some(conn) = lock.state().connection() {
             conn.on_read(now, u32::try_from(out.copied).unwrap_or(u32::MAX));
         }

@@ -46,10 +46,8 @@ use crate::{
         },
         rhashtable::NodeRef,
         rope::Rope,
-        skbuff::{
-            Skb,
-            SkbTree, //
-        },
+        rx_queue::SkbTree,
+        skbuff::Skb,
         sock::{
             Locked,
             Shutdown,

@@ -125,7 +125,7 @@ fn syn(arrival: &Arrival<'_>, after: Option<SeqNum>) -> Result {
         return Err(ENOBUFS);
     }
     let path = listener.path_for(ends)?;
-    let config = config(listener, &listener.shared().options(), &path, false);
+    let config = config(listener, &listener.shared().options(), &path);
     let (seq, ts_offset) = initial_sequence(arrival.net, ends.source, ends.destination);
     if wants_cookie {
         cookie::send(arrival, &config, ts_offset);

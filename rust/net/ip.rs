@@ -66,6 +66,10 @@ pub struct Path {
     pub advertised_mss: u32,
     /// Whether the route says that ECN works (`ip route … features ecn`).
     pub ecn: bool,
+    /// The largest window to announce, 0 for no bound (`window` of `ip route`).
+    pub window: u32,
+    /// The segments that the first window invites, 0 for no bound (`initrwnd` of `ip route`).
+    pub initial_rwnd: u32,
 }
 
 /// What the path allows for `dst`.
@@ -80,6 +84,8 @@ unsafe fn path_of(dst: *const bindings::dst_entry) -> Path {
             mtu: bindings::dst_mtu(dst),
             advertised_mss: bindings::dst_metric_advmss(dst),
             ecn: bindings::dst_feature(dst, bindings::RTAX_FEATURE_ECN) != 0,
+            window: bindings::dst_metric(dst, bindings::RTAX_WINDOW as i32),
+            initial_rwnd: bindings::dst_metric(dst, bindings::RTAX_INITRWND as i32),
         }
     }
 }

@@ -26,6 +26,7 @@ mod proto_ops;
 pub mod random;
 pub mod rhashtable;
 pub mod rope;
+pub mod rx_queue;
 pub mod siphash;
 pub mod skbuff;
 pub mod sock;

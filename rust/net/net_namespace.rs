@@ -134,7 +134,20 @@ impl Net {
             max: at_least_0(sizes[2]),
         };
 
+        // SAFETY: A variable of the kernel's, written as a whole.
+        let core_rmem_max = unsafe { (&raw const bindings::sysctl_rmem_max).read_volatile() };
         TcpSettings {
+            app_win: read!((*ipv4).sysctl_tcp_app_win),
+            comp_sack_delay_ns: read!((*ipv4).sysctl_tcp_comp_sack_delay_ns) as u64,
+            comp_sack_nr: read!((*ipv4).sysctl_tcp_comp_sack_nr),
+            comp_sack_percent: at_least_0(read!((*ipv4).sysctl_tcp_comp_sack_rtt_percent)),
+            core_rmem_max,
+            moderate_rcvbuf: flag!(sysctl_tcp_moderate_rcvbuf),
+            pingpong_thresh: read!((*ipv4).sysctl_tcp_pingpong_thresh),
+            rcvbuf_low_rtt_ns: u64::from(at_least_0(read!((*ipv4).sysctl_tcp_rcvbuf_low_rtt)))
+                * 1_000,
+            shrink_window: flag!(sysctl_tcp_shrink_window),
+            signed_windows: flag!(sysctl_tcp_workaround_signed_windows),
             abort_on_overflow: flag!(sysctl_tcp_abort_on_overflow),
             challenge_ack_limit: at_least_0(read!((*ipv4).sysctl_tcp_challenge_ack_limit)),
             dsack: flag!(sysctl_tcp_dsack),
@@ -204,6 +217,26 @@ pub struct BufferSizes {
 /// They are described in `Documentation/networking/ip-sysctl.rst`; times are in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpSettings {
+    /// One part in two to this power of the first window is kept for the reader.
+    pub app_win: u8,
+    /// How long an acknowledgment of disorder may wait for others.
+    pub comp_sack_delay_ns: u64,
+    /// How many acknowledgments of disorder one may stand for.
+    pub comp_sack_nr: u8,
+    /// The same as the delay, in hundredths of the round-trip time.
+    pub comp_sack_percent: u32,
+    /// `net.core.rmem_max`: the largest receive buffer that a program may ask for, in bytes.
+    pub core_rmem_max: u32,
+    /// Whether the receive buffer follows the reader.
+    pub moderate_rcvbuf: bool,
+    /// How many soon answers make a dialogue.
+    pub pingpong_thresh: u8,
+    /// Below this round-trip time the receive buffer follows more slowly.
+    pub rcvbuf_low_rtt_ns: u64,
+    /// Whether the window may shrink.
+    pub shrink_window: bool,
+    /// Whether unscaled windows stay below 2^15.
+    pub signed_windows: bool,
     /// Whether an overflowing accept queue is answered with a reset.
     pub abort_on_overflow: bool,
     /// How many challenge ACKs the namespace may send in a second.

@@ -6,7 +6,6 @@
 
 use super::{
     bindings,
-    msg::Msg,
     proto::Protocol,
     sock::Locked, //
 };
@@ -55,6 +54,8 @@ pub enum DropReason {
     ReceiveBuffer = bindings::skb_drop_reason_SKB_DROP_REASON_SOCKET_RCVBUFF,
     /// The backlog is full.
     Backlog = bindings::skb_drop_reason_SKB_DROP_REASON_SOCKET_BACKLOG,
+    /// Dropped to make room for what comes before it.
+    Pruned = bindings::skb_drop_reason_SKB_DROP_REASON_TCP_OFO_QUEUE_PRUNE,
     /// The protocol's memory is used up.
     Memory = bindings::skb_drop_reason_SKB_DROP_REASON_PROTO_MEM,
 }
@@ -62,15 +63,15 @@ pub enum DropReason {
 /// What this module keeps in the control block of a received packet.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Control {
+pub(super) struct Control {
     /// When it came, in nanoseconds of the monotonic clock.
-    arrival_ns: u64,
+    pub(super) arrival_ns: u64,
     /// Offset in the stream of the first byte that is kept.
-    offset: u64,
+    pub(super) offset: u64,
     /// Where that byte is, counted from `skb->data`.
-    skip: u32,
+    pub(super) skip: u32,
     /// How many bytes are kept.
-    len: u32,
+    pub(super) len: u32,
 }
 
 const _: () = {
@@ -109,7 +110,7 @@ impl Skb {
         self.0.as_ptr()
     }
 
-    fn control(&self) -> *mut Control {
+    pub(super) fn control(&self) -> *mut Control {
         // SAFETY: Valid by the type invariant; the control block is 48 bytes, aligned to 8.
         unsafe { ptr::addr_of_mut!((*self.as_raw()).cb).cast() }
     }
@@ -125,6 +126,23 @@ impl Skb {
     pub fn truesize(&self) -> u32 {
         // SAFETY: Valid by the type invariant.
         unsafe { (*self.as_raw()).truesize }
+    }
+
+    /// The part of [`Skb::truesize`] that is gone when the pages of the packet's payload join
+    /// another's: none where the first `header` bytes are not all that lies outside of pages.
+    pub fn spare_memory(&self, header: u32) -> u32 {
+        // SAFETY: Valid by the type invariant.
+        unsafe {
+            if bindings::skb_headlen(self.as_raw()) > header {
+                return 0;
+            }
+            let overhead = bindings::skb_overhead(self.as_raw()).max(0) as u32;
+            // Some drivers count too little.
+            if self.truesize().saturating_sub(overhead) < self.len() {
+                return 0;
+            }
+            overhead
+        }
     }
 
     /// The bytes from `skb->data` on that lie in one piece.
@@ -180,8 +198,11 @@ impl Skb {
     pub fn set_range(&mut self, offset: u64, skip: u32, len: u32) {
         let skip = skip.min(self.len());
         let len = len.min(self.len() - skip);
-        // SAFETY: Valid by the type invariant.
+        // SAFETY: Valid by the type invariant; no more is pulled than lies in one piece.
         unsafe {
+            let pulled = skip.min(bindings::skb_headlen(self.as_raw()));
+            bindings::__skb_pull(self.as_raw(), pulled);
+            let skip = skip - pulled;
             let control = &mut *self.control();
             control.offset = offset;
             control.skip = skip;
@@ -219,32 +240,27 @@ impl Skb {
         Ok(())
     }
 
-    /// Charges the packet's memory to the socket, if its buffer and the protocol's limits allow.
-    ///
-    /// The window that was offered counts payload, and what it invited must be taken: packets may use
-    /// `factor` times the buffer's size. With 2 that is enough for packets that are at least a quarter
-    /// full.
-    pub fn charge<P: Protocol>(
-        self,
-        sk: &mut Locked<'_, P>,
-        factor: u32,
-    ) -> core::result::Result<Self, (Self, DropReason)> {
-        let (room, used) = sk.sock().receive_memory();
-        if used > room.saturating_mul(factor) {
-            return Err((self, DropReason::ReceiveBuffer));
-        }
+    /// Charges the packet's memory to the socket, if the protocol's limits allow.
+    pub fn charge<P: Protocol>(self, sk: &mut Locked<'_, P>) -> core::result::Result<Self, Self> {
         let raw = sk.sock().as_raw();
         // SAFETY: The socket is locked and the packet is ours. The route that the packet may borrow
         // must not outlive this RCU section.
         unsafe {
             if !bindings::sk_rmem_schedule(raw, self.as_raw(), self.truesize() as i32) {
-                return Err((self, DropReason::Memory));
+                return Err(self);
             }
             bindings::skb_dst_drop(self.as_raw());
             bindings::secpath_reset(self.as_raw());
             bindings::skb_set_owner_r(self.as_raw(), raw);
         }
         Ok(self)
+    }
+
+    /// Copies a small payload to where the headers were, so that the packet needs no page for it.
+    /// To be called before the packet is charged.
+    pub fn condense(&mut self) {
+        // SAFETY: Valid by the type invariant, and nobody is charged for it yet.
+        unsafe { bindings::skb_condense(self.as_raw()) };
     }
 }
 
@@ -258,174 +274,5 @@ impl Drop for Skb {
                 DropReason::Unspecified as u32,
             )
         };
-    }
-}
-
-/// A tree of packets, ordered by the offset of their range in the stream.
-///
-/// # Invariants
-///
-/// The nodes are those of packets that the tree owns.
-pub struct SkbTree {
-    root: bindings::rb_root,
-}
-
-// SAFETY: The tree owns packets, which are `Send`.
-unsafe impl Send for SkbTree {}
-
-impl Default for SkbTree {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl SkbTree {
-    /// An empty tree.
-    pub const fn new() -> Self {
-        Self {
-            root: bindings::rb_root {
-                rb_node: ptr::null_mut(),
-            },
-        }
-    }
-
-    /// Whether the tree is empty.
-    pub fn is_empty(&self) -> bool {
-        self.root.rb_node.is_null()
-    }
-
-    /// Puts a packet in, behind those with the same offset.
-    pub fn insert(&mut self, skb: Skb) {
-        let (offset, _) = skb.range();
-        let mut link: *mut *mut bindings::rb_node = &mut self.root.rb_node;
-        let mut parent = ptr::null_mut();
-        // SAFETY: All nodes of the tree are those of valid packets, by the type invariant; the tree
-        // is borrowed mutably. The new packet is in no list, so its node is free.
-        unsafe {
-            while !(*link).is_null() {
-                parent = *link;
-                let here = ManuallyDrop::new(Skb::from_raw(bindings::rb_to_skb(parent)));
-                link = if offset < here.range().0 {
-                    &mut (*parent).rb_left
-                } else {
-                    &mut (*parent).rb_right
-                };
-            }
-            let node = bindings::skb_rb_node(skb.into_raw());
-            bindings::rb_link_node(node, parent, link);
-            bindings::rb_insert_color(node, &mut self.root);
-        }
-    }
-
-    /// Takes the first packet out if its range begins at `offset` or before.
-    pub fn pop_until(&mut self, offset: u64) -> Option<Skb> {
-        // SAFETY: By the type invariant; the node leaves the tree before its packet is given away.
-        unsafe {
-            let node = bindings::rb_first(&self.root);
-            if node.is_null() {
-                return None;
-            }
-            let raw = bindings::rb_to_skb(node);
-            if ManuallyDrop::new(Skb::from_raw(raw)).range().0 > offset {
-                return None;
-            }
-            bindings::rb_erase(node, &mut self.root);
-            // The node shares its place with the links of lists, which must be empty.
-            bindings::skb_mark_not_on_list(raw);
-            Some(Skb::from_raw(raw))
-        }
-    }
-
-    /// Frees all packets.
-    pub fn clear(&mut self) {
-        while self.pop_until(u64::MAX).is_some() {}
-    }
-}
-
-impl Drop for SkbTree {
-    fn drop(&mut self) {
-        self.clear();
-    }
-}
-
-/// What [`Locked::read_queue`] did.
-pub struct ReadOut {
-    /// Bytes that went to the reader.
-    pub copied: usize,
-    /// The reader's memory could not be written.
-    pub fault: bool,
-}
-
-impl<P: Protocol> Locked<'_, P> {
-    /// Whether nothing is in the receive queue.
-    pub fn is_receive_queue_empty(&self) -> bool {
-        // SAFETY: The lock is held.
-        unsafe { bindings::skb_queue_empty(&(*self.sock().as_raw()).sk_receive_queue) != 0 }
-    }
-
-    /// Appends a charged packet to the receive queue.
-    pub fn queue_received(&mut self, skb: Skb) {
-        let sk = self.sock().as_raw();
-        // SAFETY: The lock is held, the packet is ours. Nobody takes packets from this queue but
-        // under the socket lock.
-        unsafe { bindings::__skb_queue_tail(&mut (*sk).sk_receive_queue, skb.into_raw()) };
-    }
-
-    /// Copies up to `len` bytes from offset `from` of the stream on to the reader (none where
-    /// `msg` is `None`: they are thrown away). Unless `keep`, packets that are read out are freed.
-    ///
-    /// The queue must hold the stream from `from` on without a gap; packets may overlap.
-    pub fn read_queue(
-        &mut self,
-        mut msg: Option<&mut Msg<'_>>,
-        from: u64,
-        len: usize,
-        keep: bool,
-    ) -> ReadOut {
-        let sk = self.sock().as_raw();
-        let mut copied = 0usize;
-        // SAFETY: The lock is held. The queue is walked by hand since packets stay in it when
-        // peeked at; `next` is read before a packet is freed.
-        unsafe {
-            let head: *mut bindings::sk_buff_head = ptr::addr_of_mut!((*sk).sk_receive_queue);
-            let mut raw = bindings::skb_peek(head);
-            while !raw.is_null() && copied < len {
-                let next = bindings::skb_queue_next_or_null(head, raw);
-                let skb = ManuallyDrop::new(Skb::from_raw(raw));
-                let at = from + copied as u64;
-                let (start, end) = skb.range();
-                if end > at && start <= at {
-                    let n = ((end - at) as usize).min(len - copied);
-                    let skip = (*skb.control()).skip + (at - start) as u32;
-                    if let Some(msg) = msg.as_deref_mut() {
-                        if bindings::skb_copy_datagram_iter(raw, skip as i32, msg.iter(), n as i32)
-                            != 0
-                        {
-                            return ReadOut {
-                                copied,
-                                fault: true,
-                            };
-                        }
-                    }
-                    copied += n;
-                }
-                if !keep && end <= from + copied as u64 {
-                    bindings::__skb_unlink(raw, head);
-                    bindings::__kfree_skb(raw);
-                }
-                raw = next;
-            }
-        }
-        ReadOut {
-            copied,
-            fault: false,
-        }
-    }
-
-    /// Frees all packets of the receive queue.
-    pub fn purge_receive_queue(&mut self) {
-        let sk = self.sock().as_raw();
-        // SAFETY: The lock is held.
-        unsafe { bindings::__skb_queue_purge(&mut (*sk).sk_receive_queue) };
     }
 }

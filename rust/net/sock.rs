@@ -496,6 +496,37 @@ impl<P: Protocol> Sock<P> {
         }
     }
 
+    /// Bytes of memory in packets that wait for the task that owns the socket.
+    pub fn backlog_memory(&self) -> u32 {
+        // SAFETY: The socket is live; the kernel reads this field without a lock as well.
+        unsafe { ptr::addr_of!((*self.as_raw()).sk_backlog.len).read_volatile() }.max(0) as u32
+    }
+
+    /// Whether memory is short for the protocol, or for the socket's control group.
+    pub fn is_memory_short(&self) -> bool {
+        // SAFETY: The socket is live.
+        unsafe { bindings::sk_under_memory_pressure(self.as_raw()) }
+    }
+
+    /// Whether no file has the socket: not yet, or not any more.
+    pub fn is_unowned(&self) -> bool {
+        // SAFETY: The socket is live; the kernel reads this field without a lock as well.
+        unsafe { ptr::addr_of!((*self.as_raw()).sk_socket).read_volatile() }.is_null()
+    }
+
+    /// `SO_RCVLOWAT`.
+    pub fn low_water(&self) -> u32 {
+        // SAFETY: The socket is live; the kernel reads this field without a lock as well.
+        unsafe { ptr::addr_of!((*self.as_raw()).sk_rcvlowat).read_volatile() }.max(1) as u32
+    }
+
+    /// Whether `SO_RCVBUF` fixed the size of the receive buffer.
+    pub fn is_receive_buffer_fixed(&self) -> bool {
+        // SAFETY: The socket is live; a byte that `setsockopt` writes.
+        let locks = unsafe { ptr::addr_of!((*self.as_raw()).sk_userlocks).read_volatile() };
+        u32::from(locks) & bindings::SOCK_RCVBUF_LOCK != 0
+    }
+
     /// Size of the send buffer and bytes in it.
     pub fn send_memory(&self) -> (u32, u32) {
         // SAFETY: The socket is live; both fields are read without a lock by the kernel as well.

@@ -27,10 +27,7 @@ impl Pair {
             ts_offset: seq,
         };
         let mut active = Connection::connect(now, config, isn(7));
-        let limits = Limits {
-            receive_room: ROOM,
-            max_len: 65_536,
-        };
+        let limits = Limits { max_len: 65_536 };
         let syn = active.poll_transmit(now, &limits, |_, len| len).unwrap();
         let mut half_open = HalfOpen::new(now, config, &arrived(&syn), isn(9));
         let _ = active.on_segment(now, &arrived(&half_open.syn_ack(now)));
@@ -49,12 +46,10 @@ impl Pair {
 
     /// One entry of an owner's, drained as the kernel side does.
     fn flush(&mut self, end: usize, max_len: u32) {
-        let limits = Limits {
-            receive_room: ROOM,
-            max_len,
-        };
+        let limits = Limits { max_len };
         let now = Instant::from_nanos(self.now);
         let from = &mut self.ends[end];
+        from.set_receive_memory(&ReceiveMemory::of_payload(ROOM, 0));
         while let Some(segment) = from.poll_transmit(now, &limits, |_, len| len) {
             self.segments += 1;
             if self.loss > 0 && segment.data.is_some() && self.segments % self.loss == 0 {

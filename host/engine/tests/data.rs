@@ -278,7 +278,9 @@ fn disorder_is_held_and_reported() {
     let sent = script.answer(ACK, 1501, 1, 500);
     assert_eq!(blocks(&sent), [(1001, 2001), (3001, 3501)]);
     // A repeated segment is reported as such (RFC 2883).
-    let sent = script.answer(ACK, 3001, 1, 500);
+    assert_eq!(script.answer(ACK, 3001, 1, 500), [], "compressed");
+    let (wait, sent) = script.expire();
+    assert_eq!(wait, 1);
     assert_eq!(blocks(&sent), [(3001, 3501), (3001, 3501), (1001, 2001)]);
     let payload = script.give(&segment(ACK, 1, 1, 1000));
     assert_eq!(payload, Payload::Append { skip: 0, len: 1000 });
@@ -305,15 +307,18 @@ fn overlaps_are_trimmed() {
 }
 
 #[test]
-fn data_beyond_the_window_is_cut() {
+fn data_beyond_the_window_is_taken_once() {
     let mut script = Script::established(&Config {
         receive_window: 1_000,
         ..plain()
     });
-    assert_eq!(
-        script.give(&segment(ACK, 1, 1, 1_400)),
-        Payload::Append { skip: 0, len: 1000 }
-    );
+    let payload = script.give(&segment(ACK, 1, 1, 1_400));
+    assert_eq!(payload, Payload::Append { skip: 0, len: 1400 });
+    script.room = 0;
+    let _ = script.sent();
+    let acks = script.answer(ACK, 1401, 1, 100);
+    assert_eq!(acks[0].ack, SeqNum(IRS + 1401), "no room, but an answer");
+    assert_eq!(acks[0].window, 0);
 }
 
 #[test]

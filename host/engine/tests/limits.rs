@@ -146,10 +146,7 @@ fn what_is_written_before_the_handshake_may_be_long() {
 fn buffers_below_a_segment_delay_nothing() {
     let mut script = Script::established(&plain());
     script.connection.on_write(script.instant(), 2_500, false);
-    let limits = Limits {
-        receive_room: script.room,
-        max_len: 1_000,
-    };
+    let limits = Limits { max_len: 1_000 };
     let poll = |script: &mut Script| {
         let now = script.instant();
         let connection = &mut script.connection;

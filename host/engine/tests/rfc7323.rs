@@ -82,7 +82,7 @@ fn windows_of_syns_are_not_scaled() {
         window_scaling: true,
         ..plain()
     });
-    assert_eq!(script.sent()[0].window, 65_535);
+    assert_eq!(script.sent()[0].window, 65_000);
     let mut syn_ack = segment(SYN_ACK, 0, 1, 0);
     syn_ack.window = 3_000;
     syn_ack.options.window_scale = Some(WindowScale::new(5));

@@ -270,18 +270,18 @@ impl Play {
         self.fired.push(self.now);
         let recent = self.fired.iter().rev().take(7);
         if recent.len() == 7 {
-            // There are five timers, and none is set for less than a millisecond.
+            // There are six timers, and none is set for less than a millisecond.
             let span = self.now - recent.min().unwrap();
             assert!(span >= 1_000, "seven deadlines in {span} us");
         }
     }
 
     fn poll(&mut self, room: u32, max_len: u32, fit: u32) {
-        let limits = Limits {
-            receive_room: room,
-            max_len,
-        };
+        let limits = Limits { max_len };
         let connection = &mut self.connection;
+        let unread = connection.readable() - connection.read();
+        let memory = ReceiveMemory::of_payload(room, unread as u32);
+        connection.set_receive_memory(&memory);
         let mut segments = 0;
         let fits = |_, len: u32| len.min(fit);
         while let Some(segment) = connection.poll_transmit(at(self.now), &limits, fits) {

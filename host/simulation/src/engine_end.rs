@@ -82,6 +82,8 @@ pub struct EngineEnd {
     /// The lengths of what is held out of order, by offset.
     held: BTreeMap<u64, u32>,
     held_bytes: u64,
+    /// Memory of the receive buffer, twice its octets.
+    buffer: u32,
     backlog: Vec<(Time, Packet)>,
     backlog_until: Option<Time>,
     blocked_until: Option<Time>,
@@ -103,7 +105,8 @@ struct Seen {
 }
 
 impl EngineEnd {
-    pub fn new(id: usize, config: Config, owner: Owner, mut rng: Rng) -> EngineEnd {
+    pub fn new(id: usize, mut config: Config, owner: Owner, mut rng: Rng) -> EngineEnd {
+        config.max_receive_buffer = 2 * owner.receive_buffer as u32;
         let seq = if rng.chance(300) {
             u32::MAX - rng.below(100_000) as u32
         } else {
@@ -125,6 +128,7 @@ impl EngineEnd {
             out: Vec::new(),
             held: BTreeMap::new(),
             held_bytes: 0,
+            buffer: 2 * config.receive_window,
             backlog: Vec::new(),
             backlog_until: None,
             blocked_until: None,
@@ -159,15 +163,18 @@ impl EngineEnd {
         }
     }
 
-    /// Returns the free space of the receive buffer.
-    fn room(&self) -> u32 {
-        let Some(connection) = self.connection() else {
-            return 0;
+    /// Gives the receive buffer the size that the engine wants, and tells it what is used.
+    fn tell_memory(&mut self) {
+        let Role::Connection(connection) = &mut self.role else {
+            return;
         };
+        self.buffer = connection.receive_buffer().unwrap_or(self.buffer);
         let unread = connection.readable() - connection.read();
-        self.owner
-            .receive_buffer
-            .saturating_sub(unread + self.held_bytes) as u32
+        connection.set_receive_memory(&ReceiveMemory {
+            buffer: self.buffer,
+            used: (2 * (unread + self.held_bytes)) as u32,
+            ..ReceiveMemory::default()
+        });
     }
 
     /// Puts a segment on the link, cut as a NIC cuts it.
@@ -220,7 +227,6 @@ impl EngineEnd {
             self.blocked_until = Some(now + self.rng.range(10 * US, 20 * MS));
         }
         let limits = Limits {
-            receive_room: self.room(),
             max_len: if self.blocked_until.is_some() {
                 0
             } else {
@@ -235,6 +241,7 @@ impl EngineEnd {
             } else {
                 self.owner.gso
             };
+            self.tell_memory();
             let Role::Connection(connection) = &mut self.role else {
                 return;
             };
@@ -349,6 +356,7 @@ impl EngineEnd {
         let peer = 1 - id;
         let full = self.rng.chance(self.owner.no_room);
         let over = self.seen.over.is_some();
+        self.tell_memory();
         let Role::Connection(connection) = &mut self.role else {
             return;
         };
@@ -610,6 +618,7 @@ impl End for EngineEnd {
 
     fn read(&mut self, now: Time, len: u64) -> u64 {
         let len = len.min(self.status().unread);
+        self.tell_memory();
         self.call(now, |connection, at| connection.on_read(at, len as u32));
         len
     }
@@ -630,7 +639,7 @@ impl End for EngineEnd {
         self.call(now, |connection, at| match tune {
             Tune::NoDelay(on) => connection.set_nodelay(at, on),
             Tune::Cork(on) => connection.set_cork(at, on),
-            Tune::QuickAck(on) => connection.quick_ack(on),
+            Tune::QuickAck(on) => connection.quick_ack(on.into()),
             Tune::UserTimeout(limit) => {
                 connection.set_user_timeout(limit.map(Duration::from_nanos));
             }

@@ -82,6 +82,7 @@ impl Attack {
         let seed = u.arbitrary::<u8>()?;
         let mut watch = Watch::new([true, false]);
         watch.hostile = true;
+        watch.short_of_memory = [true; 2];
         let mut attack = Attack {
             end: EngineEnd::new(ENGINE, config, owner, Rng::new(seed.into())),
             watch,

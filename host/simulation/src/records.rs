@@ -164,10 +164,7 @@ fn record(config: &Config, timestamps: Option<Timestamps>) -> Option<TimeWait> {
         ts_offset: 5,
     };
     let now = at(1_000);
-    let limits = Limits {
-        receive_room: 10_000,
-        max_len: 1_000,
-    };
+    let limits = Limits { max_len: 1_000 };
     let mut connection = Connection::connect(now, config, isn);
     let mut give = |flags, seq, ack| {
         let mut segment = SegmentIn {

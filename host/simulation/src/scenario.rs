@@ -271,6 +271,7 @@ impl Scenario {
             Side::new(self.end(id), Program::new(self.plans[id], rng), link)
         };
         let mut world = World::new([side(0), side(1)], self.pairing.engines(), trace);
+        world.watch.short_of_memory = [0, 1].map(|side| self.owners[side].no_room > 0);
         for &(at, change) in &self.changes {
             world.plan(at, change);
         }

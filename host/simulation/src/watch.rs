@@ -96,6 +96,8 @@ pub struct Watch {
     strict: [bool; 2],
     /// One side is no TCP but an attacker: what only honest ends promise is not looked at.
     pub hostile: bool,
+    /// Whose memory may be refused.
+    pub short_of_memory: [bool; 2],
     pub seen: [Seen; 2],
 }
 
@@ -105,6 +107,7 @@ impl Watch {
             sides: Default::default(),
             strict,
             hostile: false,
+            short_of_memory: [false; 2],
             seen: Default::default(),
         }
     }
@@ -186,8 +189,10 @@ impl Watch {
         }
         let edge = ack + (u64::from(view.window) << self.shift(from, view));
         let offered = &mut self.sides[from].offered;
+        // Who had to drop what was next for want of memory shuts the window (see `Rx::offer`).
+        let shut = self.short_of_memory[from] && view.window == 0;
         assert!(
-            edge >= *offered,
+            edge >= *offered || shut,
             "the window's right edge moves left: from {offered} to {edge}"
         );
         *offered = edge;

@@ -11,17 +11,26 @@ fn in_window__cases() {
     let open = Expected {
         unacked: 100,
         window: 1_000,
+        all_read: false,
+    };
+    let empty = Expected {
+        all_read: true,
+        ..open
     };
     let shut = Expected {
         unacked: 0,
         window: 0,
+        all_read: false,
     };
     let cases = [
         ("next", open, 0, 10, true),
         ("next, no data", open, 0, 0, true),
         ("at the right edge", open, 1_000, 0, true),
         ("beyond", open, 1_001, 0, false),
-        ("reaches over the edge", open, 990, 100, true),
+        ("reaches to the edge", open, 900, 100, true),
+        ("reaches over the edge", open, 990, 100, false),
+        ("the same, nothing unread", empty, 990, 100, true),
+        ("beyond, nothing unread", empty, 1_001, 100, false),
         ("reaches in from below", open, -50, 60, true),
         ("old, but not acknowledged yet", open, -200, 100, true),
         ("old and acknowledged", open, -201, 100, false),
@@ -30,7 +39,26 @@ fn in_window__cases() {
         ("shut: beyond", shut, 1, 1, false),
     ];
     for (label, expected, start, len, wanted) in cases {
-        assert_eq!(in_window(&expected, start, len), wanted, "{label}");
+        assert_eq!(in_window(&expected, start, len, false), wanted, "{label}");
+    }
+    assert!(in_window(&shut, 0, 1, true), "a FIN needs no room");
+}
+
+#[test]
+fn disordered_ack__cases() {
+    use Disordered::*;
+    let rto = Duration::from_millis(200);
+    let cases = [
+        ("data", false, 0, false, 1, No),
+        ("a duplicate", true, 0, false, 240, Acceptable),
+        ("too old", true, 0, false, 241, No),
+        ("advances", true, 0, true, 1, No),
+        ("from before data", true, -10, false, 1, Old),
+        ("from beyond", true, 10, false, 1, No),
+    ];
+    for (label, pure, start, news, older, wanted) in cases {
+        let judged = disordered_ack(pure, start, news, older, rto);
+        assert_eq!(judged, wanted, "{label}");
     }
 }
 
@@ -42,7 +70,7 @@ fn paws__cases() {
     };
     let stamp = |value| Some(Timestamps { value, echo: 0 });
     let soon = Instant::default().saturating_add(Duration::from_secs(1));
-    let late = Instant::default().saturating_add(Duration::from_secs(25 * 24 * 3600));
+    let late = Instant::default().saturating_add(Duration::from_secs(2_148));
     assert!(!paws_rejects(Some(recent), stamp(100), soon));
     assert!(!paws_rejects(Some(recent), stamp(101), soon));
     assert!(
@@ -56,7 +84,7 @@ fn paws__cases() {
         soon
     ));
     assert!(!paws_rejects(Some(recent), stamp(100 + (1 << 30)), soon));
-    assert!(!paws_rejects(Some(recent), stamp(98), late), "24 days");
+    assert!(!paws_rejects(Some(recent), stamp(98), late), "idle");
     assert!(!paws_rejects(Some(recent), None, soon));
     assert!(!paws_rejects(None, stamp(5), soon));
 }

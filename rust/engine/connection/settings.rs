@@ -102,6 +102,16 @@ impl<S: Store> Connection<S> {
         self.config.invalid_ratelimit = config.invalid_ratelimit;
         self.config.slow_start_after_idle = config.slow_start_after_idle;
         self.config.rfc1337 = config.rfc1337;
+        self.config.max_receive_buffer = config.max_receive_buffer;
+        self.config.moderate_rcvbuf = config.moderate_rcvbuf;
+        self.config.rcvbuf_low_rtt = config.rcvbuf_low_rtt;
+        self.config.shrink_window = config.shrink_window;
+        self.config.signed_windows = config.signed_windows;
+        self.config.dsack = config.dsack;
+        self.config.pingpong_thresh = config.pingpong_thresh;
+        self.config.comp_sack_nr = config.comp_sack_nr;
+        self.config.comp_sack_delay = config.comp_sack_delay;
+        self.config.comp_sack_percent = config.comp_sack_percent;
         self.config.pacing_ss_ratio = config.pacing_ss_ratio;
         self.config.pacing_ca_ratio = config.pacing_ca_ratio;
         self.config.min_tso_segs = config.min_tso_segs;
@@ -124,13 +134,6 @@ impl<S: Store> Connection<S> {
     pub fn on_local_congestion(&mut self) {
         if let Phase::Synchronized(connection) = &mut self.phase {
             connection.on_local_congestion();
-        }
-    }
-
-    /// Turns acknowledgments without delay on or off for a while (`TCP_QUICKACK`).
-    pub fn quick_ack(&mut self, on: bool) {
-        if let Phase::Synchronized(connection) = &mut self.phase {
-            connection.delack.set_quick(on);
         }
     }
 }

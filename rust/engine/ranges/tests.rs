@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
+use crate::engine::ranges::Fixed;
 use crate::engine::ranges::RangeSet;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -40,7 +41,7 @@ proptest! {
         from in 0u64..250,
         to in 0u64..250,
     ) {
-        let mut set: RangeSet<6> = RangeSet::new();
+        let mut set: RangeSet<Fixed<6>> = RangeSet::new();
         let mut model = BTreeSet::new();
         let mut floor = base;
         set.discard_below(base);
@@ -80,7 +81,7 @@ proptest! {
 
 #[test]
 fn refuses_what_lies_too_far_ahead() {
-    let mut set: RangeSet<2> = RangeSet::new();
+    let mut set: RangeSet<Fixed<2>> = RangeSet::new();
     assert!(set.insert(1 << 31, (1 << 31) + 1).is_err());
     set.discard_below(100);
     assert!(set.insert((1 << 31) + 50, (1 << 31) + 60).is_ok());

@@ -10,6 +10,8 @@ use std::vec::Vec;
 struct Bounded<const N: usize>(Vec<Record>);
 
 impl<const N: usize> Store for Bounded<N> {
+    type Held = crate::engine::ranges::Fixed<8>;
+
     fn records(&self) -> &[Record] {
         &self.0
     }

@@ -19,7 +19,10 @@ impl<S: Store> Synchronized<S> {
     pub(crate) fn on_deadline(&mut self, cx: &mut Context<'_>) -> Fate {
         if self.timers.expired(Timer::DelayedAck, cx.now) {
             let rto = self.rto(cx.config);
-            self.delack.on_deadline(rto);
+            self.delack.on_deadline(cx.config, rto);
+        }
+        if self.timers.expired(Timer::CompressedAck, cx.now) {
+            self.delack.end_compression();
         }
         // The flush that follows sends.
         let _ = self.timers.expired(Timer::Pacing, cx.now);

@@ -61,6 +61,9 @@ impl<S: Store> Synchronized<S> {
             sndbuf_limited,
             snd_wnd: self.tx.wnd,
             rcv_wnd: self.rx.window(),
+            rcv_ssthresh: self.rx.tuning.ssthresh(),
+            rcv_space: self.rx.tuning.copied(),
+            rcv_rtt: self.rx.tuning.rtt(),
             notsent_bytes: self.tx.unsent(),
             bytes_acked: una.min(self.tx.written),
             bytes_received: self.rx.nxt,
@@ -77,7 +80,6 @@ impl<S: Store> Synchronized<S> {
         let fin = u64::from(self.state.sends_fin());
         let end = self.tx.written.saturating_add(fin);
         let ssthresh = self.cc.ssthresh();
-        let (quick_acks, interactive) = self.delack.mode();
         let in_flight = self.tx.in_flight() > 0;
         let timers = [Timer::Retransmit, Timer::LossProbe, Timer::Reorder];
         let retransmit = timers.iter().find_map(|&timer| self.timers.get(timer));
@@ -90,8 +92,8 @@ impl<S: Store> Synchronized<S> {
             delayed_ack: self.timers.get(Timer::DelayedAck),
             retransmits: self.retransmits,
             probes: self.probes_out,
-            quick_acks,
-            interactive,
+            quick_acks: self.delack.quick(),
+            interactive: self.delack.is_interactive(config),
             rto: self.rto(config),
             ato: self.delack.ato(),
             mss: self.mss(config),

@@ -5,14 +5,21 @@
 use crate::engine::acceptable;
 use crate::engine::acceptable::AckCheck;
 use crate::engine::acceptable::Control;
+use crate::engine::acceptable::Disordered;
 use crate::engine::acceptable::Expected;
+use crate::engine::delack::Answer;
+use crate::engine::delack::Received;
+use crate::engine::delack::MAX_QUICK;
 use crate::engine::ecn::Codepoint;
 use crate::engine::event::Reason;
+use crate::engine::rx::Arrival;
+use crate::engine::rx::Due;
 use crate::engine::rx::Payload;
 use crate::engine::segment::SegmentIn;
 use crate::engine::state::Input;
 use crate::engine::state::State;
 use crate::engine::store::Store;
+use crate::engine::synchronized::ack::echo_age;
 use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Fate;
 use crate::engine::synchronized::Synchronized;
@@ -59,7 +66,7 @@ impl<S: Store> Synchronized<S> {
         // As Linux the announcement of more data (MSG_MORE) holds until the peer is heard again; from
         // then on Nagle decides.
         self.tx.more = false;
-        if let Some(timestamps) = segment.options.timestamps {
+        if let (Some(timestamps), AckCheck::Advances(_)) = (segment.options.timestamps, check) {
             if self.agreed.timestamps {
                 self.rx.update_ts(segment.seq, timestamps.value, cx.now);
             }
@@ -85,7 +92,12 @@ impl<S: Store> Synchronized<S> {
             return (Payload::Discard, Fate::Alive);
         }
         if !room {
-            self.delack.demand();
+            // As Linux (`tcp_data_queue`): what is next must be heard of, what lies beyond a hole
+            // comes again anyway.
+            if start <= 0 {
+                self.rx.on_no_memory();
+                self.delack.demand();
+            }
             return (Payload::Discard, Fate::Alive);
         }
         self.on_payload(cx, segment, start)
@@ -119,13 +131,22 @@ impl<S: Store> Synchronized<S> {
             .timestamps
             .filter(|_| self.agreed.timestamps);
         // RFC 7323, 5.2: a RST is not subject to PAWS.
-        let paws =
+        let mut paws =
             !segment.flags.rst() && acceptable::paws_rejects(self.rx.ts_recent, timestamps, cx.now);
+        if paws && !segment.flags.syn() {
+            match self.judge_disordered(cx, segment, start) {
+                Disordered::Acceptable => paws = false,
+                Disordered::Old => return false,
+                Disordered::No => {}
+            }
+        }
         let expected = Expected {
             unacked: i64::try_from(self.rx.unacked()).unwrap_or(i64::MAX),
-            window: i64::from(self.rx.window()),
+            window: i64::from(self.rx.largest_window()),
+            all_read: self.rx.unread() == 0,
         };
-        if !paws && acceptable::in_window(&expected, start, segment.seq_len()) {
+        let fin = segment.flags.fin();
+        if !paws && acceptable::in_window(&expected, start, segment.seq_len(), fin) {
             return true;
         }
         if segment.flags.rst() {
@@ -137,12 +158,28 @@ impl<S: Store> Synchronized<S> {
         if loops && !self.answers.allows(cx.now, cx.config.invalid_ratelimit) {
             return false;
         }
-        if segment.len > 0 {
-            self.rx.note_duplicate(start, segment.len);
-            self.delack.on_disorder(self.rx.window(), self.rx.mss);
+        // Linux's `tcp_send_dupack`: the peer sends what we have, so it misses acknowledgments.
+        if segment.seq_len() > 0 && start < 0 {
+            self.rx.note_old(start, segment.seq_len());
+            self.delack
+                .enter_quick(self.rx.window(), self.rx.mss, MAX_QUICK);
         }
         self.delack.demand();
         false
+    }
+
+    /// Judges a segment whose timestamp is too old.
+    fn judge_disordered(&self, cx: &Context<'_>, segment: &SegmentIn, start: i64) -> Disordered {
+        let pure = segment.flags.ack() && segment.seq_len() == 0;
+        let advances = self.tx.ack_distance(segment.ack) != 0;
+        let news = advances
+            || self
+                .tx
+                .may_update_window(segment.seq, false, segment.window);
+        let recent = self.rx.ts_recent.map_or(0, |recent| recent.value);
+        let value = segment.options.timestamps.map_or(0, |ts| ts.value);
+        let older = recent.wrapping_sub(value);
+        acceptable::disordered_ack(pure, start, news, older, self.rto(cx.config))
     }
 
     /// RFC 5961: asks the peer to prove itself, not too often.
@@ -177,42 +214,101 @@ impl<S: Store> Synchronized<S> {
             // TCPAbortOnData).
             return (Payload::Discard, Fate::Refused(Reason::Aborted));
         }
-        let small = self.rx.measure(segment.wire_len, segment.flags.psh());
-        if small && segment.len > 0 {
-            self.delack.on_small();
-        }
+        self.time_receiver(cx, segment);
         let arrival = self.rx.on_payload(start, segment.len, segment.flags.fin());
-        if arrival.advanced {
-            let rto = self.rto(cx.config);
-            self.delack
-                .on_data(cx.now, self.rx.window(), self.rx.mss, rto);
-            cx.events.readable = true;
-        } else if arrival.disorder && segment.len > 0 {
-            self.delack.on_disorder(self.rx.window(), self.rx.mss);
-        }
-        if arrival.disorder {
-            self.delack.demand();
-        }
+        self.note_arrival(cx, segment, &arrival);
         if arrival.payload != Payload::Discard {
             self.on_codepoint(segment.codepoint);
         }
         if arrival.finished {
             cx.events.peer_closed = true;
+            if self.state == State::Established {
+                self.delack.enter_interactive(cx.config);
+            } else {
+                self.delack.demand();
+            }
             self.state = self.state.after(Input::FinReceived);
             if self.state == State::TimeWait {
                 return (arrival.payload, Fate::TimeWait);
             }
         }
-        let unacked = self.rx.unacked();
-        if let Some(at) = self.delack.decide(cx.now, unacked, self.rx.mss) {
-            if self
-                .timers
-                .get(Timer::DelayedAck)
-                .is_none_or(|set| at < set)
-            {
-                self.timers.set(Timer::DelayedAck, cx.now, at);
+        self.answer_due = true;
+        (arrival.payload, Fate::Alive)
+    }
+
+    /// Takes a round-trip sample for the receive buffer from an echoed timestamp.
+    fn time_receiver(&mut self, cx: &Context<'_>, segment: &SegmentIn) {
+        let Some(timestamps) = segment.options.timestamps else {
+            return;
+        };
+        if self.agreed.timestamps {
+            let age = echo_age(timestamps, self.ts_offset, cx.now);
+            let full = segment.len >= self.rx.mss;
+            let all_read = self.rx.unread() == 0;
+            let tuning = &mut self.rx.tuning;
+            tuning.time_echo(timestamps.echo, age, full, all_read);
+        }
+    }
+
+    /// Draws the conclusions from what became of a segment's payload and FIN, except for the state.
+    fn note_arrival(&mut self, cx: &mut Context<'_>, segment: &SegmentIn, arrival: &Arrival) {
+        let kept = arrival.payload != Payload::Discard;
+        if kept {
+            if let Some(small) = self.rx.measure(segment) {
+                if small || segment.flags.psh() {
+                    self.delack.on_end_of_write(small);
+                }
             }
         }
-        (arrival.payload, Fate::Alive)
+        if arrival.advanced {
+            let rto = self.rto(cx.config);
+            self.delack
+                .on_data(cx.now, self.rx.window(), self.rx.mss, rto);
+            cx.events.readable = true;
+        }
+        if self.rx.on_taken(cx.now, cx.config, segment, arrival) {
+            self.delack.quicken_once();
+        }
+        match arrival.due {
+            Due::Nothing => {}
+            Due::Soon => self.delack.owe(),
+            Due::Quick => {
+                self.delack
+                    .enter_quick(self.rx.window(), self.rx.mss, MAX_QUICK);
+                self.delack.owe();
+            }
+            Due::Now => self.delack.demand(),
+        }
+        if arrival.spread {
+            self.delack.end_compression();
+        }
+    }
+
+    /// Decides when what was received is acknowledged: after the owner has stored it, so that the
+    /// memory left is known, and after data that carries the acknowledgment.
+    pub(super) fn schedule_answer(&mut self, cx: &Context<'_>) {
+        let low_water = self.rx.tuning.memory().low_water.max(1);
+        let two_segments = self.rx.unacked() > u64::from(self.rx.mss)
+            && (self.rx.unread() < u64::from(low_water) || self.rx.would_open(cx.config));
+        self.heed_full_buffer();
+        let received = Received {
+            now: cx.now,
+            nxt: self.rx.nxt,
+            two_segments,
+            disorder: self.rx.has_holes(),
+            sack: self.agreed.sack,
+            srtt: self.rtt.srtt(),
+            rcv_rtt: self.rx.tuning.rtt(),
+            due: self.timers.get(Timer::DelayedAck),
+        };
+        match self.delack.decide(cx.config, &received) {
+            Answer::Now => {}
+            Answer::At(at) => self.timers.set(Timer::DelayedAck, cx.now, at),
+            Answer::Compress(at) => {
+                if !self.timers.is_set(Timer::CompressedAck) {
+                    self.timers.set(Timer::CompressedAck, cx.now, at);
+                }
+            }
+        }
     }
 }

@@ -26,8 +26,6 @@ use crate::engine::tx::NewData;
 /// What the owner can take when it asks for a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Payload octets that the receive buffer can still take beyond what is readable and held.
-    pub receive_room: u32,
     /// The most payload octets of one [`SegmentOut`]; 0 when no data can be sent now, only control
     /// segments.
     pub max_len: u32,
@@ -61,13 +59,7 @@ impl<S: Store> Synchronized<S> {
         limits: &Limits,
         fit: Fit<'_>,
     ) -> Option<SegmentOut> {
-        self.rx.set_room(limits.receive_room);
-        if self.rx.wants_update() {
-            self.delack.demand();
-        }
-        if self.rx.take_emptied() {
-            self.delack.on_emptied();
-        }
+        self.acknowledge_read(cx);
         let mss = self.mss_beside_sack(cx.config);
         if core::mem::take(&mut self.tail_probe_due) {
             if let Some(segment) = self.send_tail_probe(cx, mss, limits, &mut *fit) {
@@ -103,6 +95,9 @@ impl<S: Store> Synchronized<S> {
             let seq = self.tx.seq(self.tx.una).sub(1);
             return Some(self.segment(cx, seq, Flags::ACK, false));
         }
+        if core::mem::take(&mut self.answer_due) {
+            self.schedule_answer(cx);
+        }
         let challenge = core::mem::take(&mut self.challenge_due);
         if challenge || self.delack.is_urgent() {
             // What is owed to the peer must arrive whatever the owner thinks of challenges.
@@ -116,6 +111,28 @@ impl<S: Store> Synchronized<S> {
         None
     }
 
+    /// Acknowledges after the reader has consumed something, if that says more than before
+    /// (Linux's `__tcp_cleanup_rbuf`).
+    fn acknowledge_read(&mut self, cx: &Context<'_>) {
+        if !self.rx.take_drained() {
+            return;
+        }
+        let two_segments = self.rx.unacked() > u64::from(self.rx.mss);
+        let emptied = self.rx.tuning.memory().used == 0;
+        self.delack.on_read(cx.config, two_segments, emptied);
+        if !self.delack.is_urgent() && self.rx.wants_update(cx.config) {
+            self.delack.demand();
+        }
+        self.heed_full_buffer();
+    }
+
+    /// The window was looked at: a buffer that is half full ends quick acknowledgments.
+    pub(super) fn heed_full_buffer(&mut self) {
+        if self.rx.take_tight() {
+            self.delack.stop_quick();
+        }
+    }
+
     /// Returns the SACK blocks that have room in a segment.
     fn most_sack_blocks(&self) -> usize {
         match (self.agreed.sack, self.agreed.timestamps) {
@@ -127,7 +144,8 @@ impl<S: Store> Synchronized<S> {
 
     /// Returns the payload octets of a segment with the SACK blocks that are due.
     fn mss_beside_sack(&self, config: &Config) -> u32 {
-        let space = match self.rx.sack_count(self.most_sack_blocks()) {
+        let most = self.most_sack_blocks();
+        let space = match self.rx.sack_count(most, config.dsack) {
             0 => 0,
             blocks => (blocks as u32).saturating_mul(8).saturating_add(4),
         };
@@ -392,11 +410,14 @@ impl<S: Store> Synchronized<S> {
     /// Makes a segment that acknowledges all there is, and pays the acknowledgment owed.
     fn segment(&mut self, cx: &Context<'_>, seq: SeqNum, flags: Flags, data: bool) -> SegmentOut {
         let mut segment = SegmentOut::bare(seq, self.rx.nxt_seq(), flags);
-        segment.options.sack = self.rx.sack_blocks(self.most_sack_blocks());
+        let most = self.most_sack_blocks();
+        segment.options.sack = self.rx.sack_blocks(most, cx.config.dsack);
         segment.options.timestamps = self.timestamps(cx.now);
-        segment.window = self.rx.offer();
+        segment.window = self.rx.offer(cx.config);
+        self.heed_full_buffer();
         self.delack.on_sent(cx.now, data);
         self.timers.stop(Timer::DelayedAck);
+        self.timers.stop(Timer::CompressedAck);
         segment
     }
 

@@ -26,3 +26,8 @@ void oxtcp_helper_skb_dst_set(struct sk_buff *skb, struct dst_entry *dst)
 {
 	skb_dst_set(skb, dst);
 }
+
+u32 oxtcp_helper_dst_metric(const struct dst_entry *dst, const int metric)
+{
+	return dst_metric(dst, metric);
+}

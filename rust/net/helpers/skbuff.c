@@ -180,3 +180,20 @@ void oxtcp_helper_skb_clear_dev(struct sk_buff *skb)
 {
 	skb->dev = NULL;
 }
+
+int oxtcp_helper_skb_overhead(const struct sk_buff *skb)
+{
+	return SKB_TRUESIZE(skb_end_offset(skb));
+}
+
+void oxtcp_helper___skb_queue_before(struct sk_buff_head *list,
+				     struct sk_buff *next,
+				     struct sk_buff *newsk)
+{
+	__skb_queue_before(list, next, newsk);
+}
+
+void oxtcp_helper___skb_queue_head_init(struct sk_buff_head *list)
+{
+	__skb_queue_head_init(list);
+}

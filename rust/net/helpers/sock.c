@@ -264,3 +264,8 @@ void oxtcp_helper_sk_timer_setup(struct sock *sk,
 {
 	timer_setup(&sk->sk_timer, callback, 0);
 }
+
+void oxtcp_helper_sk_rmem_alloc_add(struct sock *sk, int delta)
+{
+	atomic_add(delta, &sk->sk_rmem_alloc);
+}

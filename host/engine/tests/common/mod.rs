@@ -327,10 +327,9 @@ impl World {
     pub fn flush(&mut self, side: usize) {
         for _ in 0..10_000 {
             let s = &mut self.sides[side];
-            let limits = Limits {
-                receive_room: s.room(),
-                max_len: s.app.gso,
-            };
+            let limits = Limits { max_len: s.app.gso };
+            s.resize_buffer();
+            let memory = s.memory();
             let mss = u32::from(s.config.mss);
             let Some(connection) = &mut s.connection else {
                 return;
@@ -341,6 +340,7 @@ impl World {
                 mss * 20
             };
             let fit = |_, len: u32| len.min(most);
+            connection.set_receive_memory(&memory);
             let Some(segment) = connection.poll_transmit(at(self.now), &limits, fit) else {
                 break;
             };
@@ -350,14 +350,7 @@ impl World {
         let connection = s.connection.as_mut().unwrap();
         assert!(
             connection
-                .poll_transmit(
-                    at(self.now),
-                    &Limits {
-                        receive_room: 0,
-                        max_len: 0
-                    },
-                    |_, l| l
-                )
+                .poll_transmit(at(self.now), &Limits { max_len: 0 }, |_, l| l)
                 .is_none()
                 || connection.state() == State::Closed,
             "poll_transmit does not end"

@@ -104,7 +104,15 @@ impl Script {
         self.now += millis;
     }
 
+    /// Tells the engine that `room` octets are free beside what is unread.
+    pub fn tell_memory(&mut self) {
+        let unread = self.connection.readable() - self.connection.read();
+        let memory = ReceiveMemory::of_payload(self.room, unread as u32);
+        self.connection.set_receive_memory(&memory);
+    }
+
     pub fn give(&mut self, segment: &SegmentIn) -> Payload {
+        self.tell_memory();
         self.connection.on_segment(ms(self.now), segment)
     }
 
@@ -119,9 +127,9 @@ impl Script {
     pub fn sent(&mut self) -> Vec<SegmentOut> {
         let mut sent = Vec::new();
         let limits = Limits {
-            receive_room: self.room,
             max_len: self.max_len,
         };
+        self.tell_memory();
         let now = ms(self.now);
         while let Some(segment) = self.connection.poll_transmit(now, &limits, |_, len| len) {
             sent.push(segment);

@@ -52,6 +52,8 @@ pub struct Side {
     pub events: Vec<Event>,
     held: BTreeMap<u64, Vec<u8>>,
     held_bytes: u64,
+    /// Memory of the receive buffer, twice its octets.
+    buffer: u32,
     pub received: u64,
     pub finished_writing: bool,
     pub peer_closed: bool,
@@ -73,7 +75,8 @@ pub struct Side {
 }
 
 impl Side {
-    pub fn new(id: usize, config: Config, app: App, isn: Isn) -> Side {
+    pub fn new(id: usize, mut config: Config, app: App, isn: Isn) -> Side {
+        config.max_receive_buffer = 2 * app.receive_buffer as u32;
         Side {
             id,
             config,
@@ -86,6 +89,7 @@ impl Side {
             events: Vec::new(),
             held: BTreeMap::new(),
             held_bytes: 0,
+            buffer: 2 * config.receive_window,
             received: 0,
             finished_writing: false,
             peer_closed: false,
@@ -106,11 +110,13 @@ impl Side {
 
     /// Takes the payload as the engine says, and checks every byte.
     pub fn deliver(&mut self, now: u64, segment: &SegmentIn, payload: &[u8]) {
+        let memory = self.memory();
         let Some(connection) = &mut self.connection else {
             return;
         };
         let before = connection.readable();
         let peer = 1 - self.id;
+        connection.set_receive_memory(&memory);
         match connection.on_segment(at(now), segment) {
             Payload::Discard => {
                 assert_eq!(connection.readable(), before, "discarded but readable");
@@ -154,19 +160,31 @@ impl Side {
         }
     }
 
-    pub fn room(&self) -> u32 {
-        let Some(connection) = &self.connection else {
-            return 0;
+    pub fn memory(&self) -> ReceiveMemory {
+        let unread = match &self.connection {
+            Some(connection) => connection.readable() - connection.read(),
+            None => 0,
         };
-        let unread = connection.readable() - connection.read();
-        let used = unread + self.held_bytes;
-        self.app.receive_buffer.saturating_sub(used) as u32
+        let used = 2 * (unread + self.held_bytes);
+        ReceiveMemory {
+            buffer: self.buffer,
+            used: used as u32,
+            ..ReceiveMemory::default()
+        }
+    }
+
+    /// Takes over the size of the buffer that the engine wants.
+    pub fn resize_buffer(&mut self) {
+        let wanted = self.connection.as_ref().and_then(|c| c.receive_buffer());
+        self.buffer = wanted.unwrap_or(self.buffer);
     }
 
     /// Lets the program read and write; returns when it wants to run again.
     pub fn run_app(&mut self, now: u64, rng: &mut Rng) -> Option<u64> {
         let app = self.app;
+        let memory = self.memory();
         let connection = self.connection.as_mut()?;
+        connection.set_receive_memory(&memory);
         let mut next = None;
         let unread = connection.readable() - connection.read();
         if unread > 0 {

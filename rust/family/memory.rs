@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The memory of the receive buffer: the engine decides, the socket is charged.
+
+use super::socket::Tcp;
+use crate::{
+    engine::{
+        Place,
+        ReceiveMemory,
+        SegmentIn, //
+    },
+    net::{
+        skbuff::{
+            DropReason,
+            Skb, //
+        },
+        sock::Locked, //
+    }, //
+};
+
+/// Tells the engine what is used, before it decides anything about the window.
+pub(super) fn tell(sk: &mut Locked<'_, Tcp>) {
+    let sock = sk.sock();
+    let (buffer, used) = sock.receive_memory();
+    let memory = ReceiveMemory {
+        buffer,
+        used,
+        backlog: sock.backlog_memory(),
+        fixed: sock.is_receive_buffer_fixed(),
+        pressure: sock.is_memory_short(),
+        unowned: sock.is_unowned(),
+        low_water: sock.low_water(),
+    };
+    if let Some(conn) = sk.state().connection() {
+        conn.set_receive_memory(&memory);
+    }
+}
+
+/// Gives the receive buffer the size that the engine wants.
+pub(super) fn resize(sk: &mut Locked<'_, Tcp>) {
+    let (buffer, _) = sk.sock().receive_memory();
+    let wanted = sk
+        .state()
+        .connection()
+        .and_then(|conn| conn.receive_buffer());
+    if let Some(wanted) = wanted.filter(|&wanted| wanted != buffer) {
+        if !sk.sock().is_receive_buffer_fixed() {
+            sk.set_receive_buffer(wanted);
+        }
+    }
+}
+
+/// Charges a packet with payload to the socket, after room was made for it if there was none. What
+/// the engine will not keep is not charged. As `tcp_try_rmem_schedule`.
+pub(super) fn admit(
+    sk: &mut Locked<'_, Tcp>,
+    skb: Skb,
+    segment: &SegmentIn,
+) -> core::result::Result<Skb, (Skb, DropReason)> {
+    let Some(conn) = sk.state().connection() else {
+        return Ok(skb);
+    };
+    let (read, readable) = (conn.read(), conn.readable());
+    let (needed, from) = match conn.place_of(segment) {
+        Place::Nowhere => return Ok(skb),
+        // No reader can make room for what fills a hole before data that fills the buffer.
+        Place::Next => (sk.is_receive_queue_empty(), readable),
+        Place::Ahead(offset) => (false, offset),
+    };
+    let mut skb = skb;
+    if from > readable {
+        skb.condense();
+    }
+    if !make_room(sk, read, from) && !needed {
+        return Err((skb, DropReason::ReceiveBuffer));
+    }
+    loop {
+        skb = match skb.charge(sk) {
+            Ok(skb) => return Ok(skb),
+            Err(skb) => skb,
+        };
+        if !prune(sk, from) {
+            return Err((skb, DropReason::Memory));
+        }
+    }
+}
+
+/// Whether the memory in use is within the buffer.
+fn fits(sk: &Locked<'_, Tcp>) -> bool {
+    let (buffer, used) = sk.sock().receive_memory();
+    used <= buffer
+}
+
+/// Tries to bring the memory in use below the buffer's size for what comes at `from`, ever more
+/// drastically. As `tcp_prune_queue`.
+fn make_room(sk: &mut Locked<'_, Tcp>, read: u64, from: u64) -> bool {
+    if fits(sk) {
+        return true;
+    }
+    tell(sk);
+    if let Some(conn) = sk.state().connection() {
+        conn.on_receive_buffer_full();
+    }
+    resize(sk);
+    if fits(sk) {
+        return true;
+    }
+    sk.collapse_received(|state| &mut state.held, read);
+    if fits(sk) {
+        return true;
+    }
+    prune(sk, from);
+    fits(sk)
+}
+
+/// Gives up some of what is held after `from`. Returns whether there was any.
+fn prune(sk: &mut Locked<'_, Tcp>, from: u64) -> bool {
+    let Some(gone) = sk.prune_held(|state| &mut state.held, from) else {
+        return false;
+    };
+    if let Some(conn) = sk.state().connection() {
+        conn.on_held_dropped(gone);
+    }
+    true
+}
