@@ -36,6 +36,7 @@ use crate::engine::cc::prr::Step;
 use crate::engine::cc::usage::Usage;
 use crate::engine::config::Config;
 use crate::engine::info::CaState;
+use crate::engine::info::CongestionInfo;
 use crate::engine::rate::Rate;
 use crate::engine::rate::RateSample;
 use crate::engine::time::Duration;
@@ -208,8 +209,9 @@ impl Congestion {
     }
 
     /// Returns what `TCP_CC_INFO` tells.
-    pub(crate) fn law_info(&self) -> crate::engine::info::CongestionInfo {
-        self.law.info(&self.rate)
+    /// `marked` if the last data that arrived was.
+    pub(crate) fn law_info(&self, marked: bool) -> CongestionInfo {
+        self.law.info(&self.rate, marked)
     }
 
     /// Returns the most octets of one buffer when the owner takes `max_len`.

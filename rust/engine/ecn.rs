@@ -125,6 +125,11 @@ pub(crate) struct Ecn {
 }
 
 impl Ecn {
+    /// Returns whether the last data that arrived was marked.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.ce
+    }
+
     /// The congestion control changed: it wants each mark to be told, or not.
     pub(crate) fn set_exact(&mut self, exact: bool) {
         self.exact = exact;

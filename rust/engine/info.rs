@@ -88,6 +88,8 @@ pub enum CongestionInfo {
 /// What DCTCP tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DctcpInfo {
+    /// The last data that arrived was marked.
+    pub ce: bool,
     /// The share of marked octets, of 1,024.
     pub alpha: u32,
     /// Octets acknowledged with a mark in the present window of data.

@@ -74,6 +74,13 @@ impl Timers {
         expired
     }
 
+    /// Returns the earliest deadline but for that of pacing, which wants a finer clock.
+    pub(crate) fn next_but_pacing(&self) -> Option<Instant> {
+        let mut rest = *self;
+        rest.stop(Timer::Pacing);
+        rest.next()
+    }
+
     /// Returns the earliest deadline.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.deadlines.iter().flatten().copied().min()

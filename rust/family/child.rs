@@ -4,7 +4,10 @@
 
 use super::{
     accept_queue::Place,
-    config::config,
+    config::{
+        config,
+        congestion_of, //
+    },
     counters::Counter,
     entry::{
         retire,
@@ -133,7 +136,11 @@ fn make(
     mut place: Place<'_>,
 ) -> Result {
     let path = listener.path_for(ends)?;
-    let options = listener.shared().options();
+    let mut options = listener.shared().options();
+    if !options.congestion_chosen {
+        // As Linux: what is nobody's choice is the namespace's, as it is now.
+        options.congestion = congestion_of(listener.net());
+    }
     let config = config(listener, &options, &path);
     let mut state = State::new(namespace.clone());
     state.port = place.port.take();

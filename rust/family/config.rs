@@ -9,13 +9,17 @@ use super::{
 };
 use crate::{
     engine::{
+        Algorithm,
         Config,
         Duration,
         KeepAlive, //
     },
     net::{
         ip::Path,
-        net_namespace::TcpSettings, //
+        net_namespace::{
+            Net,
+            TcpSettings, //
+        }, //
     }, //
 };
 
@@ -80,6 +84,8 @@ pub(super) fn config(sk: &TcpSock, options: &Options, path: &Path) -> Config {
         nodelay: options.nodelay,
         cork: options.cork,
         defer_ack: options.defer_accept != 0,
+        congestion: options.congestion,
+        max_pacing_rate: sk.max_pacing_rate(),
         keepalive: sk.keeps_alive().then(|| keepalive(options, &settings)),
         ..limits(options, &settings)
     }
@@ -109,6 +115,10 @@ pub(super) fn limits(options: &Options, settings: &TcpSettings) -> Config {
         invalid_ratelimit: Duration::from_nanos(settings.invalid_ratelimit_ns),
         slow_start_after_idle: settings.slow_start_after_idle,
         rfc1337: settings.rfc1337,
+        pacing_ss_ratio: settings.pacing_ss_ratio,
+        pacing_ca_ratio: settings.pacing_ca_ratio,
+        min_tso_segs: settings.min_tso_segs,
+        tso_rtt_log: settings.tso_rtt_log,
         max_receive_buffer: settings.rmem.max,
         moderate_rcvbuf: settings.moderate_rcvbuf,
         rcvbuf_low_rtt: Duration::from_nanos(settings.rcvbuf_low_rtt_ns),
@@ -122,6 +132,18 @@ pub(super) fn limits(options: &Options, settings: &TcpSettings) -> Config {
         comp_sack_percent: settings.comp_sack_percent,
         ..Config::LINUX
     }
+}
+
+/// The congestion control that sockets of a namespace begin with: the namespace's, or CUBIC where the
+/// engine has none of its name.
+pub(super) fn congestion_of(net: &Net) -> Algorithm {
+    algorithm(&net.congestion_control()).unwrap_or_default()
+}
+
+/// The algorithm of a name that is padded with zeros.
+pub(super) fn algorithm(name: &[u8]) -> Option<Algorithm> {
+    let end = name.iter().position(|&byte| byte == 0);
+    Algorithm::by_name(name.get(..end.unwrap_or(name.len()))?)
 }
 
 /// How a silent peer is probed.

@@ -29,10 +29,12 @@ use crate::{
         Event,
         Instant,
         Limits,
+        Pacer,
         Reason,
         SegmentOut, //
     },
     net::{
+        self,
         errno::{
             ECONNREFUSED,
             ECONNRESET, //
@@ -73,6 +75,15 @@ pub(super) fn timer(sk: &mut Locked<'_, Tcp>) {
     flush(sk, now);
 }
 
+/// A paced departure is due.
+pub(super) fn departure(sk: &mut Locked<'_, Tcp>) {
+    let now = super::now();
+    if let Some(conn) = sk.state().connection() {
+        conn.on_deadline(now);
+    }
+    flush(sk, now);
+}
+
 /// Brings the connection's limits up to date with the namespace's settings.
 pub(super) fn retune(sk: &mut Locked<'_, Tcp>) {
     let sock = sk.sock();
@@ -105,6 +116,12 @@ fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
     memory::tell(sk);
     let sock = sk.sock();
     let gso_max = sk.gso_max();
+    let pacer = match sk.sock().pacer() {
+        net::pacing::Pacer::None => Pacer::None,
+        net::pacing::Pacer::Protocol => Pacer::Engine,
+        net::pacing::Pacer::Queue => Pacer::Queue,
+    };
+    let (max_rate, blocked) = (sk.sock().max_pacing_rate(), sk.sock().awaits_write_space());
     let (wire, state) = sk.parts();
     let State {
         namespace,
@@ -115,6 +132,8 @@ fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
     let Role::Connection(conn) = role else {
         return;
     };
+    conn.set_pacing(max_rate, pacer);
+    conn.set_writer_blocked(blocked);
     let limits = Limits {
         max_len: gso_max.unwrap_or_else(|| conn.send_mss()),
     };
@@ -127,6 +146,12 @@ fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
             conn.on_local_congestion();
         }
         namespace.counters.sent_by(conn, &segment);
+    }
+    if let Some((rate, pacer)) = conn.pacing() {
+        sk.set_pacing_rate(rate);
+        if pacer == Pacer::Engine {
+            sk.need_pacing();
+        }
     }
 }
 
@@ -186,14 +211,20 @@ fn publish(sk: &mut Locked<'_, Tcp>) {
 fn arm(sk: &mut Locked<'_, Tcp>, now: Instant) {
     let state = sk.state();
     let armed = state.timer;
-    let deadline = state.connection().and_then(|conn| conn.next_deadline());
+    let Some(conn) = state.connection() else {
+        return;
+    };
+    let (departure, deadline) = (conn.next_departure(), conn.next_timeout());
+    if let Some(departure) = departure {
+        sk.arm_departure(departure.since(now).as_nanos());
+    }
     let Some(deadline) = deadline else {
         return;
     };
     // A timer that fires too early finds nothing due and is armed anew, which is cheaper than to
     // move it with every ACK.
     if armed.is_none_or(|armed| deadline < armed) {
-        state.timer = Some(deadline);
+        sk.state().timer = Some(deadline);
         sk.arm_timer(deadline.since(now).as_nanos());
     }
 }

@@ -13,6 +13,8 @@ use super::{
 use crate::{
     engine::{
         self,
+        Algorithm,
+        CongestionInfo,
         Duration,
         Info,
         Patience, //
@@ -22,6 +24,10 @@ use crate::{
         msg::{
             OptionIn,
             OptionOut, //
+        },
+        net_namespace::{
+            Net,
+            CONGESTION_NAME_MAX, //
         },
         sock::{
             Locked,
@@ -50,6 +56,10 @@ pub(super) struct Options {
     pub(super) keep_interval: Option<Duration>,
     /// `TCP_KEEPCNT`
     pub(super) keep_count: Option<u8>,
+    /// `TCP_CONGESTION`
+    pub(super) congestion: Algorithm,
+    /// The user chose it.
+    pub(super) congestion_chosen: bool,
     /// `TCP_SYNCNT`
     pub(super) syn_retries: Option<u8>,
     /// `TCP_DEFER_ACCEPT`, as a number of time-outs.
@@ -89,6 +99,9 @@ fn seconds(value: i32) -> Result<Duration> {
 
 /// `setsockopt(2)`
 pub(super) fn set(sk: &TcpSock, name: i32, value: OptionIn) -> Result {
+    if name == tcp::CONGESTION {
+        return set_congestion(sk, value);
+    }
     if !is_known(name) {
         // A short value is looked at first.
         value.int()?;
@@ -125,6 +138,36 @@ pub(super) fn set(sk: &TcpSock, name: i32, value: OptionIn) -> Result {
     *sk.shared().options.lock() = options;
     apply(&mut lock, name, &options);
     Ok(())
+}
+
+/// `TCP_CONGESTION`
+fn set_congestion(sk: &TcpSock, value: OptionIn) -> Result {
+    let name: [u8; CONGESTION_NAME_MAX] = value.name()?;
+    let mut lock = sk.lock();
+    let mut options = sk.shared().options();
+    let wanted = config::algorithm(&name).ok_or(ENOENT)?;
+    if wanted != options.congestion {
+        let net = sk.net();
+        if is_restricted(net, wanted) && !net.may_administrate() {
+            return Err(EPERM);
+        }
+        options.congestion = wanted;
+        let now = super::now();
+        if let Some(conn) = lock.state().connection() {
+            conn.set_congestion(now, wanted);
+            flush(&mut lock, now);
+        }
+    }
+    options.congestion_chosen = true;
+    *sk.shared().options.lock() = options;
+    Ok(())
+}
+
+/// Whether an algorithm takes a privilege: DCTCP is not for shared networks. As Linux not where it is
+/// the namespace's own choice; what else `tcp_allowed_congestion_control` allows cannot be seen by a
+/// module.
+fn is_restricted(net: &Net, algorithm: Algorithm) -> bool {
+    algorithm == Algorithm::Dctcp && config::congestion_of(net) != algorithm
 }
 
 fn is_known(name: i32) -> bool {
@@ -210,10 +253,59 @@ pub(super) fn get(sk: &TcpSock, name: i32, out: OptionOut) -> Result {
             drop(lock);
             return out.put(&info);
         }
+        tcp::CONGESTION => {
+            let name = congestion_name(&mut lock, &options);
+            drop(lock);
+            return out.put_bytes(&name);
+        }
+        tcp::CC_INFO => {
+            let info = lock
+                .state()
+                .connection()
+                .map_or(CongestionInfo::None, |conn| conn.congestion_info());
+            drop(lock);
+            return congestion_info(&info, out);
+        }
         _ => return Err(ENOPROTOOPT),
     };
     drop(lock);
     out.put(&value)
+}
+
+/// The name of the congestion control, padded with zeros.
+fn congestion_name(lock: &mut Locked<'_, Tcp>, options: &Options) -> [u8; CONGESTION_NAME_MAX] {
+    let name = match lock.state().connection() {
+        Some(conn) if conn.state() != engine::State::Closed => conn.congestion(),
+        _ => options.congestion.name(),
+    };
+    let mut padded = [0; CONGESTION_NAME_MAX];
+    for (to, from) in padded.iter_mut().zip(name.bytes()) {
+        *to = from;
+    }
+    padded
+}
+
+/// `TCP_CC_INFO`
+fn congestion_info(info: &CongestionInfo, out: OptionOut) -> Result {
+    let cut = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+    match info {
+        CongestionInfo::None => out.put_bytes(&[]),
+        CongestionInfo::Dctcp(None) => out.put(&tcp::DctcpInfo::default()),
+        CongestionInfo::Dctcp(Some(info)) => out.put(&tcp::DctcpInfo {
+            enabled: 1,
+            ce_state: info.ce.into(),
+            alpha: info.alpha,
+            ab_ecn: cut(info.marked),
+            ab_tot: cut(info.delivered),
+        }),
+        CongestionInfo::Bbr(info) => out.put(&tcp::BbrInfo {
+            bw_lo: info.bandwidth as u32,
+            bw_hi: (info.bandwidth >> 32) as u32,
+            min_rtt: info.min_rtt.map_or(u32::MAX, micros),
+            pacing_gain: info.pacing_gain,
+            cwnd_gain: info.cwnd_gain,
+        }),
+    }
 }
 
 /// The MSS in use; before there is one, what was set, or the smallest that every host takes
@@ -302,6 +394,15 @@ fn fill_info(out: &mut TcpInfo, info: &Info) {
     out.rtt = info.srtt.map_or(0, micros);
     out.rttvar = micros(info.rttvar);
     out.min_rtt = info.min_rtt.map_or(u32::MAX, micros);
+    out.pacing_rate = info.pacing_rate;
+    out.max_pacing_rate = info.max_pacing_rate;
+    out.delivery_rate = info.delivery_rate;
+    out.flags |= u8::from(info.delivery_rate_app_limited);
+    out.delivered = info.delivered;
+    out.delivered_ce = info.delivered_ce;
+    out.busy_time = info.busy_time.as_micros();
+    out.rwnd_limited = info.rwnd_limited.as_micros();
+    out.sndbuf_limited = info.sndbuf_limited.as_micros();
     out.snd_ssthresh = info.ssthresh.unwrap_or(SSTHRESH_INFINITE);
     out.snd_cwnd = info.cwnd;
     out.snd_wnd = info.snd_wnd;

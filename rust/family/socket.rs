@@ -6,6 +6,7 @@ use super::{
     accept,
     accept_queue::AcceptQueue,
     close,
+    config,
     connect,
     counters,
     entry::Entry,
@@ -258,6 +259,7 @@ impl Protocol for Tcp {
         let settings = sk.sock().net().tcp_settings();
         sk.set_send_buffer(settings.wmem.default);
         sk.set_receive_buffer(settings.rmem.default);
+        sk.sock().shared().options.lock().congestion = config::congestion_of(sk.sock().net());
     }
 
     fn state_changes(sk: &mut Locked<'_, Self>, old: u8, new: SockState) {
@@ -332,6 +334,10 @@ impl Protocol for Tcp {
 
     fn receive(sk: &mut Locked<'_, Self>, skb: Skb) {
         input::receive(sk, skb);
+    }
+
+    fn departure(sk: &mut Locked<'_, Self>) {
+        flush::departure(sk);
     }
 
     fn timer(sk: &mut Locked<'_, Self>) {

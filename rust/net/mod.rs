@@ -18,6 +18,7 @@ pub mod ip;
 pub mod msg;
 pub mod net_namespace;
 pub mod netfilter;
+pub mod pacing;
 pub mod poll;
 pub mod port;
 pub mod proc_fs;

@@ -141,6 +141,29 @@ impl OptionIn {
         Self { value, len }
     }
 
+    /// The value as a string of less than `N` bytes, padded with zeros; what is longer is cut.
+    /// `EINVAL` where there is none.
+    pub fn name<const N: usize>(self) -> Result<[u8; N]> {
+        let mut name = [0; N];
+        let most = N.saturating_sub(1).min(self.len as usize);
+        if most == 0 {
+            return Err(EINVAL);
+        }
+        // SAFETY: `name` has room for the bytes and a zero; the source is checked by the callee if
+        // it is user space's, and the kernel's own otherwise.
+        let len =
+            unsafe { bindings::strncpy_from_sockptr(name.as_mut_ptr().cast(), self.value, most) };
+        if len < 0 {
+            return Err(EFAULT);
+        }
+        // What follows the end is not part of it.
+        let len = usize::try_from(len).unwrap_or(0);
+        for byte in name.iter_mut().skip(len) {
+            *byte = 0;
+        }
+        Ok(name)
+    }
+
     /// The value as an integer; `EINVAL` where it is shorter.
     pub fn int(self) -> Result<i32> {
         let mut value: c_int = 0;
@@ -179,6 +202,15 @@ impl OptionOut {
 
     /// Writes as much of `value` as the caller has room for, and how much that is.
     pub fn put<T: AsBytes>(self, value: &T) -> Result {
+        // SAFETY: `AsBytes`: all bytes of the value are initialised.
+        let bytes = unsafe {
+            core::slice::from_raw_parts(core::ptr::from_ref(value).cast::<u8>(), size_of::<T>())
+        };
+        self.put_bytes(bytes)
+    }
+
+    /// Writes as many of `bytes` as the caller has room for, and how many those are.
+    pub fn put_bytes(self, bytes: &[u8]) -> Result {
         let len_size = size_of::<c_int>();
         let room: c_int = UserSlice::new(UserPtr::from_ptr(self.len.cast()), len_size)
             .reader()
@@ -186,10 +218,6 @@ impl OptionOut {
         if room < 0 {
             return Err(EINVAL);
         }
-        // SAFETY: `AsBytes`: all bytes of the value are initialised.
-        let bytes = unsafe {
-            core::slice::from_raw_parts(core::ptr::from_ref(value).cast::<u8>(), size_of::<T>())
-        };
         let len = bytes.len().min(room as usize);
         let bytes = bytes.get(..len).ok_or(EINVAL)?;
         UserSlice::new(UserPtr::from_ptr(self.len.cast()), len_size)

@@ -42,6 +42,9 @@ use kernel::{
     types::Opaque, //
 };
 
+/// The size of the name of a congestion control, with a zero at the end.
+pub const CONGESTION_NAME_MAX: usize = bindings::TCP_CA_NAME_MAX as usize;
+
 /// A network namespace.
 ///
 /// # Invariants
@@ -97,6 +100,26 @@ impl Net {
             let ipv4 = bindings::net_ipv4(self.as_raw());
             (&raw const (*ipv4).sysctl_tcp_notsent_lowat).read_volatile()
         }
+    }
+
+    /// The name of the congestion control that sockets begin with,
+    /// `net.ipv4.tcp_congestion_control`, padded with zeros.
+    pub fn congestion_control(&self) -> [u8; CONGESTION_NAME_MAX] {
+        let mut name = [0; CONGESTION_NAME_MAX];
+        let _guard = rcu::read_lock();
+        // SAFETY: By the type invariants the namespace is there, and always has one. Its name is a
+        // string in an array of this size, which stays until the RCU read lock is released.
+        unsafe {
+            let from = bindings::net_tcp_congestion(self.as_raw());
+            ptr::copy_nonoverlapping(from.cast(), name.as_mut_ptr(), name.len());
+        }
+        name
+    }
+
+    /// Whether the task may administrate the namespace (`CAP_NET_ADMIN`).
+    pub fn may_administrate(&self) -> bool {
+        // SAFETY: By the type invariants the namespace is there, and it keeps its user namespace.
+        unsafe { bindings::net_admin(self.as_raw()) }
     }
 
     /// Reads the namespace's settings of TCP, `net.ipv4.tcp_*` and a few more.
@@ -167,7 +190,10 @@ impl Net {
                 * 1_000_000_000,
             min_snd_mss: at_least_0(read!((*ipv4).sysctl_tcp_min_snd_mss)),
             no_pmtu_discovery: flag!(sysctl_ip_no_pmtu_disc),
+            min_tso_segs: read!((*ipv4).sysctl_tcp_min_tso_segs).into(),
             orphan_retries: read!((*ipv4).sysctl_tcp_orphan_retries),
+            pacing_ca_ratio: at_least_0(read!((*ipv4).sysctl_tcp_pacing_ca_ratio)),
+            pacing_ss_ratio: at_least_0(read!((*ipv4).sysctl_tcp_pacing_ss_ratio)),
             recovery: read!((*ipv4).sysctl_tcp_recovery),
             reordering: at_least_0(read!((*ipv4).sysctl_tcp_reordering)),
             retries1: read!((*ipv4).sysctl_tcp_retries1),
@@ -184,6 +210,7 @@ impl Net {
             synack_retries: read!((*ipv4).sysctl_tcp_synack_retries),
             syncookies: read!((*ipv4).sysctl_tcp_syncookies),
             timestamps: read!((*ipv4).sysctl_tcp_timestamps),
+            tso_rtt_log: read!((*ipv4).sysctl_tcp_tso_rtt_log).into(),
             tw_reuse: read!((*ipv4).sysctl_tcp_tw_reuse),
             tw_reuse_delay_ns: u64::from(read!((*ipv4).sysctl_tcp_tw_reuse_delay)) * 1_000_000,
             window_scaling: flag!(sysctl_tcp_window_scaling),
@@ -272,10 +299,16 @@ pub struct TcpSettings {
     pub min_rtt_wlen_ns: u64,
     /// The least MSS that is accepted from a peer.
     pub min_snd_mss: u32,
+    /// The least segments that are sent as one buffer.
+    pub min_tso_segs: u32,
     /// `net.ipv4.ip_no_pmtu_disc`: whether to send without "don't fragment".
     pub no_pmtu_discovery: bool,
     /// How often an orphan retransmits; 0 stands for 8.
     pub orphan_retries: u8,
+    /// The pacing rate in congestion avoidance, in percent of a window per round trip.
+    pub pacing_ca_ratio: u32,
+    /// The same in slow start.
+    pub pacing_ss_ratio: u32,
     /// How loss is detected by time: 2 without adapting to DSACKs, 4 without counting duplicates.
     pub recovery: u8,
     /// How much reordering loss detection assumes at first, in packets.
@@ -308,6 +341,8 @@ pub struct TcpSettings {
     pub syncookies: u8,
     /// Whether timestamps are negotiated: 0 no, 1 yes with an offset, 2 yes without one.
     pub timestamps: u8,
+    /// By how many bits of the round trip's microseconds the largest buffers become smaller.
+    pub tso_rtt_log: u32,
     /// Whether connect may reuse a TIME-WAIT: 0 no, 1 yes, 2 on loopback.
     pub tw_reuse: u8,
     /// How old a TIME-WAIT must be to be reused.

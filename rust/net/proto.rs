@@ -111,6 +111,8 @@ pub trait Protocol: Sized + 'static {
     fn keepalive(sk: &mut Locked<'_, Self>, on: bool);
     /// A packet, of those that waited while a task owned the socket or straight from the network.
     fn receive(sk: &mut Locked<'_, Self>, skb: Skb);
+    /// A departure that [`Locked::arm_departure`] asked for is due.
+    fn departure(sk: &mut Locked<'_, Self>);
     /// The socket's timer fired, or a deferred one is due.
     fn timer(sk: &mut Locked<'_, Self>);
 }

@@ -21,6 +21,7 @@ use super::{
     bindings,
     bottom_half::BhDisabled,
     net_namespace::Net,
+    pacing,
     proto::Protocol, //
 };
 use core::{
@@ -114,6 +115,8 @@ pub(super) struct Object<P: Protocol> {
     deferred: AtomicBool,
     /// The reference that the socket's life is was given back.
     ended: AtomicBool,
+    /// The timer for paced departures, see [`super::pacing`].
+    pub(super) departure: UnsafeCell<MaybeUninit<bindings::hrtimer>>,
     shared: MaybeUninit<P::Shared>,
     state: UnsafeCell<MaybeUninit<P::State>>,
 }
@@ -468,6 +471,16 @@ impl<P: Protocol> Sock<P> {
         unsafe { bindings::__sk_stream_is_writeable(self.as_raw(), 1) }
     }
 
+    /// Whether the user waits for room in the send buffer.
+    pub fn awaits_write_space(&self) -> bool {
+        let _rcu = kernel::sync::rcu::read_lock();
+        // SAFETY: The socket is live; `sk_socket` belongs to an inode that RCU frees.
+        unsafe {
+            let socket = ptr::addr_of!((*self.as_raw()).sk_socket).read_volatile();
+            !socket.is_null() && bindings::socket_test_nospace(socket)
+        }
+    }
+
     /// Asks for a wake-up when there is room in the send buffer again, as a poller does.
     pub fn want_write_space(&self) {
         let _rcu = kernel::sync::rcu::read_lock();
@@ -604,6 +617,7 @@ pub(super) unsafe fn init_parts<P: Protocol>(
     unsafe {
         ptr::addr_of_mut!((*object).deferred).write(AtomicBool::new(false));
         ptr::addr_of_mut!((*object).ended).write(AtomicBool::new(false));
+        pacing::init(object);
         shared.__pinned_init(ptr::addr_of_mut!((*object).shared).cast())?;
         (*ptr::addr_of!((*object).state))
             .get()

@@ -32,6 +32,10 @@ pub const DEFER_ACCEPT: i32 = bindings::TCP_DEFER_ACCEPT as i32;
 pub const LINGER2: i32 = bindings::TCP_LINGER2 as i32;
 /// `TCP_INFO`
 pub const INFO: i32 = bindings::TCP_INFO as i32;
+/// `TCP_CONGESTION`
+pub const CONGESTION: i32 = bindings::TCP_CONGESTION as i32;
+/// `TCP_CC_INFO`
+pub const CC_INFO: i32 = bindings::TCP_CC_INFO as i32;
 /// `TCP_QUICKACK`
 pub const QUICKACK: i32 = bindings::TCP_QUICKACK as i32;
 /// `TCP_USER_TIMEOUT`
@@ -59,6 +63,38 @@ pub const OPT_ECN: u8 = bindings::TCPI_OPT_ECN as u8;
 pub const OPT_ECN_SEEN: u8 = bindings::TCPI_OPT_ECN_SEEN as u8;
 /// `TCPI_ECN_MODE_RFC3168`, for the field `ecn` of [`TcpInfo`]
 pub const ECN_MODE_RFC3168: u32 = bindings::TCPI_ECN_MODE_RFC3168;
+
+/// `struct tcp_dctcp_info`: units and meaning are those of the fields of the same name there.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+#[expect(missing_docs)]
+pub struct DctcpInfo {
+    pub enabled: u16,
+    pub ce_state: u16,
+    pub alpha: u32,
+    pub ab_ecn: u32,
+    pub ab_tot: u32,
+}
+
+// SAFETY: All fields are integers, and there is no padding between them, as the size below shows.
+unsafe impl AsBytes for DctcpInfo {}
+
+/// `struct tcp_bbr_info`: units and meaning are those of the fields of the same name there.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+#[expect(missing_docs)]
+pub struct BbrInfo {
+    pub bw_lo: u32,
+    pub bw_hi: u32,
+    pub min_rtt: u32,
+    pub pacing_gain: u32,
+    pub cwnd_gain: u32,
+}
+
+// SAFETY: All fields are integers, and there is no padding between them, as the size below shows.
+unsafe impl AsBytes for BbrInfo {}
+
+const _: () = assert!(size_of::<DctcpInfo>() == 16 && size_of::<BbrInfo>() == 20);
 
 /// `struct tcp_info`: units and meaning are those of the fields of the same name there.
 #[repr(C)]

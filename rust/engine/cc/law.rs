@@ -143,13 +143,14 @@ impl Law {
         }
     }
 
-    pub(crate) fn info(&self, rate: &Rate) -> CongestionInfo {
+    pub(crate) fn info(&self, rate: &Rate, ce: bool) -> CongestionInfo {
         match self {
             Law::Reno(_) | Law::Cubic(_) => CongestionInfo::None,
             Law::DctcpReno(_) => CongestionInfo::Dctcp(None),
             Law::Dctcp(dctcp) => {
                 let (marked, delivered) = dctcp.window(rate);
                 CongestionInfo::Dctcp(Some(crate::engine::info::DctcpInfo {
+                    ce,
                     alpha: dctcp.alpha(),
                     marked,
                     delivered,

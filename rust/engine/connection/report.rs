@@ -96,20 +96,36 @@ impl<S: Store> Connection<S> {
     /// Returns what that algorithm tells.
     pub fn congestion_info(&self) -> CongestionInfo {
         match &self.phase {
-            Phase::Synchronized(connection) => connection.cc.law_info(),
+            Phase::Synchronized(connection) => connection.cc.law_info(connection.ecn.is_marked()),
             Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => CongestionInfo::None,
         }
     }
 
-    /// Returns the pacing rate, in octets per second, and who paces.
-    pub fn pacing(&self) -> (u64, Pacer) {
+    /// Returns the pacing rate, in octets per second, and who paces, once there is one.
+    pub fn pacing(&self) -> Option<(u64, Pacer)> {
         match &self.phase {
             Phase::Synchronized(connection) => {
-                (connection.cc.pacing.rate(), connection.cc.pacing.pacer())
+                let pacing = &connection.cc.pacing;
+                Some((pacing.rate(), pacing.pacer()))
             }
-            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => {
-                (u64::MAX, Pacer::None)
-            }
+            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => None,
+        }
+    }
+
+    /// Returns when pacing lets data leave that waits for it, which [`Connection::next_deadline`]
+    /// covers too: an owner with clocks of several precisions serves this one by the finest.
+    pub fn next_departure(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Synchronized(connection) => connection.next_departure(),
+            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => None,
+        }
+    }
+
+    /// Returns the deadline of everything else.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Synchronized(connection) => connection.next_timeout(),
+            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => self.next_deadline(),
         }
     }
 

@@ -34,6 +34,16 @@ impl<S: Store> Synchronized<S> {
         self.note_reduction();
     }
 
+    /// Returns when pacing lets data leave that waits for it.
+    pub(crate) fn next_departure(&self) -> Option<Instant> {
+        self.timers.get(Timer::Pacing)
+    }
+
+    /// Returns the deadline of everything else.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        self.timers.next_but_pacing()
+    }
+
     /// Returns the owner's limits with what pacing leaves of them: no data before the next
     /// departure, and buffers no larger than the rate asks for.
     pub(super) fn pace(&mut self, cx: &Context<'_>, limits: &Limits) -> Limits {

@@ -10,6 +10,7 @@
 
 #include "bpf.c"
 #include "dst.c"
+#include "hrtimer.c"
 #include "inet_sock.c"
 #include "ip.c"
 #include "jiffies.c"

@@ -2,6 +2,7 @@
 
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
+#include <net/tcp.h>
 
 void *oxtcp_helper_net_generic(const struct net *net, unsigned int id)
 {
@@ -16,6 +17,17 @@ struct netns_ipv4 *oxtcp_helper_net_ipv4(struct net *net)
 struct netns_core *oxtcp_helper_net_core(struct net *net)
 {
 	return &net->core;
+}
+
+/* RCU must be held. */
+const char *oxtcp_helper_net_tcp_congestion(const struct net *net)
+{
+	return rcu_dereference(net->ipv4.tcp_congestion_control)->name;
+}
+
+bool oxtcp_helper_net_admin(const struct net *net)
+{
+	return ns_capable(net->user_ns, CAP_NET_ADMIN);
 }
 
 u64 oxtcp_helper_net_cookie(const struct net *net)

@@ -249,6 +249,11 @@ int oxtcp_helper_copy_from_sockptr(void *dst, sockptr_t src, size_t size)
 	return copy_from_sockptr(dst, src, size);
 }
 
+long oxtcp_helper_strncpy_from_sockptr(char *dst, sockptr_t src, size_t count)
+{
+	return strncpy_from_sockptr(dst, src, count);
+}
+
 struct timer_list *oxtcp_helper_sk_timer(struct sock *sk)
 {
 	return &sk->sk_timer;

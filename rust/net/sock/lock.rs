@@ -67,7 +67,7 @@ impl<'a, P: Protocol> Locked<'a, P> {
         unsafe { (*(*self.sk.0.get()).state.get()).assume_init_mut() }
     }
 
-    fn raw(&self) -> *mut bindings::sock {
+    pub(in super::super) fn raw(&self) -> *mut bindings::sock {
         self.sk.as_raw()
     }
 
@@ -236,10 +236,11 @@ impl<'a, P: Protocol> Locked<'a, P> {
         unsafe { bindings::sk_reset_timer(self.raw(), bindings::sk_timer(self.raw()), expires) };
     }
 
-    /// Stops the socket's timer.
+    /// Stops the socket's timers.
     pub fn stop_timer(&mut self) {
         // SAFETY: The lock is held and `sk_timer` was set up when the socket was made.
         unsafe { bindings::sk_stop_timer(self.raw(), bindings::sk_timer(self.raw())) };
+        self.stop_departure();
     }
 
     /// Accounts for `bytes` that left the send buffer.

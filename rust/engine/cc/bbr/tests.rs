@@ -9,7 +9,7 @@ use crate::engine::info::BbrInfo;
 use crate::engine::info::CongestionInfo;
 
 fn info(path: &Path) -> BbrInfo {
-    match path.cc.law_info() {
+    match path.cc.law_info(false) {
         CongestionInfo::Bbr(info) => info,
         other => panic!("{other:?}"),
     }

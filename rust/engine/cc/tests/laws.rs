@@ -71,8 +71,8 @@ fn dctcp__keeps_the_queue_at_the_mark() {
     assert!(rate * 100 >= link.rate * 95, "{rate}");
     // 80 us for each segment in the queue.
     assert!(path.longest_rtt < 4_000 + 25 * 80, "{}", path.longest_rtt);
-    let CongestionInfo::Dctcp(Some(info)) = path.cc.law_info() else {
-        panic!("{:?}", path.cc.law_info());
+    let CongestionInfo::Dctcp(Some(info)) = path.cc.law_info(false) else {
+        panic!("{:?}", path.cc.law_info(false));
     };
     assert!((50..700).contains(&info.alpha), "{}", info.alpha);
     // Reno answers each mark in full, and is the slower for it.
@@ -91,7 +91,7 @@ fn dctcp__without_ecn_is_reno() {
     let start = Start::unknown(Instant::default());
     let mut cc = Congestion::new(&config, &start);
     assert_eq!(cc.name(), "dctcp-reno");
-    assert_eq!(cc.law_info(), CongestionInfo::Dctcp(None));
+    assert_eq!(cc.law_info(false), CongestionInfo::Dctcp(None));
     cc.set_law(&config, &Start { ecn: true, ..start });
     assert_eq!(cc.name(), "dctcp");
     cc.set_law(&Config::default(), &start);
