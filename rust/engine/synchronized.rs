@@ -76,6 +76,8 @@ pub(crate) struct Synchronized<S: Store> {
     pub(super) chrono: Chrono,
     /// The user waits for room in the send buffer.
     pub(crate) writer_blocked: bool,
+    /// Segments wait in the host's own queues.
+    pub(crate) host_busy: bool,
     pub(crate) ecn: Ecn,
     pub(crate) delack: DelayedAck,
     /// Something was received since it was decided when to acknowledge.
@@ -181,6 +183,7 @@ impl<S: Store> Synchronized<S> {
             cc: Congestion::new(config, &start),
             chrono: Chrono::default(),
             writer_blocked: false,
+            host_busy: false,
             ecn: Ecn::new(agreed.ecn, config),
             delack: DelayedAck::new(),
             answer_due: false,

@@ -147,8 +147,10 @@ fn room(lock: &mut Locked<'_, Tcp>, pending: u32) -> u32 {
 fn push(lock: &mut Locked<'_, Tcp>, len: u32, more: bool, ends: bool) {
     let now = super::now();
     path::follow(lock);
+    let busy = lock.sock().queued() > 0;
     let State { role, rope, .. } = lock.state();
     if let Role::Connection(conn) = role {
+        conn.set_host_busy(busy);
         conn.on_write(now, len, more);
         if ends {
             rope.end_record();

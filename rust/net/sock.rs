@@ -471,6 +471,13 @@ impl<P: Protocol> Sock<P> {
         unsafe { bindings::__sk_stream_is_writeable(self.as_raw(), 1) }
     }
 
+    /// Bytes of packets, with their overhead, that the host has not sent yet.
+    pub fn queued(&self) -> u32 {
+        // SAFETY: The socket is live.
+        let bytes = unsafe { bindings::sk_wmem_alloc_get(self.as_raw()) };
+        u32::try_from(bytes).unwrap_or(0)
+    }
+
     /// Whether the user waits for room in the send buffer.
     pub fn awaits_write_space(&self) -> bool {
         let _rcu = kernel::sync::rcu::read_lock();

@@ -80,6 +80,14 @@ impl<S: Store> Connection<S> {
         }
     }
 
+    /// Notes whether segments wait in the host's own queues; to be told before
+    /// [`Connection::on_write`].
+    pub fn set_host_busy(&mut self, busy: bool) {
+        if let Phase::Synchronized(connection) = &mut self.phase {
+            connection.host_busy = busy;
+        }
+    }
+
     /// Takes over the limits and times of `config` that act on a connection at any time in its life:
     /// the system's settings may have changed since it began.
     pub fn retune(&mut self, config: &Config) {

@@ -63,14 +63,13 @@ impl<S: Store> Synchronized<S> {
     }
 
     /// The user writes: if nothing waits and cwnd is not used up, what was sent so far tells of the
-    /// user's pace (Linux's `tcp_rate_check_app_limited`). What lies in the host's own queues is not
-    /// known here and counts as sent.
+    /// user's pace (Linux's `tcp_rate_check_app_limited`).
     pub(super) fn note_app_limited(&mut self, config: &Config) {
         let mss = self.mss(config);
         let in_flight = self.recovery.pipe(mss);
         let waits = self.tx.unsent() >= u64::from(mss);
         let lost = self.recovery.board.has_unrepaired();
-        if !waits && !lost && in_flight < u64::from(self.cc.cwnd()) {
+        if !waits && !lost && !self.host_busy && in_flight < u64::from(self.cc.cwnd()) {
             self.cc.rate.on_app_limited(in_flight);
         }
     }

@@ -249,6 +249,11 @@ int oxtcp_helper_copy_from_sockptr(void *dst, sockptr_t src, size_t size)
 	return copy_from_sockptr(dst, src, size);
 }
 
+int oxtcp_helper_sk_wmem_alloc_get(const struct sock *sk)
+{
+	return sk_wmem_alloc_get(sk);
+}
+
 long oxtcp_helper_strncpy_from_sockptr(char *dst, sockptr_t src, size_t count)
 {
 	return strncpy_from_sockptr(dst, src, count);
