@@ -103,10 +103,12 @@ pub(super) enum Counter {
     OrigDataSent,
     /// Packets with data dropped because the receive buffer was full.
     RcvQDrop,
+    /// Writes that waited for more, while packets were on their way down.
+    AutoCorking,
 }
 
 /// One more than the last counter.
-const COUNT: usize = Counter::RcvQDrop as usize + 1;
+const COUNT: usize = Counter::AutoCorking as usize + 1;
 
 /// The line `Tcp:` of `/proc/net/snmp`, from `ActiveOpens` on.
 const TCP: [(&str, Counter); 11] = [
@@ -124,7 +126,7 @@ const TCP: [(&str, Counter); 11] = [
 ];
 
 /// Of the line `TcpExt:` of `/proc/net/netstat`, in its order.
-const TCP_EXT: [(&str, Counter); 22] = [
+const TCP_EXT: [(&str, Counter); 23] = [
     ("SyncookiesSent", Counter::SyncookiesSent),
     ("SyncookiesRecv", Counter::SyncookiesRecv),
     ("SyncookiesFailed", Counter::SyncookiesFailed),
@@ -144,6 +146,7 @@ const TCP_EXT: [(&str, Counter); 22] = [
     ("TCPReqQFullDoCookies", Counter::ReqQFullDoCookies),
     ("TCPReqQFullDrop", Counter::ReqQFullDrop),
     ("TCPChallengeACK", Counter::ChallengeAcks),
+    ("TCPAutoCorking", Counter::AutoCorking),
     ("TCPSynRetrans", Counter::SynRetrans),
     ("TCPOrigDataSent", Counter::OrigDataSent),
     ("TCPRcvQDrop", Counter::RcvQDrop),

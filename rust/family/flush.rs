@@ -134,11 +134,25 @@ fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
     };
     conn.set_pacing(max_rate, pacer);
     conn.set_writer_blocked(blocked);
-    let limits = Limits {
+    let mut limits = Limits {
         max_len: gso_max.unwrap_or_else(|| conn.send_mss()),
     };
-    while let Some(segment) = conn.poll_transmit(now, &limits, |offset, len| fit(rope, offset, len))
-    {
+    let burst = conn.burst_len(limits.max_len);
+    let most = sock.net().tcp_settings().limit_output_bytes;
+    loop {
+        // The first bursts of a flow go without question, since a device may be slow to tell that
+        // they have left.
+        let out = conn.sent().saturating_sub(conn.acked());
+        if out > burst.into() && conn.has_data_to_send() {
+            let bound = send_buffer::below_bound(conn, burst).min(most);
+            if sock.wait_below(bound) {
+                limits.max_len = 0;
+            }
+        }
+        let next = conn.poll_transmit(now, &limits, |offset, len| fit(rope, offset, len));
+        let Some(segment) = next else {
+            break;
+        };
         if segment.challenge && !namespace.may_challenge(sock.net(), now) {
             continue;
         }

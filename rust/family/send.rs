@@ -5,7 +5,11 @@
 use super::{
     flush::flush,
     path,
-    send_buffer::takes_more,
+    send_buffer::{
+        autocorks,
+        check,
+        takes_more, //
+    },
     socket::{
         Role,
         State,
@@ -155,6 +159,9 @@ fn push(lock: &mut Locked<'_, Tcp>, len: u32, more: bool, ends: bool) {
         if ends {
             rope.end_record();
             conn.end_record();
+        } else if !more && autocorks(lock) {
+            check(lock);
+            return;
         }
         flush(lock, now);
     }

@@ -2,10 +2,14 @@
 
 //! How much may be written: the size of the send buffer, and when a writer is told of room.
 
-use super::socket::{
-    State,
-    Tcp,
-    TcpSock, //
+use super::{
+    counters::Counter,
+    records::Connection,
+    socket::{
+        State,
+        Tcp,
+        TcpSock, //
+    }, //
 };
 use crate::{
     engine::BufferNeed,
@@ -31,6 +35,49 @@ pub(super) fn takes_more(sk: &TcpSock, more: u64, wake: bool) -> bool {
     (unsent << u8::from(wake)) < limit.into()
 }
 
+/// How many bytes of a connection may be in the queues below it, as `tcp_small_queue_check`: what the
+/// path takes in a millisecond, and at least two packets. More would only wait there, before what
+/// others send, and what is known of the round trip would be the length of the queue.
+pub(super) fn below_bound(conn: &Connection, burst: u32) -> u32 {
+    /// The share of a second, as a power of two (`sk_pacing_shift`).
+    const SHIFT: u32 = 10;
+    let rate = conn.pacing().map_or(u64::MAX, |(rate, _)| rate);
+    let unsent = conn.written().saturating_sub(conn.sent());
+    let next = if unsent == 0 {
+        burst.into()
+    } else {
+        unsent.min(burst.into())
+    };
+    let packet = next + u64::from(segment_memory(0));
+    let bytes = (rate >> SHIFT).max(packet * 2);
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// Whether what was written had better wait for more, as `tcp_should_autocork`: it is less than a
+/// packet, and others are on their way down, at the end of which the socket is called.
+pub(super) fn autocorks(sk: &mut Locked<'_, Tcp>) -> bool {
+    let most = sk.gso_max();
+    let sock = sk.sock();
+    let Some(conn) = sk.state().connection() else {
+        return false;
+    };
+    let unsent = conn.written().saturating_sub(conn.sent());
+    let goal = most.unwrap_or_else(|| conn.send_mss());
+    let is_idle = conn.sent() == conn.acked();
+    if is_idle || unsent >= goal.into() {
+        return false;
+    }
+    let memory = segment_memory(0).saturating_add(unsent as u32);
+    if sock.queued() <= memory || !sock.net().tcp_settings().autocorking {
+        return false;
+    }
+    let waits = sock.wait_below(memory);
+    if waits {
+        sk.state().namespace.counters.count(Counter::AutoCorking);
+    }
+    waits
+}
+
 /// The connection was established: the buffer fits its first window, as `tcp_init_buffer_space`.
 pub(super) fn established(sk: &mut Locked<'_, Tcp>) {
     if !sk.buffers_fixed().0 {
@@ -51,7 +98,7 @@ pub(super) fn check(sk: &mut Locked<'_, Tcp>) {
     let may_grow = !conn.is_cwnd_full();
     sk.sock().shared().send.set_unsent(unsent);
     sk.uncharge_send(released);
-    if sk.sock().has_waiting_writer() {
+    if sk.sock().awaits_write_space() {
         if may_grow && !sk.buffers_fixed().0 && sk.may_expand_send_buffer() {
             expand(sk);
         }

@@ -30,6 +30,7 @@ pub mod rope;
 pub mod rx_queue;
 pub mod siphash;
 pub mod skbuff;
+pub mod small_queue;
 pub mod sock;
 pub mod spinlock;
 pub mod tcp;

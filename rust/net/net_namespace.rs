@@ -172,6 +172,7 @@ impl Net {
             shrink_window: flag!(sysctl_tcp_shrink_window),
             signed_windows: flag!(sysctl_tcp_workaround_signed_windows),
             abort_on_overflow: flag!(sysctl_tcp_abort_on_overflow),
+            autocorking: flag!(sysctl_tcp_autocorking),
             challenge_ack_limit: at_least_0(read!((*ipv4).sysctl_tcp_challenge_ack_limit)),
             dsack: flag!(sysctl_tcp_dsack),
             early_retrans: read!((*ipv4).sysctl_tcp_early_retrans),
@@ -183,6 +184,7 @@ impl Net {
             keepalive_intvl_ns: jiffies!(sysctl_tcp_keepalive_intvl),
             keepalive_probes: read!((*ipv4).sysctl_tcp_keepalive_probes),
             keepalive_time_ns: jiffies!(sysctl_tcp_keepalive_time),
+            limit_output_bytes: at_least_0(read!((*ipv4).sysctl_tcp_limit_output_bytes)),
             max_reordering: at_least_0(read!((*ipv4).sysctl_tcp_max_reordering)),
             max_syn_backlog: at_least_0(read!((*ipv4).sysctl_max_syn_backlog)),
             max_tw_buckets: at_least_0(read!((*ipv4).tcp_death_row.sysctl_max_tw_buckets)),
@@ -266,6 +268,8 @@ pub struct TcpSettings {
     pub signed_windows: bool,
     /// Whether an overflowing accept queue is answered with a reset.
     pub abort_on_overflow: bool,
+    /// Whether small writes wait while packets of the socket are on their way down.
+    pub autocorking: bool,
     /// How many challenge ACKs the namespace may send in a second.
     pub challenge_ack_limit: u32,
     /// Whether duplicates are reported by SACK.
@@ -289,6 +293,8 @@ pub struct TcpSettings {
     pub keepalive_probes: u8,
     /// How long a connection is idle before it is probed.
     pub keepalive_time_ns: u64,
+    /// How many bytes of a socket may be in the queues below it.
+    pub limit_output_bytes: u32,
     /// How much reordering loss detection may learn, in packets.
     pub max_reordering: u32,
     /// How many half-open connections a listener may have.

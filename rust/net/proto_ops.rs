@@ -147,7 +147,7 @@ unsafe fn create_sock<P: Protocol>(
         (*sk).sk_destruct = Some(destruct::<P>);
         (*sk).sk_protocol = P::PROTOCOL;
         (*sk).sk_backlog_rcv = Some(backlog_rcv::<P>);
-        (*sk).sk_write_space = Some(sock::write_space);
+        (*sk).sk_write_space = Some(sock::write_space::<P>);
         bindings::inet_set_bit_mc_loop(sk);
         bindings::inet_set_bit_mc_all(sk);
         (*inet).uc_ttl = -1;

@@ -22,7 +22,11 @@ use super::{
     bottom_half::BhDisabled,
     net_namespace::Net,
     pacing,
-    proto::Protocol, //
+    proto::Protocol,
+    small_queue::{
+        self,
+        SmallQueue, //
+    }, //
 };
 use core::{
     cell::UnsafeCell,
@@ -117,6 +121,7 @@ pub(super) struct Object<P: Protocol> {
     ended: AtomicBool,
     /// The timer for paced departures, see [`super::pacing`].
     pub(super) departure: UnsafeCell<MaybeUninit<bindings::hrtimer>>,
+    pub(super) queue: SmallQueue,
     shared: MaybeUninit<P::Shared>,
     state: UnsafeCell<MaybeUninit<P::State>>,
 }
@@ -424,7 +429,7 @@ impl<P: Protocol> Sock<P> {
     /// Tells whoever waits for room in the send buffer, if there is some now.
     pub fn write_space(&self) {
         // SAFETY: The socket is live.
-        unsafe { write_space(self.as_raw()) };
+        unsafe { wake_writers(self.as_raw()) };
     }
 
     /// The number of bytes that `SO_RCVLOWAT` asks for before a reader wakes, at most `len`.
@@ -452,18 +457,6 @@ impl<P: Protocol> Sock<P> {
         unsafe { bindings::sock_sndtimeo(self.as_raw(), nonblock) }
     }
 
-    /// Whether somebody found no room in the send buffer and wants to hear of some.
-    pub fn has_waiting_writer(&self) -> bool {
-        let _rcu = kernel::sync::rcu::read_lock();
-        // Pairs with a poller's order: it sets the flag first and then looks for room.
-        kernel::sync::barrier::smp_mb();
-        // SAFETY: The socket is live; `sk_socket` belongs to an inode that RCU frees.
-        unsafe {
-            let socket = ptr::addr_of!((*self.as_raw()).sk_socket).read_volatile();
-            !socket.is_null() && bindings::socket_test_nospace(socket)
-        }
-    }
-
     /// Whether there is room in the send buffer, with `wake` as a poller asks (a third must be
     /// free).
     pub fn is_writeable(&self) -> bool {
@@ -481,6 +474,8 @@ impl<P: Protocol> Sock<P> {
     /// Whether the user waits for room in the send buffer.
     pub fn awaits_write_space(&self) -> bool {
         let _rcu = kernel::sync::rcu::read_lock();
+        // Pairs with a poller's order: it sets the flag first and then looks for room.
+        kernel::sync::barrier::smp_mb();
         // SAFETY: The socket is live; `sk_socket` belongs to an inode that RCU frees.
         unsafe {
             let socket = ptr::addr_of!((*self.as_raw()).sk_socket).read_volatile();
@@ -577,7 +572,7 @@ impl<P: Protocol> Sock<P> {
 /// # Safety
 ///
 /// `sk` must be a live socket.
-pub(super) unsafe extern "C" fn write_space(sk: *mut bindings::sock) {
+unsafe fn wake_writers(sk: *mut bindings::sock) {
     let _rcu = kernel::sync::rcu::read_lock();
     // SAFETY: `sk` is live. `sk_socket` and `sk_wq` belong to an inode that is freed after an RCU
     // grace period, so both can be followed under RCU once they are read.
@@ -607,6 +602,19 @@ pub(super) unsafe extern "C" fn write_space(sk: *mut bindings::sock) {
     }
 }
 
+/// `sk->sk_write_space`: a packet has left, or the send buffer has room.
+///
+/// # Safety
+///
+/// For the kernel, which calls it with a socket of `P` whose memory is there.
+pub(super) unsafe extern "C" fn write_space<P: Protocol>(sk: *mut bindings::sock) {
+    // SAFETY: By the requirement.
+    unsafe {
+        small_queue::completed::<P>(sk);
+        wake_writers(sk);
+    }
+}
+
 /// Initialises what the protocol keeps, in a socket that nobody else can lock yet.
 ///
 /// # Safety
@@ -625,6 +633,7 @@ pub(super) unsafe fn init_parts<P: Protocol>(
         ptr::addr_of_mut!((*object).deferred).write(AtomicBool::new(false));
         ptr::addr_of_mut!((*object).ended).write(AtomicBool::new(false));
         pacing::init(object);
+        SmallQueue::init::<P>(ptr::addr_of_mut!((*object).queue));
         shared.__pinned_init(ptr::addr_of_mut!((*object).shared).cast())?;
         (*ptr::addr_of!((*object).state))
             .get()

@@ -54,6 +54,29 @@ impl<S: Store> Connection<S> {
         }
     }
 
+    /// Returns the most payload octets of one [`crate::engine::SegmentOut`] at the rate of the path,
+    /// when the owner takes `max_len`.
+    pub fn burst_len(&self, max_len: u32) -> u32 {
+        match &self.phase {
+            Phase::Synchronized(connection) => {
+                let (config, mss) = (&self.config, connection.mss(&self.config));
+                let min_rtt = connection.rtt.min_rtt();
+                connection.cc.buffer_len(config, min_rtt, mss, max_len)
+            }
+            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => max_len,
+        }
+    }
+
+    /// Returns whether data waits to be sent, for the first time or again.
+    pub fn has_data_to_send(&self) -> bool {
+        match &self.phase {
+            Phase::Synchronized(connection) => {
+                connection.tx.unsent() > 0 || connection.recovery.board.has_unrepaired()
+            }
+            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => false,
+        }
+    }
+
     /// Returns how much the owner should gather before it says that it was written
     /// ([`Connection::on_write`]): half of the peer's largest window (Linux's `forced_push`), at
     /// least a segment.

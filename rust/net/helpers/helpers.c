@@ -24,3 +24,4 @@
 #include "sock.c"
 #include "spinlock.c"
 #include "uio.c"
+#include "workqueue.c"

@@ -133,6 +133,16 @@ bool oxtcp_helper_sk_stream_memory_free(const struct sock *sk)
 	return sk_stream_memory_free(sk);
 }
 
+bool oxtcp_helper_sock_hold_not_zero(struct sock *sk)
+{
+	return refcount_inc_not_zero(&sk->sk_refcnt);
+}
+
+int oxtcp_helper_sk_wmem_alloc_get(const struct sock *sk)
+{
+	return sk_wmem_alloc_get(sk);
+}
+
 bool oxtcp_helper_sk_under_memory_pressure(const struct sock *sk)
 {
 	return sk_under_memory_pressure(sk);
@@ -247,11 +257,6 @@ void oxtcp_helper_socket_clear_nospace(struct socket *sock)
 int oxtcp_helper_copy_from_sockptr(void *dst, sockptr_t src, size_t size)
 {
 	return copy_from_sockptr(dst, src, size);
-}
-
-int oxtcp_helper_sk_wmem_alloc_get(const struct sock *sk)
-{
-	return sk_wmem_alloc_get(sk);
 }
 
 long oxtcp_helper_strncpy_from_sockptr(char *dst, sockptr_t src, size_t count)
