@@ -296,7 +296,12 @@ impl<M: RunMemory> Rx<M> {
         if fin {
             self.note_fin(end);
         }
-        self.append(offset, skip, end)
+        let mut arrival = self.append(offset, skip, end);
+        if window == 0 {
+            // As Linux, which finds no memory for it: the peer is to stop.
+            arrival.due = Due::Now;
+        }
+        arrival
     }
 
     fn note_fin(&mut self, at: u64) {

@@ -15,6 +15,7 @@ use super::{
     header::Header,
     icmp,
     memory,
+    options,
     path,
     send_buffer,
     socket::{
@@ -248,6 +249,9 @@ fn handle(sk: &mut Locked<'_, Tcp>, now: Instant, event: Event) {
     match event {
         Event::Established => {
             send_buffer::established(sk);
+            if sock.shared().options().interactive {
+                options::quick_ack_off(sk);
+            }
             sock.state_changed();
             sock.wake_async_out();
         }

@@ -5,6 +5,7 @@
 use super::{
     config,
     flush::flush,
+    memory,
     socket::{
         Tcp,
         TcpSock, //
@@ -36,7 +37,8 @@ use crate::{
         tcp::{
             self,
             TcpInfo, //
-        }, //
+        },
+        time::TICK_NS, //
     }, //
 };
 use kernel::prelude::*;
@@ -70,6 +72,8 @@ pub(super) struct Options {
     pub(super) linger2: Option<Duration>,
     /// `TCP_NOTSENT_LOWAT`, 0 if not set.
     pub(super) notsent_lowat: u32,
+    /// `TCP_QUICKACK` was turned off before there was a connection.
+    pub(super) interactive: bool,
     /// `TCP_WINDOW_CLAMP`, 0 if not set.
     pub(super) window_clamp: u32,
     /// `TCP_DELACK_MAX_US`
@@ -80,6 +84,10 @@ pub(super) struct Options {
 const SECONDS_MAX: i32 = 32767;
 /// What `TCP_LINGER2` is cut to, in seconds.
 const LINGER2_MAX: i32 = 120;
+/// The least bound of the window (Linux's `SOCK_MIN_RCVBUF / 2`).
+const WINDOW_CLAMP_MIN: i32 = 1152;
+/// The longest delay of an acknowledgment (Linux's `TCP_DELACK_MAX`).
+const DELACK_MAX_NS: u64 = 200_000_000;
 /// The least MSS that may be set.
 const MAXSEG_MIN: i32 = 88;
 /// The largest MSS that may be set.
@@ -133,9 +141,31 @@ pub(super) fn set(sk: &TcpSock, name: i32, value: OptionIn) -> Result {
             options.linger2 = (value != 0).then(|| Duration::from_secs(seconds));
         }
         tcp::NOTSENT_LOWAT => options.notsent_lowat = value as u32,
+        tcp::QUICKACK => options.interactive = value == 0,
+        tcp::WINDOW_CLAMP => {
+            if value == 0 && sk.kernel_state() != SockState::Close as u8 {
+                return Err(EINVAL);
+            }
+            options.window_clamp = match value {
+                0 => 0,
+                value => value.max(WINDOW_CLAMP_MIN) as u32,
+            };
+        }
+        tcp::DELACK_MAX_US => {
+            // As Linux in whole ticks, at least two.
+            let ticks = (value as u32 as u64 * 1_000).div_ceil(TICK_NS);
+            let most = DELACK_MAX_NS / TICK_NS;
+            if value < 0 || ticks > most || ticks < 2 {
+                return Err(EINVAL);
+            }
+            options.delack_max = Some(Duration::from_nanos(ticks * TICK_NS));
+        }
         _ => return Err(ENOPROTOOPT),
     }
     *sk.shared().options.lock() = options;
+    if name == tcp::QUICKACK {
+        quick_ack(&mut lock, value);
+    }
     apply(&mut lock, name, &options);
     Ok(())
 }
@@ -184,6 +214,9 @@ fn is_known(name: i32) -> bool {
             | tcp::USER_TIMEOUT
             | tcp::LINGER2
             | tcp::NOTSENT_LOWAT
+            | tcp::QUICKACK
+            | tcp::WINDOW_CLAMP
+            | tcp::DELACK_MAX_US
     )
 }
 
@@ -210,9 +243,32 @@ fn apply(lock: &mut Locked<'_, Tcp>, name: i32, options: &Options) {
             conn.set_keepalive(now, Some(config::keepalive(options, &settings)));
         }
         tcp::USER_TIMEOUT => conn.set_user_timeout(options.user_timeout),
+        tcp::WINDOW_CLAMP => conn.set_window_clamp(options.window_clamp),
+        tcp::DELACK_MAX_US => {
+            if let Some(limit) = options.delack_max {
+                conn.set_delack_max(limit);
+            }
+        }
         _ => return,
     }
     flush(lock, now);
+}
+
+/// `TCP_QUICKACK`: may send what is owed at once.
+pub(super) fn quick_ack(lock: &mut Locked<'_, Tcp>, value: i32) {
+    let now = super::now();
+    memory::tell(lock);
+    if let Some(conn) = lock.state().connection() {
+        conn.quick_ack(value);
+        flush(lock, now);
+    }
+}
+
+/// A connection begins whose acknowledgments wait for data to ride on.
+pub(super) fn quick_ack_off(sk: &mut Locked<'_, Tcp>) {
+    if let Some(conn) = sk.state().connection() {
+        conn.quick_ack(0);
+    }
 }
 
 /// `SO_KEEPALIVE` becomes `on`.
@@ -248,6 +304,18 @@ pub(super) fn get(sk: &TcpSock, name: i32, out: OptionOut) -> Result {
             None => (settings.fin_timeout_ns / 1_000_000_000) as i32,
         },
         tcp::NOTSENT_LOWAT => options.notsent_lowat as i32,
+        tcp::QUICKACK => match lock.state().connection() {
+            Some(conn) if conn.state() != engine::State::Closed => conn.is_quick_ack().into(),
+            _ => (!options.interactive).into(),
+        },
+        tcp::WINDOW_CLAMP => match lock.state().connection() {
+            Some(conn) if conn.state() != engine::State::Closed => conn.window_clamp() as i32,
+            _ => options.window_clamp as i32,
+        },
+        tcp::DELACK_MAX_US => {
+            let limit = options.delack_max;
+            limit.map_or((DELACK_MAX_NS / 1_000) as i32, |limit| micros(limit) as i32)
+        }
         tcp::INFO => {
             let info = info(&mut lock);
             drop(lock);

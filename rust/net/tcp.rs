@@ -28,6 +28,10 @@ pub const KEEPCNT: i32 = bindings::TCP_KEEPCNT as i32;
 pub const SYNCNT: i32 = bindings::TCP_SYNCNT as i32;
 /// `TCP_DEFER_ACCEPT`
 pub const DEFER_ACCEPT: i32 = bindings::TCP_DEFER_ACCEPT as i32;
+/// `TCP_WINDOW_CLAMP`
+pub const WINDOW_CLAMP: i32 = bindings::TCP_WINDOW_CLAMP as i32;
+/// `TCP_DELACK_MAX_US`
+pub const DELACK_MAX_US: i32 = bindings::TCP_DELACK_MAX_US as i32;
 /// `TCP_LINGER2`
 pub const LINGER2: i32 = bindings::TCP_LINGER2 as i32;
 /// `TCP_INFO`

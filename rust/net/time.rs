@@ -9,7 +9,7 @@ use super::bindings;
 use kernel::ffi::c_ulong;
 
 /// Nanoseconds of one tick of the kernel's timers.
-const TICK_NS: u64 = 1_000_000_000 / bindings::HZ as u64;
+pub const TICK_NS: u64 = 1_000_000_000 / bindings::HZ as u64;
 
 /// Nanoseconds of `CLOCK_MONOTONIC`.
 pub fn now_ns() -> u64 {

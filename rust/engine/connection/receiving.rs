@@ -8,6 +8,7 @@ use crate::engine::rx::Place;
 use crate::engine::rx::ReceiveMemory;
 use crate::engine::segment::SegmentIn;
 use crate::engine::store::Store;
+use crate::engine::time::Duration;
 
 impl<S: Store> Connection<S> {
     /// Returns where the payload of `segment` would go, so that the owner can make room for it.
@@ -69,6 +70,11 @@ impl<S: Store> Connection<S> {
                 self.config.window_clamp
             }
         }
+    }
+
+    /// Bounds the delay of acknowledgments (`TCP_DELACK_MAX_US`).
+    pub fn set_delack_max(&mut self, limit: Duration) {
+        self.config.delack_max = limit;
     }
 
     /// Lets the receive buffer hold the octets for which the reader waits (`SO_RCVLOWAT`).
