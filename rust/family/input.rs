@@ -165,6 +165,23 @@ pub(super) fn parse(segment: &Segment) -> Option<SegmentIn> {
 
 /// Takes a segment in, under the lock of its connection.
 pub(super) fn receive(sk: &mut Locked<'_, Tcp>, skb: Skb) {
+    take(sk, skb);
+    flush(sk, super::now());
+}
+
+/// Takes in a segment that waited while a task owned the socket. The others that did are taken in
+/// as well before anything is sent (RFC 9293 section 3.10.7.4, MUST-59), unless
+/// `tcp_backlog_ack_defer` says otherwise.
+pub(super) fn receive_late(sk: &mut Locked<'_, Tcp>, skb: Skb) {
+    take(sk, skb);
+    if sk.sock().net().defers_backlog_acks() {
+        sk.defer();
+    } else {
+        flush(sk, super::now());
+    }
+}
+
+fn take(sk: &mut Locked<'_, Tcp>, skb: Skb) {
     let Some(segment) = Segment::from_skb(skb) else {
         return;
     };
@@ -199,7 +216,6 @@ pub(super) fn receive(sk: &mut Locked<'_, Tcp>, skb: Skb) {
                 if !sk.sock().is_dead() {
                     sk.sock().data_ready();
                 }
-                flush(sk, super::now());
                 return;
             }
         };
@@ -229,7 +245,6 @@ pub(super) fn receive(sk: &mut Locked<'_, Tcp>, skb: Skb) {
     if refused {
         sk.state().namespace.counters.count(Counter::AbortOnData);
     }
-    flush(sk, super::now());
 }
 
 /// Moves what has come into order to the receive queue.

@@ -333,7 +333,7 @@ impl Protocol for Tcp {
     }
 
     fn receive(sk: &mut Locked<'_, Self>, skb: Skb) {
-        input::receive(sk, skb);
+        input::receive_late(sk, skb);
     }
 
     fn departure(sk: &mut Locked<'_, Self>) {

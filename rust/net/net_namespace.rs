@@ -122,6 +122,16 @@ impl Net {
         unsafe { bindings::net_admin(self.as_raw()) }
     }
 
+    /// `net.ipv4.tcp_backlog_ack_defer`: whether what waited for a busy socket is acknowledged at once
+    /// when all of it is taken in.
+    pub fn defers_backlog_acks(&self) -> bool {
+        // SAFETY: By the type invariants the namespace is there; the field is written as a whole.
+        unsafe {
+            let ipv4 = bindings::net_ipv4(self.as_raw());
+            (&raw const (*ipv4).sysctl_tcp_backlog_ack_defer).read_volatile() != 0
+        }
+    }
+
     /// Reads the namespace's settings of TCP, `net.ipv4.tcp_*` and a few more.
     ///
     /// Each value is what it is at the moment; an administrator may be changing several.

@@ -109,11 +109,12 @@ pub trait Protocol: Sized + 'static {
     fn getsockopt(sk: &Sock<Self>, name: i32, value: OptionOut) -> Result;
     /// `SO_KEEPALIVE` is about to become `on`.
     fn keepalive(sk: &mut Locked<'_, Self>, on: bool);
-    /// A packet, of those that waited while a task owned the socket or straight from the network.
+    /// A packet, of those that waited while a task owned the socket. It is still that task's; what
+    /// [`Locked::defer`] asks for is done once all of them were given.
     fn receive(sk: &mut Locked<'_, Self>, skb: Skb);
     /// A departure that [`Locked::arm_departure`] asked for is due.
     fn departure(sk: &mut Locked<'_, Self>);
-    /// The socket's timer fired, or a deferred one is due.
+    /// The socket's timer fired, a deferred one is due, or [`Locked::defer`] asked for this.
     fn timer(sk: &mut Locked<'_, Self>);
 }
 

@@ -103,6 +103,11 @@ impl<'a, P: Protocol> Locked<'a, P> {
         unsafe { bindings::sock_set_flag(self.raw(), bindings::sock_flags_SOCK_DONE) };
     }
 
+    /// Asks the task that owns the socket to look at its deadlines when it releases it.
+    pub fn defer(&mut self) {
+        self.sk.defer();
+    }
+
     /// Leaves an error for the next call.
     pub fn set_error(&mut self, error: Error) {
         // SAFETY: The lock is held.
