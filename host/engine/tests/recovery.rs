@@ -7,24 +7,6 @@ mod common;
 use common::script::*;
 use oxtcp_engine::engine::*;
 
-fn sacked(ack: u32, blocks: &[(u32, u32)]) -> SegmentIn {
-    let mut segment = segment(ACK, 1, ack, 0);
-    for &(left, right) in blocks {
-        segment.options.sack.push(SackBlock {
-            left: SeqNum(ISS).add(left),
-            right: SeqNum(ISS).add(right),
-        });
-    }
-    segment
-}
-
-fn with_sack() -> Config {
-    Config {
-        sack: true,
-        ..plain()
-    }
-}
-
 #[test]
 fn rto_backs_off_and_restarts_from_one_segment() {
     let mut script = Script::established(&Config {

@@ -64,6 +64,26 @@ pub fn plain() -> Config {
     }
 }
 
+/// The same with SACK.
+pub fn with_sack() -> Config {
+    Config {
+        sack: true,
+        ..plain()
+    }
+}
+
+/// Returns an acknowledgment with SACK blocks that count from our ISN.
+pub fn sacked(ack: u32, blocks: &[(u32, u32)]) -> SegmentIn {
+    let mut segment = segment(ACK, 1, ack, 0);
+    for &(left, right) in blocks {
+        segment.options.sack.push(SackBlock {
+            left: SeqNum(ISS).add(left),
+            right: SeqNum(ISS).add(right),
+        });
+    }
+    segment
+}
+
 impl Script {
     pub fn connect(config: &Config) -> Script {
         Script {
