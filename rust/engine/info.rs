@@ -156,6 +156,8 @@ pub struct Info {
     pub retrans: u32,
     /// Duplicate acknowledgments that mean loss.
     pub reordering: u32,
+    /// How often segments were seen to arrive out of order.
+    pub reordering_seen: u32,
     /// Smoothed round-trip time, once sampled.
     pub srtt: Option<Duration>,
     /// Its deviation.
@@ -272,6 +274,7 @@ impl Info {
             lost: 0,
             retrans: 0,
             reordering: crate::engine::config::Config::LINUX.reordering,
+            reordering_seen: 0,
             srtt: None,
             rttvar: Duration::ZERO,
             min_rtt: None,

@@ -54,7 +54,7 @@ pub(crate) struct Recovery<S> {
     /// Segments by which the path may displace one: as many later ones that arrived mean loss.
     reordering: u32,
     most_reordering: u32,
-    reordering_seen: bool,
+    reordering_seen: u32,
     rack: Rack,
     /// A tail loss probe whose answer is awaited.
     probe: Option<Probe>,
@@ -213,7 +213,7 @@ impl<S: Store> Recovery<S> {
             reno_sacked: 0,
             reordering: config.reordering,
             most_reordering: config.max_reordering,
-            reordering_seen: false,
+            reordering_seen: 0,
             rack: Rack::new(),
             probe: None,
             undo: None,
@@ -234,6 +234,11 @@ impl<S: Store> Recovery<S> {
 
     pub(crate) fn reordering(&self) -> u32 {
         self.reordering
+    }
+
+    /// How often segments arrived later than others that were sent after them.
+    pub(crate) fn reordering_seen(&self) -> u32 {
+        self.reordering_seen
     }
 
     /// Returns whether what was SACKed was taken back.

@@ -456,6 +456,7 @@ fn fill_info(out: &mut TcpInfo, info: &Info) {
     out.lost = info.lost;
     out.retrans = info.retrans;
     out.reordering = info.reordering;
+    out.reord_seen = info.reordering_seen;
     out.last_data_sent = millis(info.last_data_sent);
     out.last_data_recv = millis(info.last_data_received);
     out.last_ack_recv = millis(info.last_ack_received);

@@ -75,7 +75,7 @@ impl<S: Store> Recovery<S> {
     /// RFC 8985, 6.2, step 4; as Linux (`tcp_rack_reo_wnd`) no reordering is allowed for until some
     /// was seen, once duplicates mean loss anyway.
     fn reordering_window(&self, rtts: Rtts, config: &Config) -> Duration {
-        if !self.reordering_seen {
+        if self.reordering_seen == 0 {
             let repairing = matches!(self.state, CaState::Recovery | CaState::Loss);
             let enough = self.sacked_segments() >= self.reordering && config.rack_counts;
             if repairing || enough {
@@ -209,7 +209,7 @@ impl<S: Store> Recovery<S> {
         if segments > self.reordering {
             self.reordering = segments.min(self.most_reordering);
         }
-        self.reordering_seen = true;
+        self.reordering_seen = self.reordering_seen.saturating_add(1);
     }
 
     /// Without SACK: duplicates tell of segments that arrived.
@@ -247,7 +247,7 @@ impl<S: Store> Recovery<S> {
         if self.limit_reno_sacks() {
             let segments = self.board.out.segments.saturating_add(acked);
             self.reordering = segments.min(self.most_reordering);
-            self.reordering_seen = true;
+            self.reordering_seen = self.reordering_seen.saturating_add(1);
         }
     }
 

@@ -45,6 +45,7 @@ impl<S: Store> Synchronized<S> {
             lost: board.lost.segments,
             retrans: board.retrans.segments,
             reordering: self.recovery.reordering(),
+            reordering_seen: self.recovery.reordering_seen(),
             srtt: self.rtt.srtt(),
             rttvar: self.rtt.rttvar(),
             min_rtt: self.rtt.min_rtt(),

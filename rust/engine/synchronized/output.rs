@@ -285,6 +285,9 @@ impl<S: Store> Synchronized<S> {
     }
 
     fn next_new(&self, config: &Config, mss: u32, limits: &Limits, fit: Fit<'_>) -> NewData {
+        // As Linux (`tcp_cwnd_test`): one packet for the device takes half of cwnd at most, so that
+        // acknowledgments do not come in one lump.
+        let half = self.cc.cwnd() / 2;
         let nxt = self.tx.nxt;
         let left = self.tx.record.saturating_sub(nxt);
         let left = u32::try_from(left.min(limits.max_len.into())).unwrap_or(u32::MAX);
@@ -292,7 +295,7 @@ impl<S: Store> Synchronized<S> {
             record: (left > 0).then(|| u64::from(fit(nxt, left))),
             mss,
             cwnd: self.cwnd_left(mss),
-            max_len: limits.max_len,
+            max_len: limits.max_len.min(half),
             fin: self.state.sends_fin(),
             nodelay: config.nodelay,
             cork: config.cork,
