@@ -13,6 +13,9 @@
 //!
 //! For each transmission it calls [`Rate::stamp`] and [`Congestion::on_transmit`], and after each
 //! round of sending [`Congestion::on_round`].
+//!
+//! Each connection begins anew: there is no cache of what earlier ones learned of a path (Linux's
+//! `tcp_metrics`), so `tcp_no_metrics_save` has nothing to turn off.
 
 pub(crate) mod bbr;
 pub(crate) mod cubic;
@@ -93,7 +96,6 @@ pub(crate) struct Start {
 
 /// What an acknowledgment tells before it is judged.
 #[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "not every algorithm looks at all")]
 pub(crate) struct News {
     pub(crate) now: Instant,
     /// SND.UNA after it.
@@ -105,7 +107,6 @@ pub(crate) struct News {
 
 /// What an acknowledgment tells once it is judged.
 #[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "not every algorithm looks at all")]
 pub(crate) struct Acked<'a> {
     pub(crate) now: Instant,
     /// What it delivered.
@@ -168,7 +169,6 @@ impl Start {
     }
 }
 
-#[allow(dead_code, reason = "the loss core does not call all of it yet")]
 impl Congestion {
     /// Makes the state of a new connection (RFC 6928): one segment if the SYN had to be sent more
     /// than twice.

@@ -8,8 +8,6 @@
 //! between. Octets are counted, not segments: the engine's windows are octets, and a transmission
 //! may be acknowledged in part. The number of segments is kept only for `TCP_INFO`.
 
-#![allow(dead_code, reason = "the stamps wait for records of transmissions")]
-
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 

@@ -59,8 +59,13 @@ fn step__below_ssthresh_no_more_than_slow_start() {
 
 #[test]
 fn step__the_first_retransmission_is_free() {
+    // As many are in flight as ssthresh allows.
     let mut prr = Prr::new(20 * MSS);
-    // 14 delivered at once leave 5 in flight below an ssthresh of 2 segments.
+    assert_eq!(prr.step(10 * MSS, &step(1, 0, 10, false)), Some(11 * MSS));
+    prr.on_transmit(MSS);
+    assert_eq!(prr.step(10 * MSS, &step(1, 0, 10, false)), Some(10 * MSS));
+    // More are.
+    let mut prr = Prr::new(20 * MSS);
     assert_eq!(prr.step(2 * MSS, &step(1, 0, 10, false)), Some(11 * MSS));
     prr.on_transmit(MSS);
     assert_eq!(prr.step(2 * MSS, &step(1, 0, 10, false)), Some(10 * MSS));

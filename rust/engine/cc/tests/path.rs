@@ -130,6 +130,10 @@ impl Path {
         self.out.len() as u64 * u64::from(MSS)
     }
 
+    pub(crate) fn is_recovering(&self) -> bool {
+        self.recovery_end.is_some()
+    }
+
     /// Runs for `ms`; returns the octets delivered per second.
     pub(crate) fn run(&mut self, ms: u64) -> u64 {
         let end = self.now + ms * 1_000;
