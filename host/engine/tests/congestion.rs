@@ -204,3 +204,22 @@ fn ten_segments_stay_ten() {
     let again = script.connection.info(script.instant());
     assert_eq!((again.cwnd, again.snd_mss), (10, 1_000));
 }
+
+#[test]
+fn pacing_holds_no_tail_probe() {
+    // RFC 8985, 7.2: two round trips after the last segment, whatever the rate.
+    let mut script = Script::established(&Config {
+        sack: true,
+        ..plain()
+    });
+    script.connection.set_pacing(1_000, Pacer::Engine);
+    assert_eq!(script.write(10_000).len(), 10);
+    script.pass(100);
+    script.answer(ACK, 1, 10_001, 0);
+    // The segment of 1,000 octets uses the rate up for a second, or half of one after a pause.
+    assert_eq!(script.write(1_000).len(), 1);
+    let (wait, sent) = script.expire();
+    assert!((200..400).contains(&wait), "{wait}");
+    assert_eq!(shapes(&sent), [(10_001, 1_000)]);
+    assert!(sent[0].retransmission);
+}

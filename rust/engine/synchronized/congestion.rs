@@ -48,7 +48,9 @@ impl<S: Store> Synchronized<S> {
     /// departure, and buffers no larger than the rate asks for.
     pub(super) fn pace(&mut self, cx: &Context<'_>, limits: &Limits) -> Limits {
         let mut limits = *limits;
-        if let Some(at) = self.cc.pacing.holds(cx.now) {
+        // A tail-loss probe waits no longer, as in Linux.
+        let holds = self.cc.pacing.holds(cx.now);
+        if let Some(at) = holds.filter(|_| !self.tail_probe_due) {
             limits.max_len = 0;
             let repairs = self.recovery.board.has_unrepaired();
             if repairs || self.tx.has_unsent(self.state.sends_fin()) {
