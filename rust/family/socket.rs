@@ -204,7 +204,7 @@ pub(crate) struct State {
     pub(super) port: Option<PortUse>,
     /// When the socket's timer will fire.
     pub(super) timer: Option<Instant>,
-    /// The MTU of the route that the connection knows of.
+    /// The MTU of the route that the connection knows of, less what IP options take.
     pub(super) mtu: u32,
 }
 

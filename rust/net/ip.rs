@@ -64,6 +64,8 @@ pub struct Path {
     pub mtu: u32,
     /// The MSS to announce, for segments without options.
     pub advertised_mss: u32,
+    /// Bytes of IP options that the socket's segments carry (`IP_OPTIONS`).
+    pub ip_options: u32,
     /// Whether the route says that ECN works (`ip route … features ecn`).
     pub ecn: bool,
     /// The largest window to announce, 0 for no bound (`window` of `ip route`).
@@ -83,6 +85,7 @@ unsafe fn path_of(dst: *const bindings::dst_entry) -> Path {
         Path {
             mtu: bindings::dst_mtu(dst),
             advertised_mss: bindings::dst_metric_advmss(dst),
+            ip_options: 0,
             ecn: bindings::dst_feature(dst, bindings::RTAX_FEATURE_ECN) != 0,
             window: bindings::dst_metric(dst, bindings::RTAX_WINDOW as i32),
             initial_rwnd: bindings::dst_metric(dst, bindings::RTAX_INITRWND as i32),
@@ -156,7 +159,10 @@ impl<P: Protocol> Locked<'_, P> {
                 dst = ptr::addr_of_mut!((*rt).dst);
                 bindings::sk_setup_caps(sk, dst);
             }
-            Ok(path_of(dst))
+            Ok(Path {
+                ip_options: bindings::ip_options_len(sk),
+                ..path_of(dst)
+            })
         }
     }
 

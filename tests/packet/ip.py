@@ -118,6 +118,40 @@ def unknown_ip_options(bench):
 
 
 @case
+def segments_leave_room_for_ip_options(bench):
+    """IP_OPTIONS takes its room from the data, not from the MSS that is announced."""
+    sock, peer = bench.connecting()
+    sock.close()
+    peer.collect()
+    sock = packet.new_socket()
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, b"\1" * 8)
+    peer = packet.Peer(bench, 40200, None)
+    sock.connect_ex((THERE, peer.port))
+    equal(peer.expect("S").options["mss"], MSS, "MSS")
+    peer.send("SA", mss=MSS)
+    peer.expect("A", seq=1)
+    sock.send(bytes(2 * MSS))
+    peer.expect("A", seq=1, length=MSS - 8)
+    peer.expect("A", seq=1 + MSS - 8, length=MSS - 8)
+
+
+@case
+def source_route(bench):
+    """A source route: segments go to its first hop, and name the peer in the option and in the checksum."""
+    sock = packet.new_socket()
+    hop = socket.inet_aton("10.0.0.9")
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, b"\x83\7\4" + hop + b"\0")
+    sock.connect_ex((THERE, 40300))
+    whole = next_packet(bench)
+    size = (whole[0] & 15) * 4
+    equal(whole[16:20], hop, "destination")
+    equal(whole[20:27], b"\x83\7\4" + socket.inet_aton(THERE), "option")
+    data = whole[size:]
+    addresses = whole[12:16] + socket.inet_aton(THERE)
+    equal(checksum(addresses + struct.pack("!HH", 6, len(data)) + data), 0, "checksum over the segment")
+
+
+@case
 def errors_while_connecting(bench):
     """As Linux has it each error ends an attempt to connect, also those that may pass."""
     for kind, code, name in ((UNREACHABLE, NET, "ENETUNREACH"), (UNREACHABLE, HOST, "EHOSTUNREACH"),

@@ -36,6 +36,15 @@ bool oxtcp_helper_ip_recverr(const struct sock *sk)
 	return inet_test_bit(RECVERR, sk);
 }
 
+u32 oxtcp_helper_ip_options_len(const struct sock *sk)
+{
+	const struct ip_options_rcu *opt =
+		rcu_dereference_protected(inet_sk(sk)->inet_opt,
+					  lockdep_sock_is_held(sk));
+
+	return opt ? opt->opt.optlen : 0;
+}
+
 bool oxtcp_helper_ip_sk_accept_pmtu(const struct sock *sk)
 {
 	return ip_sk_accept_pmtu(sk);
