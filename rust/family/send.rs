@@ -134,8 +134,8 @@ fn room(lock: &mut Locked<'_, Tcp>, pending: u32) -> u32 {
     }
     let (space, used) = sock.send_memory();
     let free = space.saturating_sub(used);
-    if free == 0 || free >= CHUNK {
-        return free.min(CHUNK);
+    if free >= CHUNK {
+        return CHUNK;
     }
     let Some(conn) = lock.state().connection() else {
         return free;

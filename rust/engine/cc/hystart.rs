@@ -81,8 +81,38 @@ impl HyStart {
     ///
     /// Without `row` cwnd is too small for a row to mean something.
     pub(crate) fn on_ack(&mut self, news: &News, row: Option<Row>) -> bool {
+        // A round ends with the first acknowledgment beyond it. With the one that reaches its end a
+        // part of the next row of acknowledgments would count as this round's, more each time, until
+        // the rise of the delay within a row looks like one between rounds.
+        let over = news.una > self.window_end && self.begin_round(news);
         let full = self.follow_train(news, row);
-        self.judge_delay(news) || full
+        self.sample(news);
+        over || full
+    }
+
+    /// Returns whether enough slow rounds have passed.
+    fn begin_round(&mut self, news: &News) -> bool {
+        self.window_end = news.nxt;
+        self.last_least = self.least;
+        self.least = None;
+        self.samples = 0;
+        self.train = None;
+        let Some(css) = &mut self.conservative else {
+            return false;
+        };
+        let over = css.rounds >= ROUNDS;
+        css.rounds = css.rounds.saturating_add(1);
+        over
+    }
+
+    fn sample(&mut self, news: &News) {
+        if let Some(rtt) = news.rtt {
+            self.least = Some(self.least.map_or(rtt, |least| least.min(rtt)));
+            self.samples = self.samples.saturating_add(1);
+        }
+        if self.samples >= ENOUGH {
+            self.judge();
+        }
     }
 
     /// Linux's `hystart_update`, its first half.
@@ -93,9 +123,7 @@ impl HyStart {
         let shortest = self.shortest.map_or(rtt, |shortest| shortest.min(rtt));
         self.shortest = Some(shortest);
         let now = news.now;
-        let new_round = news.una > self.window_end;
-        let train = self.train.filter(|_| !new_round);
-        let mut train = train.unwrap_or(Train {
+        let mut train = self.train.unwrap_or(Train {
             began: now,
             last: now,
         });
@@ -110,29 +138,6 @@ impl HyStart {
         }
         self.train = Some(train);
         full
-    }
-
-    fn judge_delay(&mut self, news: &News) -> bool {
-        if let Some(rtt) = news.rtt {
-            self.least = Some(self.least.map_or(rtt, |least| least.min(rtt)));
-            self.samples = self.samples.saturating_add(1);
-        }
-        if self.samples >= ENOUGH {
-            self.judge();
-        }
-        if news.una < self.window_end {
-            return false;
-        }
-        self.window_end = news.nxt;
-        self.last_least = self.least;
-        self.least = None;
-        self.samples = 0;
-        let Some(css) = &mut self.conservative else {
-            return false;
-        };
-        let over = css.rounds >= ROUNDS;
-        css.rounds = css.rounds.saturating_add(1);
-        over
     }
 
     /// Compares the delay of this round with that of the last one, or with that before CSS.
