@@ -11,6 +11,8 @@ use crate::engine::config::Config;
 use crate::engine::event::Event;
 use crate::engine::event::Events;
 use crate::engine::event::Reason;
+use crate::engine::fast_open::FastOpenCookie;
+use crate::engine::fast_open::FastOpenOutcome;
 use crate::engine::half_open::HalfOpen;
 use crate::engine::half_open::HalfOpenDeadline;
 use crate::engine::half_open::HalfOpenVerdict;
@@ -50,6 +52,8 @@ pub struct Connection<S: Store> {
     phase: Phase<S>,
     events: Events,
     counters: Counters,
+    /// What came of Fast Open, until the owner asks.
+    outcome: Option<FastOpenOutcome>,
 }
 
 #[expect(
@@ -77,6 +81,17 @@ struct Early {
 #[derive(Clone, Copy, Debug)]
 struct SynReceived {
     half_open: HalfOpen,
+    /// The connection begins with the SYN itself, which comes next.
+    fast_open: Option<EarlyChild>,
+}
+
+/// What a server's connection with Fast Open begins with.
+#[derive(Clone, Copy, Debug)]
+struct EarlyChild {
+    /// Retransmissions of the SYN-ACK.
+    retries: u8,
+    /// A new cookie for the client.
+    cookie: Option<FastOpenCookie>,
 }
 
 /// The stream offsets of a connection that is over, and the last segment that still has to leave.
@@ -113,6 +128,7 @@ impl<S: Store> Connection<S> {
         }),
         events: Events::NONE,
         counters: Counters::ZERO,
+        outcome: None,
     };
 
     /// Takes a segment that arrived at `now`, and says what becomes of its payload.
@@ -129,9 +145,9 @@ impl<S: Store> Connection<S> {
     fn take_segment(&mut self, now: Instant, segment: &SegmentIn, room: bool) -> Payload {
         self.counters.on_segment_in(segment);
         match &mut self.phase {
-            Phase::SynSent(..) => {
-                self.on_segment_syn_sent(now, segment);
-                Payload::Discard
+            Phase::SynSent(..) => self.on_segment_syn_sent(now, segment, room),
+            Phase::SynReceived(received, _) if received.fast_open.is_some() => {
+                self.begin_early(now, segment, room)
             }
             Phase::SynReceived(received, early) => {
                 let patience = self.config.syn_patience();
@@ -186,6 +202,11 @@ impl<S: Store> Connection<S> {
     fn end(&mut self, now: Instant, fate: Fate) {
         if fate == Fate::Alive {
             return;
+        }
+        if let Phase::Synchronized(connection) = &self.phase {
+            // As Linux (`tcp_fastopen_active_disable_ofo_check`).
+            let alone = self.counters.data_segs_in == 0 && connection.rx.has_only_fin();
+            self.events.blackhole |= connection.fast_open && alone;
         }
         let mut ended = Ended {
             state: State::Closed,
@@ -325,13 +346,28 @@ impl<S: Store> Connection<S> {
         self.end(now, fate);
     }
 
+    /// Ends the connection without a word to the peer: the network says that it cannot be reached.
+    pub fn give_up(&mut self, now: Instant) {
+        self.end(now, Fate::Closed(Reason::Aborted));
+    }
+
     /// Acts on the timers that have expired. May be called early.
     pub fn on_deadline(&mut self, now: Instant) {
         let fate = match &mut self.phase {
-            Phase::SynSent(syn_sent, _) => match syn_sent.on_deadline(now, &self.config) {
-                syn_sent::Deadline::Wait => Fate::Alive,
-                syn_sent::Deadline::TimedOut => Fate::Closed(Reason::TimedOut),
-            },
+            Phase::SynSent(syn_sent, _) => {
+                let before = syn_sent.retries;
+                let verdict = syn_sent.on_deadline(now, &self.config);
+                let over = verdict == syn_sent::Deadline::TimedOut;
+                let third = before == 2 && syn_sent.retries > before;
+                // As Linux (`tcp_fastopen_active_detect_blackhole`).
+                if syn_sent.fast_open.is_some() && (third || (before <= 2 && over)) {
+                    self.events.blackhole = true;
+                }
+                match verdict {
+                    syn_sent::Deadline::Wait => Fate::Alive,
+                    syn_sent::Deadline::TimedOut => Fate::Closed(Reason::TimedOut),
+                }
+            }
             Phase::SynReceived(received, early) => {
                 let patience = self.config.syn_patience();
                 match received.half_open.on_deadline(now, &patience) {
@@ -382,7 +418,7 @@ impl<S: Store> Connection<S> {
                 .reply
                 .take()
                 .map(|reply| reply.leave(now))
-                .or_else(|| syn_sent.poll_transmit(now, &self.config)),
+                .or_else(|| syn_sent.poll_transmit(now, &self.config, early.written)),
             Phase::SynReceived(received, early) => {
                 let reply = early.reply.take();
                 reply.map(|reply| received.half_open.leave(now, reply))

@@ -16,6 +16,8 @@ pub enum Event {
     Acked,
     /// The peer's FIN is in order: nothing follows `readable()`.
     PeerClosed,
+    /// Something on the path seems to swallow what belongs to Fast Open: leave it for a while.
+    FastOpenBlackhole,
     /// The connection is over for its owner; the record must be kept and given the connection's
     /// segments until it ends.
     TimeWait(TimeWait),
@@ -47,6 +49,7 @@ pub(crate) struct Events {
     pub(crate) readable: bool,
     pub(crate) acked: bool,
     pub(crate) peer_closed: bool,
+    pub(crate) blackhole: bool,
     pub(crate) time_wait: Option<TimeWait>,
     pub(crate) closed: Option<Reason>,
 }
@@ -58,6 +61,7 @@ impl Events {
         readable: false,
         acked: false,
         peer_closed: false,
+        blackhole: false,
         time_wait: None,
         closed: None,
     };
@@ -75,6 +79,9 @@ impl Events {
         }
         if core::mem::take(&mut self.peer_closed) {
             return Some(Event::PeerClosed);
+        }
+        if core::mem::take(&mut self.blackhole) {
+            return Some(Event::FastOpenBlackhole);
         }
         if let Some(record) = self.time_wait.take() {
             return Some(Event::TimeWait(record));

@@ -270,6 +270,14 @@ impl HalfOpen {
         self.simultaneous
     }
 
+    /// Returns the record without what could tell a round-trip time.
+    pub(crate) fn untimed(&self) -> HalfOpen {
+        HalfOpen {
+            first_sent: None,
+            ..*self
+        }
+    }
+
     /// Returns how often the SYN-ACK was sent again.
     pub fn retransmits(&self) -> u8 {
         self.retransmits
@@ -379,7 +387,7 @@ impl HalfOpen {
         answer.map_or(HalfOpenDeadline::Wait, HalfOpenDeadline::Retransmit)
     }
 
-    fn restart(&mut self, now: Instant) {
+    pub(crate) fn restart(&mut self, now: Instant) {
         let rto = self
             .rto_initial
             .doubled(u32::from(self.timeouts), self.rto_max);

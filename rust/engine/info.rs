@@ -3,6 +3,7 @@
 //! What a connection tells about itself: the values behind `TCP_INFO`.
 
 use crate::engine::ecn::Received;
+use crate::engine::fast_open::FastOpenFail;
 use crate::engine::segment::SegmentIn;
 use crate::engine::segment::SegmentOut;
 use crate::engine::state::State;
@@ -29,6 +30,10 @@ pub struct Counters {
     pub total_retrans: u32,
     /// Duplicates that the peer reported (RFC 2883).
     pub dsack_dups: u32,
+    /// Data went with a SYN, and was taken (`TCPI_OPT_SYN_DATA`).
+    pub syn_data_acked: bool,
+    /// Why Fast Open did not work.
+    pub fast_open_fail: FastOpenFail,
 }
 
 impl Counters {
@@ -42,6 +47,8 @@ impl Counters {
         bytes_retrans: 0,
         total_retrans: 0,
         dsack_dups: 0,
+        syn_data_acked: false,
+        fast_open_fail: FastOpenFail::None,
     };
 
     pub(crate) fn on_segment_in(&mut self, segment: &SegmentIn) {

@@ -2,6 +2,7 @@
 
 //! The options of a TCP header that the engine understands, read and written.
 
+use crate::engine::fast_open::FastOpenCookie;
 use crate::engine::seq::SeqNum;
 use crate::engine::window::WindowScale;
 
@@ -83,6 +84,8 @@ pub struct Options {
     pub timestamps: Option<Timestamps>,
     /// SACK blocks.
     pub sack: SackBlocks,
+    /// Fast Open (RFC 7413, 2 and 4.1.1); only in a SYN.
+    pub fast_open: Option<FastOpenCookie>,
 }
 
 const END: u8 = 0;
@@ -92,6 +95,11 @@ const WINDOW_SCALE: u8 = 3;
 const SACK_PERMITTED: u8 = 4;
 const SACK: u8 = 5;
 const TIMESTAMPS: u8 = 8;
+const FAST_OPEN: u8 = 34;
+/// Options under trial (RFC 6994), told apart by two octets.
+const EXPERIMENT: u8 = 254;
+/// Fast Open's, while it was one.
+const FAST_OPEN_MAGIC: [u8; 2] = [0xf9, 0x89];
 
 /// Octets of the timestamps option with its padding.
 pub(crate) const TIMESTAMPS_SPACE: u16 = 12;
@@ -136,6 +144,10 @@ impl Options {
                     value: u32::from_be_bytes([a, b, c, d]),
                     echo: u32::from_be_bytes([e, f, g, h]),
                 });
+            }
+            (FAST_OPEN, body) => self.fast_open = FastOpenCookie::new(body, false),
+            (EXPERIMENT, &[0xf9, 0x89, ref body @ ..]) => {
+                self.fast_open = FastOpenCookie::new(body, true);
             }
             (SACK, body) if body.len() % 8 == 0 => {
                 self.sack = SackBlocks::new();
@@ -194,6 +206,9 @@ impl Options {
                 writer.put(&[a, b, c, d, e, f, g, h]);
             }
         }
+        if let Some(cookie) = &self.fast_open {
+            writer.put_fast_open(cookie);
+        }
         writer.at
     }
 }
@@ -206,6 +221,27 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn room(&self) -> usize {
         self.out.len().saturating_sub(self.at)
+    }
+
+    fn put_fast_open(&mut self, cookie: &FastOpenCookie) {
+        let cookie_octets = cookie.as_slice();
+        let [m, n] = FAST_OPEN_MAGIC;
+        let head: &[u8] = if cookie.experimental {
+            &[EXPERIMENT, 4, m, n]
+        } else {
+            &[FAST_OPEN, 2]
+        };
+        let mut option = [NOP; 20];
+        let len = head.len().saturating_add(cookie_octets.len());
+        let bytes = head.iter().chain(cookie_octets);
+        for (to, from) in option.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        if let Some(octets) = option.get_mut(1) {
+            *octets = len as u8;
+        }
+        let padded = len.next_multiple_of(4);
+        self.put(option.get(..padded).unwrap_or_default());
     }
 
     fn put(&mut self, bytes: &[u8]) {

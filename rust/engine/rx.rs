@@ -233,6 +233,11 @@ impl<M: RunMemory> Rx<M> {
         self.end().saturating_sub(self.acked)
     }
 
+    /// Returns whether the peer's FIN is all that ever came.
+    pub(crate) fn has_only_fin(&self) -> bool {
+        self.fin.is_some() && !self.finished && self.nxt == 0 && self.held.is_empty()
+    }
+
     /// Returns whether data is held out of order.
     pub(crate) fn has_holes(&self) -> bool {
         !self.held.is_empty()

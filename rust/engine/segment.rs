@@ -211,6 +211,7 @@ impl SegmentOut {
                 sack_permitted: false,
                 timestamps: None,
                 sack: crate::engine::options::SackBlocks::new(),
+                fast_open: None,
             },
             data: None,
             mss: 0,

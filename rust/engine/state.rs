@@ -47,9 +47,9 @@ impl State {
     #[must_use]
     pub(crate) fn after(self, input: Input) -> State {
         match (self, input) {
-            (State::Established, Input::Close) => State::FinWait1,
+            (State::SynReceived | State::Established, Input::Close) => State::FinWait1,
             (State::CloseWait, Input::Close) => State::LastAck,
-            (State::Established, Input::FinReceived) => State::CloseWait,
+            (State::SynReceived | State::Established, Input::FinReceived) => State::CloseWait,
             (State::FinWait1, Input::FinReceived) => State::Closing,
             (State::FinWait2, Input::FinReceived) => State::TimeWait,
             (State::FinWait1, Input::FinAcked) => State::FinWait2,

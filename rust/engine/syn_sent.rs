@@ -4,9 +4,11 @@
 
 use crate::engine::config::Config;
 use crate::engine::ecn;
+use crate::engine::fast_open::FastOpenSyn;
 use crate::engine::options::Options;
 use crate::engine::options::Timestamps;
 use crate::engine::rx::Initial;
+use crate::engine::segment::DataRange;
 use crate::engine::segment::Flags;
 use crate::engine::segment::SegmentIn;
 use crate::engine::segment::SegmentOut;
@@ -28,6 +30,9 @@ pub(crate) struct SynSent {
     /// What the timestamps of our SYN echo: nothing, but where it follows a connection in TIME-WAIT
     /// (RFC 6191; as Linux).
     pub(crate) ts_echo: u32,
+    pub(crate) fast_open: Option<FastOpenSyn>,
+    /// Octets that went with the SYN.
+    pub(crate) syn_data: u32,
     pub(crate) deadline: Instant,
 }
 
@@ -66,6 +71,8 @@ impl SynSent {
             backoff: 0,
             due: true,
             ts_echo: 0,
+            fast_open: None,
+            syn_data: 0,
             deadline: now.saturating_add(config.rto_initial.max(Duration::TICK)),
         }
     }
@@ -77,8 +84,15 @@ impl SynSent {
             .doubled(u32::from(self.backoff), config.rto_max)
     }
 
-    /// Returns the SYN if one is due.
-    pub(crate) fn poll_transmit(&mut self, now: Instant, config: &Config) -> Option<SegmentOut> {
+    /// Returns the SYN if one is due; `written` octets wait to be sent.
+    ///
+    /// RFC 7413, 4.1.3: only the first carries data and the option.
+    pub(crate) fn poll_transmit(
+        &mut self,
+        now: Instant,
+        config: &Config,
+        written: u64,
+    ) -> Option<SegmentOut> {
         if !core::mem::take(&mut self.due) {
             return None;
         }
@@ -103,6 +117,16 @@ impl SynSent {
             ..Options::default()
         };
         segment.retransmission = self.retries > 0;
+        if let Some(fast_open) = self.fast_open.filter(|_| self.retries == 0) {
+            segment.options.fast_open = fast_open.cookie;
+            let len = u32::try_from(written).unwrap_or(u32::MAX);
+            let len = len.min(fast_open.room);
+            if len > 0 {
+                self.syn_data = len;
+                segment.data = Some(DataRange { offset: 0, len });
+                segment.mss = u16::try_from(len).unwrap_or(u16::MAX);
+            }
+        }
         Some(segment)
     }
 
@@ -148,7 +172,7 @@ impl SynSent {
     /// Judges a segment (RFC 9293, 3.10.7.3).
     pub(crate) fn on_segment(&self, now: Instant, segment: &SegmentIn) -> Verdict {
         let flags = segment.flags;
-        let acks = flags.ack() && segment.ack == self.isn.seq.add(1);
+        let acks = flags.ack() && self.syn_data_acked(segment).is_some();
         if flags.ack() && (!acks || self.echo_is_foreign(now, segment)) {
             return match crate::engine::closed::on_closed(segment) {
                 Some(reset) => Verdict::Reset(reset),
@@ -170,6 +194,15 @@ impl SynSent {
         } else {
             Verdict::Simultaneous
         }
+    }
+
+    /// Returns how much of the SYN's data a segment acknowledges; `None` where it does not
+    /// acknowledge the SYN, or more than was sent.
+    pub(crate) fn syn_data_acked(&self, segment: &SegmentIn) -> Option<u32> {
+        let acked = segment.ack.distance_from(self.isn.seq.add(1));
+        u32::try_from(acked)
+            .ok()
+            .filter(|&acked| acked <= self.syn_data)
     }
 
     /// Returns whether the echoed timestamp cannot be one that we sent: the answer belongs to an

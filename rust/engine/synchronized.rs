@@ -5,6 +5,7 @@
 mod ack;
 mod congestion;
 mod deadline;
+mod early;
 mod info;
 mod input;
 pub(crate) mod output;
@@ -107,6 +108,10 @@ pub(crate) struct Synchronized<S: Store> {
     answers: RateLimit,
     /// An acknowledgment is to ask the peer whether it sent what arrived (RFC 5961).
     challenge_due: bool,
+    /// Our SYN is not acknowledged (RFC 7413, 4.2.2).
+    opening: Option<early::Opening>,
+    /// Our SYN used Fast Open.
+    pub(crate) fast_open: bool,
     pub(crate) last_data_sent: Instant,
     pub(crate) last_heard: Instant,
 }
@@ -201,6 +206,8 @@ impl<S: Store> Synchronized<S> {
             orphan: false,
             answers: RateLimit::default(),
             challenge_due: false,
+            opening: None,
+            fast_open: false,
             last_data_sent: now,
             last_heard: now,
         }
@@ -219,7 +226,8 @@ impl<S: Store> Synchronized<S> {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.timers.next()
+        let opening = self.opening_deadline();
+        self.timers.next().into_iter().chain(opening).min()
     }
 
     pub(crate) fn on_write(&mut self, cx: &Context<'_>, len: u64, more: bool) {

@@ -2,12 +2,16 @@
 
 //! `accept(2)`.
 
-use super::socket::{
-    Tcp,
-    TcpSock, //
+use super::{
+    accept_queue::Ticket,
+    socket::{
+        Tcp,
+        TcpSock, //
+    }, //
 };
 use crate::net::{
     proto::Accepted,
+    sock::SockState,
     wait::Wake, //
 };
 use kernel::prelude::*;
@@ -23,6 +27,9 @@ pub(super) fn accept(sk: &TcpSock, nonblock: bool) -> Result<Accepted<Tcp>> {
         }
         if let Some((sock, left)) = queue.pop() {
             sk.set_ack_backlog(left);
+            if sock.kernel_state() == SockState::SynRecv as u8 {
+                sock.with_bh_lock(|child| child.state().ticket.as_mut().map(Ticket::accepted));
+            }
             return Ok(Accepted {
                 sock,
                 is_last: left == 0,

@@ -10,7 +10,10 @@ use super::{
     socket::TcpSock, //
 };
 use crate::{
-    engine::Instant,
+    engine::{
+        Duration,
+        Instant, //
+    },
     net::spinlock::{
         new_spinlock_bh,
         SpinLockBh, //
@@ -30,6 +33,16 @@ use kernel::{
 /// The largest backlog that is honoured, whatever `somaxconn` allows: the places are made at once.
 const BACKLOG_MAX: u32 = 1 << 18;
 
+/// Whether one more connection with Fast Open may wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum FastOpenRoom {
+    /// The listener does not offer it.
+    Off,
+    /// There are enough.
+    Full,
+    Free,
+}
+
 /// The queues of one listener. Empty and closed for every other socket.
 #[pin_data]
 pub(super) struct AcceptQueue {
@@ -39,6 +52,9 @@ pub(super) struct AcceptQueue {
     half_open: AtomicU32,
     /// Those of them that have seen no time-out.
     young: AtomicU32,
+    /// Connections with Fast Open that wait for their third ACK.
+    #[pin]
+    fast_open: SpinLockBh<FastOpen>,
     /// When a SYN cookie was sent last, in nanoseconds; 0: never.
     cookie_sent: AtomicU64,
 }
@@ -52,6 +68,60 @@ struct Inner {
     reserved: usize,
     /// The listener's port while it listens, for the connections to hold it too.
     port: Option<PortUse>,
+}
+
+/// What a listener knows of Fast Open.
+#[derive(Default)]
+struct FastOpen {
+    /// How many connections may wait (`TCP_FASTOPEN`); 0: no Fast Open.
+    most: u32,
+    /// How many do, those that a RST has ended lately included: a defence against clients that
+    /// request in others' names.
+    len: u32,
+    /// When those that a RST has ended are forgotten, in their order.
+    resets: KVec<Instant>,
+}
+
+/// How long a connection that a RST has ended still counts.
+const RESET_COUNTS: Duration = Duration::from_secs(60);
+
+/// A connection with Fast Open that waits for its third ACK, as its listener counts it.
+pub(super) struct Ticket {
+    listener: ARef<TcpSock>,
+    /// `accept` has handed the connection out.
+    accepted: bool,
+    /// A RST has ended it, so that it counts for longer.
+    reset: Option<Instant>,
+}
+
+impl Ticket {
+    /// Notes that `accept` has handed the connection out.
+    pub(super) fn accepted(&mut self) {
+        self.accepted = true;
+    }
+
+    /// Notes that a RST has ended the connection.
+    pub(super) fn reset(&mut self, now: Instant) {
+        self.reset = Some(now);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let listening = self.listener.is_listening();
+        let mut inner = self.listener.shared().queue.fast_open.lock();
+        let until = self
+            .reset
+            .filter(|_| self.accepted && listening)
+            .map(|at| at.saturating_add(RESET_COUNTS));
+        let kept = until.is_some_and(|until| {
+            let flags = GFP_ATOMIC | __GFP_NOWARN;
+            inner.resets.push(until, flags).is_ok()
+        });
+        if !kept {
+            inner.len = inner.len.saturating_sub(1);
+        }
+    }
 }
 
 /// A place in the queue, promised to a connection that is being made. Given back when dropped.
@@ -77,6 +147,7 @@ impl AcceptQueue {
             ),
             half_open: AtomicU32::new(0),
             young: AtomicU32::new(0),
+            fast_open <- new_spinlock_bh!(FastOpen::default(), "oxtcp_fast_open"),
             cookie_sent: AtomicU64::new(0),
         })
     }
@@ -154,6 +225,44 @@ impl AcceptQueue {
             queue: self,
             port: Some(port),
         })
+    }
+
+    /// Lets as many connections with Fast Open wait (`TCP_FASTOPEN`).
+    pub(super) fn set_fast_open(&self, most: u32) {
+        self.fast_open.lock().most = most;
+    }
+
+    /// How many connections with Fast Open may wait.
+    pub(super) fn fast_open(&self) -> u32 {
+        self.fast_open.lock().most
+    }
+
+    /// Whether Fast Open is allowed, and one more connection may use it (`tcp_fastopen_queue_check`).
+    pub(super) fn has_fast_open_room(&self, now: Instant) -> FastOpenRoom {
+        let mut inner = self.fast_open.lock();
+        if inner.most == 0 {
+            return FastOpenRoom::Off;
+        }
+        if inner.len >= inner.most {
+            if inner.resets.first().is_none_or(|&until| until > now) {
+                return FastOpenRoom::Full;
+            }
+            let _ = inner.resets.remove(0);
+            inner.len = inner.len.saturating_sub(1);
+        }
+        FastOpenRoom::Free
+    }
+
+    /// Counts a connection with Fast Open of `listener`, whose queue this is.
+    pub(super) fn fast_open_new(&self, listener: &TcpSock) -> Ticket {
+        let mut inner = self.fast_open.lock();
+        inner.len += 1;
+        drop(inner);
+        Ticket {
+            listener: listener.get(),
+            accepted: false,
+            reset: None,
+        }
     }
 
     /// Takes the first connection, and tells how many are left.

@@ -29,7 +29,10 @@ use super::{
         State,
         TcpSock, //
     },
-    syn::Arrival, //
+    syn::{
+        Arrival,
+        Early, //
+    }, //
 };
 use crate::{
     engine,
@@ -81,7 +84,14 @@ pub(super) fn establish(
         return;
     };
     drop(slot);
-    match make(ns, listener, &half.half, Some(node), segment, ends, place) {
+    match make(
+        ns,
+        listener,
+        &Begin::Record(&half.half, node),
+        segment,
+        ends,
+        place,
+    ) {
         Ok(()) => {
             node.retire();
             listener.data_ready();
@@ -109,10 +119,45 @@ pub(super) fn of_cookie(arrival: &Arrival<'_>, half: &engine::HalfOpen, segment:
     let Some(place) = place(ns, listener) else {
         return;
     };
-    match make(ns, listener, half, None, segment, ends, place) {
+    match make(ns, listener, &Begin::Cookie(half), segment, ends, place) {
         Ok(()) => listener.data_ready(),
         Err(_) => ns.counters.count(Counter::ListenDrops),
     }
+}
+
+/// A SYN with a right cookie: makes the socket at once, and gives it the SYN with its data.
+#[inline(never)]
+pub(super) fn early(arrival: &Arrival<'_>, early: &Early, segment: Segment) {
+    let Arrival {
+        ns,
+        listener,
+        ref ends,
+        ..
+    } = *arrival;
+    let Some(place) = place(ns, listener) else {
+        return;
+    };
+    let begin = Begin::Early(early);
+    match make(ns, listener, &begin, segment, ends, place) {
+        Ok(()) => {
+            ns.counters.count(Counter::FastOpenPassive);
+            listener.data_ready();
+        }
+        Err(_) => {
+            ns.counters.count(Counter::FastOpenPassiveFail);
+            ns.counters.count(Counter::ListenDrops);
+        }
+    }
+}
+
+/// What a socket is made of.
+enum Begin<'a> {
+    /// A half-open record.
+    Record(&'a engine::HalfOpen, &'a NodeRef<Entry>),
+    /// A cookie that came back.
+    Cookie(&'a engine::HalfOpen),
+    /// A SYN.
+    Early(&'a Early),
 }
 
 /// A place for one more connection.
@@ -129,8 +174,7 @@ fn place<'a>(ns: &Namespace, listener: &'a TcpSock) -> Option<Place<'a>> {
 fn make(
     namespace: &Arc<Namespace>,
     listener: &TcpSock,
-    half: &engine::HalfOpen,
-    old: Option<&NodeRef<Entry>>,
+    begin: &Begin<'_>,
     segment: Segment,
     ends: &Endpoints,
     mut place: Place<'_>,
@@ -145,7 +189,18 @@ fn make(
     let mut state = State::new(namespace.clone());
     state.port = place.port.take();
     let mut conn = new_connection(GFP_ATOMIC | __GFP_NOWARN)?;
-    conn.complete(&config, half);
+    match begin {
+        Begin::Record(half, _) | Begin::Cookie(half) => conn.complete(&config, half),
+        Begin::Early(early) => {
+            let settings = listener.net().tcp_settings();
+            // One more than without Fast Open, as Linux.
+            let retries = options
+                .syn_retries
+                .unwrap_or(settings.synack_retries.saturating_add(1));
+            conn.complete_early(&config, &early.half, retries, early.cookie);
+            state.ticket = Some(listener.shared().queue.fast_open_new(listener));
+        }
+    }
     state.role = Role::Connection(conn);
 
     let mut entered = false;
@@ -157,11 +212,14 @@ fn make(
         |child| {
             let key = Key::connection(ends.source, ends.destination);
             let sock = child.sock().get();
+            if matches!(begin, Begin::Early(_)) {
+                sock.shared().set_early();
+            }
             let made = child.path().and_then(|_| {
                 let new = Entry::socket(namespace, key, sock, GFP_ATOMIC | __GFP_NOWARN)?;
-                match old {
-                    Some(old) => namespace.table.replace(old, new.clone())?,
-                    None => namespace.table.insert(new.clone())?,
+                match begin {
+                    Begin::Record(_, old) => namespace.table.replace(old, new.clone())?,
+                    Begin::Cookie(_) | Begin::Early(_) => namespace.table.insert(new.clone())?,
                 }
                 Ok(new)
             });

@@ -95,6 +95,22 @@ pub(super) enum Counter {
     SyncookiesRecv,
     /// Wrong SYN cookies received.
     SyncookiesFailed,
+    /// Connections of ours whose data in the SYN was acknowledged.
+    FastOpenActive,
+    /// Those where it was not.
+    FastOpenActiveFail,
+    /// Connections that began with a peer's SYN.
+    FastOpenPassive,
+    /// SYNs with a wrong cookie.
+    FastOpenPassiveFail,
+    /// SYNs that found too many connections waiting.
+    FastOpenListenOverflow,
+    /// Requests for a cookie.
+    FastOpenCookieReqd,
+    /// Paths that seem to swallow Fast Open.
+    FastOpenBlackhole,
+    /// Connections that began with a cookie of the key before.
+    FastOpenPassiveAltKey,
     /// Acknowledgments without the data that `TCP_DEFER_ACCEPT` waits for.
     DeferAcceptDrop,
     /// SYNs and SYN-ACKs sent again.
@@ -126,7 +142,7 @@ const TCP: [(&str, Counter); 11] = [
 ];
 
 /// Of the line `TcpExt:` of `/proc/net/netstat`, in its order.
-const TCP_EXT: [(&str, Counter); 23] = [
+const TCP_EXT: &[(&str, Counter)] = &[
     ("SyncookiesSent", Counter::SyncookiesSent),
     ("SyncookiesRecv", Counter::SyncookiesRecv),
     ("SyncookiesFailed", Counter::SyncookiesFailed),
@@ -147,6 +163,14 @@ const TCP_EXT: [(&str, Counter); 23] = [
     ("TCPReqQFullDrop", Counter::ReqQFullDrop),
     ("TCPChallengeACK", Counter::ChallengeAcks),
     ("TCPAutoCorking", Counter::AutoCorking),
+    ("TCPFastOpenActive", Counter::FastOpenActive),
+    ("TCPFastOpenActiveFail", Counter::FastOpenActiveFail),
+    ("TCPFastOpenPassive", Counter::FastOpenPassive),
+    ("TCPFastOpenPassiveFail", Counter::FastOpenPassiveFail),
+    ("TCPFastOpenListenOverflow", Counter::FastOpenListenOverflow),
+    ("TCPFastOpenCookieReqd", Counter::FastOpenCookieReqd),
+    ("TCPFastOpenBlackhole", Counter::FastOpenBlackhole),
+    ("TCPFastOpenPassiveAltKey", Counter::FastOpenPassiveAltKey),
     ("TCPSynRetrans", Counter::SynRetrans),
     ("TCPOrigDataSent", Counter::OrigDataSent),
     ("TCPRcvQDrop", Counter::RcvQDrop),
@@ -283,6 +307,6 @@ impl ProcNet<Namespaces> for Netstat {
     const NAME: &'static CStr = c"oxtcp_netstat";
 
     fn show(namespace: &Namespace, out: &SeqFile) {
-        namespace.counters.print(out, "TcpExt", &TCP_EXT, ["", ""]);
+        namespace.counters.print(out, "TcpExt", TCP_EXT, ["", ""]);
     }
 }

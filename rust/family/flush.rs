@@ -248,6 +248,7 @@ fn handle(sk: &mut Locked<'_, Tcp>, now: Instant, event: Event) {
     let sock = sk.sock();
     match event {
         Event::Established => {
+            sk.state().ticket = None;
             send_buffer::established(sk);
             if sock.shared().options().interactive {
                 options::quick_ack_off(sk);
@@ -269,6 +270,7 @@ fn handle(sk: &mut Locked<'_, Tcp>, now: Instant, event: Event) {
                 sock.wake_async_hup();
             }
         }
+        Event::FastOpenBlackhole => {}
         Event::TimeWait(record) => {
             wait(sk, now, record);
             closed(sk, Reason::Finished);
@@ -336,6 +338,11 @@ fn closed(sk: &mut Locked<'_, Tcp>, reason: Reason) {
     if reason != Reason::Aborted && opening.contains(&sk.sock().kernel_state()) {
         sk.state().namespace.counters.count(Counter::AttemptFails);
     }
+    if let Some(ticket) = &mut sk.state().ticket {
+        if reason == Reason::Reset {
+            ticket.reset(super::now());
+        }
+    }
     leave(sk);
     sk.set_kernel_state(SockState::Close);
     sk.add_shutdown(Shutdown::BOTH);
@@ -358,6 +365,7 @@ pub(super) fn leave(sk: &mut Locked<'_, Tcp>) {
         state.namespace.table.remove(&node);
     }
     state.timer = None;
+    state.ticket = None;
     state.held.clear();
     let rope = core::mem::replace(&mut state.rope, Rope::new(0));
     if !bound {

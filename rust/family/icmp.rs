@@ -125,7 +125,7 @@ fn fail(sk: &mut Locked<'_, Tcp>, reason: Error) {
     let now = super::now();
     sk.set_error(reason);
     if let Some(conn) = sk.state().connection() {
-        conn.abort(now);
+        conn.give_up(now);
     }
     flush(sk, now);
     if !sk.sock().is_dead() {

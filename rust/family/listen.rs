@@ -9,6 +9,7 @@ use super::{
         Key,
         Record, //
     },
+    fast_open,
     flush::leave,
     socket::{
         Role,
@@ -37,6 +38,10 @@ pub(super) fn listen(sk: &mut Locked<'_, Tcp>, backlog: u32) -> Result {
     sock.set_max_ack_backlog(backlog);
     if sock.is_listening() {
         return sock.shared().queue.open(backlog, None);
+    }
+    let setting = sock.net().tcp_settings().fast_open;
+    if fast_open::is_offered_unasked(setting) && sock.shared().queue.fast_open() == 0 {
+        sock.shared().queue.set_fast_open(backlog);
     }
     if sock.port() == 0 {
         super::connect::get_port(sk, 0)?;

@@ -22,6 +22,7 @@ mod connect;
 mod cookie;
 mod counters;
 mod entry;
+mod fast_open;
 mod flush;
 mod header;
 mod icmp;

@@ -36,7 +36,8 @@ use crate::{
             rcu_barrier,
             synchronize_rcu,
             Table, //
-        }, //
+        },
+        siphash, //
     }, //
 };
 use core::sync::atomic::{
@@ -63,6 +64,8 @@ pub(crate) struct Namespace {
     pub(super) counters: Counters,
     /// What is left of this second's challenge ACKs.
     challenges: AtomicU64,
+    /// Makes the cookies of Fast Open while the namespace has no key for them.
+    pub(super) fast_open_key: siphash::Key,
     /// The secrets in SYN cookies.
     pub(super) cookie_keys: cookie::Keys,
 }
@@ -103,6 +106,7 @@ impl Pernet for Namespaces {
                 time_waits: AtomicU32::new(0),
                 counters: Counters::new()?,
                 challenges: AtomicU64::new(0),
+                fast_open_key: siphash::Key::random(),
                 cookie_keys: cookie::Keys::random(),
             },
             GFP_KERNEL,

@@ -4,6 +4,7 @@
 
 use super::{
     config,
+    fast_open::Keys,
     flush::flush,
     memory,
     socket::{
@@ -30,6 +31,7 @@ use crate::{
             Net,
             CONGESTION_NAME_MAX, //
         },
+        siphash,
         sock::{
             Locked,
             SockState, //
@@ -66,6 +68,10 @@ pub(super) struct Options {
     pub(super) syn_retries: Option<u8>,
     /// `TCP_DEFER_ACCEPT`, as a number of time-outs.
     pub(super) defer_accept: u8,
+    /// `TCP_FASTOPEN_KEY`
+    pub(super) fast_open_keys: Option<Keys>,
+    /// `TCP_FASTOPEN_NO_COOKIE`
+    pub(super) fast_open_no_cookie: bool,
     /// `TCP_USER_TIMEOUT`
     pub(super) user_timeout: Option<Duration>,
     /// `TCP_LINGER2`: how long FIN-WAIT-2 lasts without a descriptor; `Some(0)` for not at all.
@@ -110,6 +116,9 @@ pub(super) fn set(sk: &TcpSock, name: i32, value: OptionIn) -> Result {
     if name == tcp::CONGESTION {
         return set_congestion(sk, value);
     }
+    if name == tcp::FASTOPEN_KEY {
+        return set_fast_open_key(sk, value);
+    }
     if !is_known(name) {
         // A short value is looked at first.
         value.int()?;
@@ -132,6 +141,22 @@ pub(super) fn set(sk: &TcpSock, name: i32, value: OptionIn) -> Result {
         tcp::KEEPCNT => options.keep_count = Some(in_range(value, 1, 127)? as u8),
         tcp::SYNCNT => options.syn_retries = Some(in_range(value, 1, 127)? as u8),
         tcp::DEFER_ACCEPT => options.defer_accept = Patience::tries_of(value.max(0) as u32),
+        tcp::FASTOPEN => {
+            let open = sk.is_listening() || sk.kernel_state() == SockState::Close as u8;
+            if value < 0 || !open {
+                return Err(EINVAL);
+            }
+            let most = sk.net().tcp_settings().somaxconn;
+            sk.shared().queue.set_fast_open((value as u32).min(most));
+        }
+        tcp::FASTOPEN_NO_COOKIE => {
+            let open = sk.is_listening() || sk.kernel_state() == SockState::Close as u8;
+            let value = in_range(value, 0, 1)?;
+            if !open {
+                return Err(EINVAL);
+            }
+            options.fast_open_no_cookie = value != 0;
+        }
         tcp::USER_TIMEOUT => {
             let value = in_range(value, 0, i32::MAX)?;
             options.user_timeout = (value != 0).then(|| Duration::from_millis(value as u64));
@@ -200,6 +225,32 @@ fn is_restricted(net: &Net, algorithm: Algorithm) -> bool {
     algorithm == Algorithm::Dctcp && config::congestion_of(net) != algorithm
 }
 
+/// `TCP_FASTOPEN_KEY`: one key, or the present one and the one before.
+fn set_fast_open_key(sk: &TcpSock, value: OptionIn) -> Result {
+    let mut bytes = [0; 32];
+    let len = value.bytes(&mut bytes)?;
+    let key = |at: usize| {
+        let key = bytes.get(at..at + 16)?.try_into().ok()?;
+        Some(siphash::Key::from_bytes(key))
+    };
+    let primary = key(0).filter(|_| len == 16 || len == 32).ok_or(EINVAL)?;
+    let backup = key(16).filter(|_| len == 32);
+    let _lock = sk.lock();
+    sk.shared().options.lock().fast_open_keys = Some(Keys { primary, backup });
+    Ok(())
+}
+
+/// What `TCP_FASTOPEN_KEY` reads.
+fn get_fast_open_key(keys: Option<Keys>, out: OptionOut) -> Result {
+    let Some(Keys { primary, backup }) = keys else {
+        return out.put(&[0u8; 0]);
+    };
+    let Some(backup) = backup else {
+        return out.put(&primary.to_bytes());
+    };
+    out.put(&[primary.to_bytes(), backup.to_bytes()])
+}
+
 fn is_known(name: i32) -> bool {
     matches!(
         name,
@@ -211,6 +262,8 @@ fn is_known(name: i32) -> bool {
             | tcp::KEEPCNT
             | tcp::SYNCNT
             | tcp::DEFER_ACCEPT
+            | tcp::FASTOPEN
+            | tcp::FASTOPEN_NO_COOKIE
             | tcp::USER_TIMEOUT
             | tcp::LINGER2
             | tcp::NOTSENT_LOWAT
@@ -296,6 +349,12 @@ pub(super) fn get(sk: &TcpSock, name: i32, out: OptionOut) -> Result {
         tcp::KEEPINTVL => (keep.interval.as_millis() / 1000) as i32,
         tcp::KEEPCNT => keep.probes.into(),
         tcp::SYNCNT => options.syn_retries.unwrap_or(settings.syn_retries).into(),
+        tcp::FASTOPEN => sk.shared().queue.fast_open() as i32,
+        tcp::FASTOPEN_NO_COOKIE => options.fast_open_no_cookie.into(),
+        tcp::FASTOPEN_KEY => {
+            drop(lock);
+            return get_fast_open_key(options.fast_open_keys, out);
+        }
         tcp::DEFER_ACCEPT => Patience::seconds_of(options.defer_accept) as i32,
         tcp::USER_TIMEOUT => options.user_timeout.map_or(0, |t| t.as_millis() as i32),
         tcp::LINGER2 => match options.linger2 {
@@ -424,6 +483,9 @@ fn fill_info(out: &mut TcpInfo, info: &Info) {
     out.retransmits = info.retransmits;
     out.probes = info.probes;
     out.backoff = info.backoff;
+    if info.counters.syn_data_acked {
+        out.options |= tcp::OPT_SYN_DATA;
+    }
     if info.timestamps {
         out.options |= tcp::OPT_TIMESTAMPS;
     }

@@ -32,7 +32,9 @@ pub(super) fn poll(sk: &TcpSock) -> u32 {
     if shutdown.contains(Shutdown::RECEIVE) {
         mask |= IN | RDHUP;
     }
-    if state != SockState::SynSent as u8 && state != SockState::SynRecv as u8 {
+    // Connections with Fast Open have data before the third ACK.
+    let early = state == SockState::SynRecv as u8 && sk.shared().is_early();
+    if early || (state != SockState::SynSent as u8 && state != SockState::SynRecv as u8) {
         if is_readable(sk) {
             mask |= IN;
         }

@@ -63,9 +63,10 @@ pub(super) fn sendmsg(sk: &TcpSock, msg: &mut Msg<'_>, _len: usize) -> Result<us
 }
 
 /// Whether data can be sent in the socket's state.
-fn is_sending(sk: &TcpSock) -> bool {
-    let state = sk.kernel_state();
-    state == SockState::Established as u8 || state == SockState::CloseWait as u8
+fn is_sending(lock: &mut Locked<'_, Tcp>) -> bool {
+    let state = lock.sock().kernel_state();
+    let early = state == SockState::SynRecv as u8 && lock.state().ticket.is_some();
+    early || state == SockState::Established as u8 || state == SockState::CloseWait as u8
 }
 
 fn send_all(
@@ -75,7 +76,7 @@ fn send_all(
     taken: &mut Taken,
 ) -> Result {
     let sk = lock.sock();
-    if !is_sending(sk) {
+    if !is_sending(lock) {
         lock.wait_connected(timeout)?;
     }
     msg.check_control(sk)?;

@@ -4,7 +4,10 @@
 
 use super::{
     accept,
-    accept_queue::AcceptQueue,
+    accept_queue::{
+        AcceptQueue,
+        Ticket, //
+    },
     close,
     config,
     connect,
@@ -64,6 +67,7 @@ use crate::{
 use core::{
     net::SocketAddrV4,
     sync::atomic::{
+        AtomicBool,
         AtomicU32,
         AtomicU64,
         Ordering, //
@@ -97,6 +101,8 @@ pub(crate) struct Shared {
     pub(super) narrower: SpinLockBh<Option<Narrower>>,
     /// Bytes that can be read, for pollers.
     unread: AtomicU64,
+    /// The connection began with its SYN (Fast Open).
+    early: AtomicBool,
     /// What decides whether more may be written.
     pub(super) send: SendSpace,
     /// The rest of what is seen without the lock.
@@ -149,6 +155,7 @@ impl Shared {
             options <- new_spinlock_bh!(options, "oxtcp_options"),
             narrower <- new_spinlock_bh!(None, "oxtcp_narrower"),
             unread: AtomicU64::new(0),
+            early: AtomicBool::new(false),
             send: SendSpace::new(low_water),
             published: Published::default(),
         }? Error)
@@ -162,6 +169,16 @@ impl Shared {
     /// The options now.
     pub(super) fn options(&self) -> Options {
         *self.options.lock()
+    }
+
+    /// Whether the connection began with its SYN.
+    pub(super) fn is_early(&self) -> bool {
+        self.early.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the connection began with its SYN.
+    pub(super) fn set_early(&self) {
+        self.early.store(true, Ordering::Relaxed);
     }
 
     /// Bytes that can be read.
@@ -202,6 +219,8 @@ pub(crate) struct State {
     /// Our place in the table of connections.
     pub(super) node: Option<NodeRef<Entry>>,
     pub(super) port: Option<PortUse>,
+    /// What the listener counts, while the connection has Fast Open and no third ACK.
+    pub(super) ticket: Option<Ticket>,
     /// When the socket's timer will fire.
     pub(super) timer: Option<Instant>,
     /// The MTU of the route that the connection knows of, less what IP options take.
@@ -217,6 +236,7 @@ impl State {
             held: SkbTree::new(),
             node: None,
             port: None,
+            ticket: None,
             timer: None,
             mtu: 0,
         }

@@ -14,6 +14,7 @@ use super::{
         Key,
         Record, //
     },
+    fast_open,
     input::parse,
     minisock::{
         reverse,
@@ -26,6 +27,7 @@ use super::{
 use crate::{
     engine::{
         self,
+        FastOpenCookie,
         Instant,
         Isn,
         ListenVerdict,
@@ -58,6 +60,13 @@ pub(super) struct Arrival<'a> {
     pub(super) ends: Endpoints,
 }
 
+/// A connection that begins with its SYN.
+pub(super) struct Early {
+    pub(super) half: engine::HalfOpen,
+    /// A new cookie for the client.
+    pub(super) cookie: Option<FastOpenCookie>,
+}
+
 /// A segment for a listener. `after` is where a new connection's sequence numbers must begin that
 /// follows one in TIME-WAIT.
 pub(super) fn segment(
@@ -86,12 +95,14 @@ pub(super) fn segment(
     match engine::on_listen(&arrival.parsed) {
         ListenVerdict::Ignore => return,
         ListenVerdict::Reset(reset) => send(ns, &arrival.ends, &reset),
-        ListenVerdict::Syn => {
-            if syn(&arrival, after).is_err() {
+        ListenVerdict::Syn => match syn(&arrival, after) {
+            Ok(None) => {}
+            Ok(Some(early)) => return child::early(&arrival, &early, segment),
+            Err(_) => {
                 ns.counters.count(Counter::ListenDrops);
                 return;
             }
-        }
+        },
     }
     // It did what it came for: no drop that a monitor should see.
     segment.into_skb().consume();
@@ -100,7 +111,7 @@ pub(super) fn segment(
 /// A SYN: leaves a record and answers, as `tcp_conn_request`. Where a queue is full, or memory
 /// short, the SYN is dropped and the peer tries again.
 #[inline(never)]
-fn syn(arrival: &Arrival<'_>, after: Option<SeqNum>) -> Result {
+fn syn(arrival: &Arrival<'_>, after: Option<SeqNum>) -> Result<Option<Early>> {
     let Arrival {
         ns,
         listener,
@@ -129,7 +140,7 @@ fn syn(arrival: &Arrival<'_>, after: Option<SeqNum>) -> Result {
     let (seq, ts_offset) = initial_sequence(arrival.net, ends.source, ends.destination);
     if wants_cookie {
         cookie::send(arrival, &config, ts_offset);
-        return Ok(());
+        return Ok(None);
     }
     let room = settings.max_syn_backlog.saturating_sub(queue.half_open());
     if after.is_none() && settings.syncookies == 0 && room < settings.max_syn_backlog >> 2 {
@@ -141,7 +152,13 @@ fn syn(arrival: &Arrival<'_>, after: Option<SeqNum>) -> Result {
         ts_offset,
     };
     let mut half = engine::HalfOpen::new(arrival.now, &config, &arrival.parsed, isn);
-    let answer = half.syn_ack(arrival.now);
+    let cookie = match fast_open::judge(arrival, settings.fast_open) {
+        fast_open::Verdict::Ordinary => None,
+        fast_open::Verdict::Reply(cookie) => Some(cookie),
+        fast_open::Verdict::Begin(cookie) => return Ok(Some(Early { half, cookie })),
+    };
+    let mut answer = half.syn_ack(arrival.now);
+    answer.options.fast_open = cookie;
     let deadline = half.next_deadline();
     queue.half_open_new();
     let record = Record::HalfOpen(HalfOpen {
@@ -153,10 +170,10 @@ fn syn(arrival: &Arrival<'_>, after: Option<SeqNum>) -> Result {
     let node = Entry::record(ns, key, record, GFP_ATOMIC | __GFP_NOWARN)?;
     match ns.table.insert(node.clone()) {
         // The same SYN, on another CPU.
-        Err(e) if e == EEXIST => return Ok(()),
+        Err(e) if e == EEXIST => return Ok(None),
         other => other?,
     }
     node.arm(deadline.since(arrival.now).as_nanos());
     send_for(ns, listener, ends, &answer);
-    Ok(())
+    Ok(None)
 }

@@ -164,6 +164,21 @@ impl OptionIn {
         Ok(name)
     }
 
+    /// Copies the value into `room`, and tells how long it is; `EINVAL` where it is longer.
+    pub fn bytes(self, room: &mut [u8]) -> Result<usize> {
+        let len = self.len as usize;
+        let room = room.get_mut(..len).ok_or(EINVAL)?;
+        // SAFETY: `room` has `len` bytes; the source is checked by the callee if it is user space's,
+        // and the kernel's own otherwise.
+        let r = unsafe {
+            bindings::copy_from_sockptr(room.as_mut_ptr().cast::<c_void>(), self.value, len)
+        };
+        if r != 0 {
+            return Err(EFAULT);
+        }
+        Ok(len)
+    }
+
     /// The value as an integer; `EINVAL` where it is shorter.
     pub fn int(self) -> Result<i32> {
         let mut value: c_int = 0;

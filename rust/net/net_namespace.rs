@@ -13,7 +13,8 @@ use super::{
     proc_fs::{
         self,
         ProcFile, //
-    }, //
+    },
+    siphash, //
 };
 use core::{
     any::TypeId,
@@ -185,6 +186,8 @@ impl Net {
             autocorking: flag!(sysctl_tcp_autocorking),
             challenge_ack_limit: at_least_0(read!((*ipv4).sysctl_tcp_challenge_ack_limit)),
             dsack: flag!(sysctl_tcp_dsack),
+            fast_open: read!((*ipv4).sysctl_tcp_fastopen).max(0) as u32,
+            fast_open_blackhole_secs: read!((*ipv4).sysctl_tcp_fastopen_blackhole_timeout),
             early_retrans: read!((*ipv4).sysctl_tcp_early_retrans),
             ecn: read!((*ipv4).sysctl_tcp_ecn),
             ecn_fallback: flag!(sysctl_tcp_ecn_fallback),
@@ -227,6 +230,27 @@ impl Net {
             tw_reuse_delay_ns: u64::from(read!((*ipv4).sysctl_tcp_tw_reuse_delay)) * 1_000_000,
             window_scaling: flag!(sysctl_tcp_window_scaling),
             wmem: buffers(read!((*ipv4).sysctl_tcp_wmem)),
+        }
+    }
+}
+
+impl Net {
+    /// The keys of Fast Open's cookies that the namespace has, the present one first; none before
+    /// `net.ipv4.tcp_fastopen_key` was set or read, or AF_INET used it.
+    pub fn fast_open_keys(&self) -> Option<(siphash::Key, Option<siphash::Key>)> {
+        let _guard = rcu::read_lock();
+        // SAFETY: By the type invariants the namespace is there. The context is published by RCU, and
+        // does not change while the lock is held.
+        unsafe {
+            let ipv4 = bindings::net_ipv4(self.as_raw());
+            let context = (&raw const (*ipv4).tcp_fastopen_ctx)
+                .cast::<*const bindings::tcp_fastopen_context>()
+                .read_volatile()
+                .as_ref()?;
+            let keys = bindings::tcp_fastopen_context_keys(context);
+            let backup = (bindings::tcp_fastopen_context_len(context) > 1)
+                .then(|| siphash::Key::from_raw(&*keys.add(1)));
+            Some((siphash::Key::from_raw(&*keys), backup))
         }
     }
 }
@@ -284,6 +308,11 @@ pub struct TcpSettings {
     pub challenge_ack_limit: u32,
     /// Whether duplicates are reported by SACK.
     pub dsack: bool,
+    /// Who may use Fast Open, and how: a set of bits.
+    pub fast_open: u32,
+    /// How long connect does without Fast Open after a path has swallowed it, in seconds; 0: not at
+    /// all.
+    pub fast_open_blackhole_secs: u32,
     /// Whether a silent tail is probed: 3 and 4 yes.
     pub early_retrans: u8,
     /// Which ECN is asked for and agreed to: 0 none, 1 both, 2 only the latter; 3, 4 and 5 stand for

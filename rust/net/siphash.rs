@@ -19,6 +19,30 @@ impl Key {
         }))
     }
 
+    /// Makes the key that 16 octets stand for, as `TCP_FASTOPEN_KEY` has it.
+    pub fn from_bytes(bytes: &[u8; 16]) -> Self {
+        let word = u128::from_le_bytes(*bytes);
+        Self([word as u64, (word >> 64) as u64])
+    }
+
+    /// The octets of the key.
+    pub fn to_bytes(self) -> [u8; 16] {
+        let [low, high] = self.0;
+        (u128::from(high) << 64 | u128::from(low)).to_le_bytes()
+    }
+
+    /// Makes a key of the kernel's.
+    pub(super) fn from_raw(key: &bindings::siphash_key_t) -> Self {
+        Self(key.key)
+    }
+
+    /// Hashes eight octets, as `siphash`.
+    pub fn hash_8(&self, bytes: [u8; 8]) -> u64 {
+        let key = bindings::siphash_key_t { key: self.0 };
+        // SAFETY: The key is valid for reads during the call.
+        unsafe { bindings::siphash_1u64(u64::from_le_bytes(bytes), &key) }
+    }
+
     /// Hashes four words, as `siphash_4u32`.
     pub fn hash_4u32(&self, [a, b, c, d]: [u32; 4]) -> u64 {
         let pair = |low: u32, high: u32| u64::from(high) << 32 | u64::from(low);

@@ -34,6 +34,16 @@ pub const WINDOW_CLAMP: i32 = bindings::TCP_WINDOW_CLAMP as i32;
 pub const DELACK_MAX_US: i32 = bindings::TCP_DELACK_MAX_US as i32;
 /// `TCP_LINGER2`
 pub const LINGER2: i32 = bindings::TCP_LINGER2 as i32;
+/// `TCP_FASTOPEN`
+pub const FASTOPEN: i32 = bindings::TCP_FASTOPEN as i32;
+/// `TCP_FASTOPEN_CONNECT`
+pub const FASTOPEN_CONNECT: i32 = bindings::TCP_FASTOPEN_CONNECT as i32;
+/// `TCP_FASTOPEN_KEY`
+pub const FASTOPEN_KEY: i32 = bindings::TCP_FASTOPEN_KEY as i32;
+/// `TCP_FASTOPEN_NO_COOKIE`
+pub const FASTOPEN_NO_COOKIE: i32 = bindings::TCP_FASTOPEN_NO_COOKIE as i32;
+/// `TCPI_OPT_SYN_DATA`
+pub const OPT_SYN_DATA: u8 = bindings::TCPI_OPT_SYN_DATA as u8;
 /// `TCP_INFO`
 pub const INFO: i32 = bindings::TCP_INFO as i32;
 /// `TCP_CONGESTION`

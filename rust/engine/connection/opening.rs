@@ -5,11 +5,17 @@
 use crate::engine::config::Config;
 use crate::engine::connection::Connection;
 use crate::engine::connection::Early;
+use crate::engine::connection::EarlyChild;
 use crate::engine::connection::Phase;
 use crate::engine::connection::SynReceived;
 use crate::engine::event::Reason;
+use crate::engine::fast_open::FastOpenCookie;
+use crate::engine::fast_open::FastOpenFail;
+use crate::engine::fast_open::FastOpenOutcome;
+use crate::engine::fast_open::FastOpenSyn;
 use crate::engine::half_open::HalfOpen;
 use crate::engine::prepared::Prepared;
+use crate::engine::rx::Payload;
 use crate::engine::segment::Flags;
 use crate::engine::segment::SegmentIn;
 use crate::engine::seq::Isn;
@@ -52,7 +58,81 @@ impl<S: Store> Connection<S> {
     pub fn complete(&mut self, config: &Config, half_open: &HalfOpen) {
         self.config = *config;
         let half_open = *half_open;
-        self.phase = Phase::SynReceived(SynReceived { half_open }, Early::default());
+        let received = SynReceived {
+            half_open,
+            fast_open: None,
+        };
+        self.phase = Phase::SynReceived(received, Early::default());
+    }
+
+    /// Lets the active open that was just begun use Fast Open: what is written before the first
+    /// flush goes with the SYN as far as there is room (RFC 7413, 4.1.3).
+    pub fn use_fast_open(&mut self, fast_open: &FastOpenSyn) {
+        if let Phase::SynSent(syn_sent, _) = &mut self.phase {
+            syn_sent.fast_open = Some(*fast_open);
+        }
+    }
+
+    /// Notes why the SYN carries no data (`tcpi_fastopen_client_fail`).
+    pub fn set_fast_open_fail(&mut self, fail: FastOpenFail) {
+        self.counters.fast_open_fail = fail;
+    }
+
+    /// Returns what came of Fast Open, once.
+    pub fn take_fast_open_outcome(&mut self) -> Option<FastOpenOutcome> {
+        self.outcome.take()
+    }
+
+    /// Makes a closed connection one that begins with the SYN of a peer with a right cookie; give it
+    /// that SYN next (RFC 7413, 4.2.2).
+    ///
+    /// The SYN-ACK is sent again `retries` times, and first carries `cookie` if the peer is to have
+    /// a new one.
+    pub fn complete_early(
+        &mut self,
+        config: &Config,
+        half_open: &HalfOpen,
+        retries: u8,
+        cookie: Option<FastOpenCookie>,
+    ) {
+        self.complete(config, half_open);
+        if let Phase::SynReceived(received, _) = &mut self.phase {
+            received.fast_open = Some(EarlyChild { retries, cookie });
+        }
+    }
+
+    /// Takes the SYN that a connection begins with.
+    pub(super) fn begin_early(&mut self, now: Instant, segment: &SegmentIn, room: bool) -> Payload {
+        let Phase::SynReceived(
+            SynReceived {
+                half_open,
+                fast_open,
+            },
+            _,
+        ) = &self.phase
+        else {
+            return Payload::Discard;
+        };
+        let (half_open, Some(child)) = (*half_open, *fast_open) else {
+            return Payload::Discard;
+        };
+        // The round-trip time is for the acknowledgment of our SYN to tell.
+        self.synchronize(now, &half_open.untimed(), segment);
+        let Phase::Synchronized(connection) = &mut self.phase else {
+            return Payload::Discard;
+        };
+        let mut cx = Context {
+            now,
+            config: &self.config,
+            counters: &mut self.counters,
+            events: &mut self.events,
+        };
+        connection.begin_early(&half_open, child.retries, child.cookie);
+        if !room {
+            return Payload::Discard;
+        }
+        let (_, theirs) = half_open.agreed.scales.unwrap_or_default();
+        connection.take_syn_data(&mut cx, &without_syn(segment, theirs))
     }
 
     /// Makes a connection and opens it, see [`Connection::open`].
@@ -72,9 +152,14 @@ impl<S: Store> Connection<S> {
         connection
     }
 
-    pub(super) fn on_segment_syn_sent(&mut self, now: Instant, segment: &SegmentIn) {
+    pub(super) fn on_segment_syn_sent(
+        &mut self,
+        now: Instant,
+        segment: &SegmentIn,
+        room: bool,
+    ) -> Payload {
         let Phase::SynSent(syn_sent, early) = &mut self.phase else {
-            return;
+            return Payload::Discard;
         };
         match syn_sent.on_segment(now, segment) {
             syn_sent::Verdict::Ignore => {}
@@ -87,7 +172,11 @@ impl<S: Store> Connection<S> {
                 let mut early = *early;
                 early.reply = Some(Prepared::new(now, half_open.syn_ack(now)));
                 half_open.repeated = true;
-                self.phase = Phase::SynReceived(SynReceived { half_open }, early);
+                let received = SynReceived {
+                    half_open,
+                    fast_open: None,
+                };
+                self.phase = Phase::SynReceived(received, early);
             }
             syn_sent::Verdict::Established => {
                 let isn = syn_sent.isn;
@@ -95,13 +184,91 @@ impl<S: Store> Connection<S> {
                 let mut half_open = HalfOpen::simultaneous(now, &self.config, segment, isn, first);
                 half_open.retransmits = syn_sent.retries;
                 half_open.repeated = syn_sent.retries > 0;
-                self.phase = Phase::SynReceived(SynReceived { half_open }, *early);
+                let received = SynReceived {
+                    half_open,
+                    fast_open: None,
+                };
+                let syn_sent = *syn_sent;
+                self.phase = Phase::SynReceived(received, *early);
                 self.establish(now, segment);
                 if let Phase::Synchronized(connection) = &mut self.phase {
                     connection.acknowledge_syn(now, &self.config);
                 }
+                if syn_sent.fast_open.is_some() {
+                    return self.end_fast_open(now, &syn_sent, segment, room);
+                }
             }
         }
+        Payload::Discard
+    }
+
+    /// Looks at what the SYN-ACK says of the SYN's data (Linux's `tcp_rcv_fastopen_synack`).
+    ///
+    /// What it does not acknowledge is sent again at once, as if for the first time.
+    fn end_fast_open(
+        &mut self,
+        now: Instant,
+        syn_sent: &SynSent,
+        segment: &SegmentIn,
+        room: bool,
+    ) -> Payload {
+        let Phase::Synchronized(connection) = &mut self.phase else {
+            return Payload::Discard;
+        };
+        let acked = syn_sent.syn_data_acked(segment).unwrap_or(0);
+        let had_data = syn_sent.syn_data > 0;
+        let data_acked = had_data && acked >= syn_sent.syn_data;
+        let retransmitted = syn_sent.retries > 0;
+        let cookie = segment.options.fast_open;
+        self.outcome = Some(FastOpenOutcome {
+            cookie: cookie.filter(|cookie| !cookie.is_request()),
+            mss: connection.agreed.peer_mss,
+            had_data,
+            data_acked,
+            retransmitted,
+            experimental: syn_sent
+                .fast_open
+                .and_then(|fast_open| fast_open.cookie)
+                .is_some_and(|cookie| cookie.experimental),
+        });
+        if had_data && !data_acked {
+            self.counters.fast_open_fail = if retransmitted {
+                FastOpenFail::SynRetransmitted
+            } else {
+                FastOpenFail::DataNotAcked
+            };
+            self.counters.total_retrans = self.counters.total_retrans.saturating_add(1);
+        }
+        self.counters.syn_data_acked = data_acked;
+        connection.fast_open = true;
+        if acked > 0 {
+            let mut cx = Context {
+                now: syn_sent.first_sent,
+                config: &self.config,
+                counters: &mut self.counters,
+                events: &mut self.events,
+            };
+            connection.note_syn_data(&mut cx, acked);
+        }
+        let (_, theirs) = connection.agreed.scales.unwrap_or_default();
+        let mut rest = without_syn(segment, theirs);
+        if had_data && !data_acked {
+            rest.len = 0;
+            rest.flags = rest.flags.without(Flags::FIN);
+        }
+        self.on_segment_synchronized(now, &rest, room)
+    }
+
+    /// Makes the phase that both SYNs lead to, where it stands: it is too large to be moved.
+    #[inline(never)]
+    fn synchronize(&mut self, now: Instant, half_open: &HalfOpen, segment: &SegmentIn) {
+        let cx = Context {
+            now,
+            config: &self.config,
+            counters: &mut self.counters,
+            events: &mut self.events,
+        };
+        self.phase = Phase::Synchronized(Synchronized::new(&cx, half_open, segment));
     }
 
     /// Our SYN is acknowledged: goes from SYN-RECEIVED to ESTABLISHED, or to where the user's
@@ -111,13 +278,13 @@ impl<S: Store> Connection<S> {
             return;
         };
         let (half_open, early) = (received.half_open, *early);
+        self.synchronize(now, &half_open, segment);
         let cx = Context {
             now,
             config: &self.config,
             counters: &mut self.counters,
             events: &mut self.events,
         };
-        self.phase = Phase::Synchronized(Synchronized::new(&cx, &half_open, segment));
         if let Phase::Synchronized(connection) = &mut self.phase {
             if early.written > 0 {
                 connection.on_write(&cx, early.written, early.more);

@@ -171,7 +171,9 @@ impl<S: Store> Connection<S> {
             Phase::SynReceived(received, _) => received.half_open.is_outstanding(seq),
             Phase::Synchronized(connection) => {
                 let (una, nxt) = (connection.tx.una, connection.tx.nxt);
-                !seq.before(connection.tx.seq(una)) && !seq.after(connection.tx.seq(nxt))
+                let sent =
+                    !seq.before(connection.tx.seq(una)) && !seq.after(connection.tx.seq(nxt));
+                sent || connection.quotes_syn(seq)
             }
             Phase::Ended(_) => false,
         }

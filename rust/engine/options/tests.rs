@@ -31,6 +31,7 @@ fn options() -> impl Strategy<Value = Options> {
                 sack_permitted,
                 timestamps: timestamps.map(|(value, echo)| Timestamps { value, echo }),
                 sack,
+                fast_open: None,
             }
         })
 }
@@ -99,6 +100,7 @@ fn linux_layout() {
         sack_permitted: true,
         timestamps: Some(Timestamps { value: 1, echo: 0 }),
         sack: SackBlocks::new(),
+        fast_open: None,
     };
     let mut bytes = [0; 40];
     let len = options.write(&mut bytes);

@@ -103,6 +103,13 @@ impl<M: RunMemory> Rx<M> {
         (self.seq(nxt), self.scale.field_below(window))
     }
 
+    /// Offers `window` octets from what a SYN-ACK with Fast Open acknowledges.
+    pub(crate) fn offer_again(&mut self, window: u32) {
+        self.edge = self.end().saturating_add(window.into());
+        self.largest_edge = self.largest_edge.max(self.edge);
+        self.acked = self.end();
+    }
+
     /// Chooses the window field of a segment that leaves now, and remembers the offer (Linux's
     /// `tcp_select_window`).
     ///

@@ -20,6 +20,9 @@ const ALL: [State; 11] = [
 #[test]
 fn after__has_the_arrows_of_figure_5_and_no_others() {
     let arrows = [
+        (State::SynReceived, Input::Close, State::FinWait1),
+        // RFC 9293, 3.10.7.4, eighth check; the figure leaves it out.
+        (State::SynReceived, Input::FinReceived, State::CloseWait),
         (State::Established, Input::Close, State::FinWait1),
         (State::Established, Input::FinReceived, State::CloseWait),
         (State::FinWait1, Input::FinAcked, State::FinWait2),

@@ -24,6 +24,10 @@ impl<S: Store> Synchronized<S> {
         if self.timers.expired(Timer::CompressedAck, cx.now) {
             self.delack.end_compression();
         }
+        let fate = self.on_opening_deadline(cx.now);
+        if fate != Fate::Alive {
+            return fate;
+        }
         // The flush that follows sends.
         let _ = self.timers.expired(Timer::Pacing, cx.now);
         if self.timers.expired(Timer::FinWait2, cx.now) {
@@ -59,7 +63,13 @@ impl<S: Store> Synchronized<S> {
         if self.tx.in_flight() == 0 {
             return Fate::Alive;
         }
-        if let Some(fate) = self.give_up(cx) {
+        let over = self.give_up(cx);
+        // As Linux (`tcp_fastopen_active_detect_blackhole`): data may not get through after a
+        // handshake that did.
+        if self.fast_open && (self.retransmits == 2 || (self.retransmits < 2 && over.is_some())) {
+            cx.events.blackhole = true;
+        }
+        if let Some(fate) = over {
             return fate;
         }
         let timeout = Timeout {

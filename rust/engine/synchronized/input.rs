@@ -36,6 +36,9 @@ impl<S: Store> Synchronized<S> {
         segment: &SegmentIn,
         room: bool,
     ) -> (Payload, Fate) {
+        if !self.check_opening(cx, segment) {
+            return (Payload::Discard, Fate::Alive);
+        }
         let start = self.rx.distance(segment.seq);
         if segment.flags.rst() && self.is_late_reset(start) {
             return (Payload::Discard, Fate::Closed(self.reset_reason()));
@@ -48,6 +51,10 @@ impl<S: Store> Synchronized<S> {
                 return (Payload::Discard, Fate::Closed(self.reset_reason()));
             }
             Control::Challenge => {
+                // As Linux: a RST elsewhere than in order before anything came may be the work of
+                // a middlebox that dislikes Fast Open.
+                let first = cx.counters.data_segs_in == 0 && self.state == State::Established;
+                cx.events.blackhole |= self.fast_open && segment.flags.rst() && first;
                 self.challenge(cx);
                 return (Payload::Discard, Fate::Alive);
             }
@@ -56,10 +63,16 @@ impl<S: Store> Synchronized<S> {
         }
         let distance = self.tx.ack_distance(segment.ack);
         let check = acceptable::ack(distance, self.tx.in_flight(), self.tx.max_wnd);
+        let refused =
+            !matches!(check, AckCheck::Advances(_)) && self.refuse_opening(cx.now, segment);
+        if refused {
+            return (Payload::Discard, Fate::Alive);
+        }
         if check == AckCheck::Challenge {
             self.challenge(cx);
             return (Payload::Discard, Fate::Alive);
         }
+        self.end_opening(cx, segment);
         self.last_heard = cx.now;
         self.probes_out = 0;
         self.ecn.count(segment);
@@ -202,7 +215,7 @@ impl<S: Store> Synchronized<S> {
     }
 
     /// Seventh and eighth check: the payload and FIN.
-    fn on_payload(
+    pub(super) fn on_payload(
         &mut self,
         cx: &mut Context<'_>,
         segment: &SegmentIn,

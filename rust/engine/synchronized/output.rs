@@ -59,6 +59,9 @@ impl<S: Store> Synchronized<S> {
         limits: &Limits,
         fit: Fit<'_>,
     ) -> Option<SegmentOut> {
+        if let Some(segment) = self.poll_opening(cx.now) {
+            return Some(segment);
+        }
         self.acknowledge_read(cx);
         let mss = self.mss_beside_sack(cx.config);
         if core::mem::take(&mut self.tail_probe_due) {
@@ -359,6 +362,17 @@ impl<S: Store> Synchronized<S> {
         } else {
             Flags::default()
         }
+    }
+
+    /// Counts `len` octets as sent, which left with the SYN at the time of `cx`.
+    pub(crate) fn note_syn_data(&mut self, cx: &mut Context<'_>, len: u32) {
+        let chunk = Chunk {
+            offset: 0,
+            len,
+            fin: false,
+        };
+        let mss = self.mss(cx.config);
+        let _ = self.send_new(cx, chunk, mss, &mut |_, len| len);
     }
 
     /// Tells congestion control how a round of sending ended.

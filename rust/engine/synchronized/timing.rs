@@ -26,6 +26,10 @@ impl<S: Store> Synchronized<S> {
     /// `tcp_reset_xmit_timer`): a clock that jumps gives round trips without bound.
     pub(super) fn set_transmit_timer(&mut self, cx: &Context<'_>, timer: Timer, at: Instant) {
         self.stop_transmit_timers();
+        if self.opening_deadline().is_some() {
+            // Only the SYN-ACK is sent again before it is acknowledged.
+            return;
+        }
         let at = at.min(cx.now.saturating_add(cx.config.rto_max));
         self.timers.set(timer, cx.now, at);
     }

@@ -34,3 +34,14 @@ u64 oxtcp_helper_net_cookie(const struct net *net)
 {
 	return net->net_cookie;
 }
+
+const siphash_key_t *
+oxtcp_helper_tcp_fastopen_context_keys(const struct tcp_fastopen_context *ctx)
+{
+	return ctx->key;
+}
+
+int oxtcp_helper_tcp_fastopen_context_len(const struct tcp_fastopen_context *ctx)
+{
+	return tcp_fastopen_context_len(ctx);
+}

@@ -364,7 +364,7 @@ impl World {
                     s.closed = Some(Reason::Finished);
                 }
                 Event::Closed(reason) => s.closed = Some(reason),
-                Event::Readable | Event::Acked => {}
+                Event::Readable | Event::Acked | Event::FastOpenBlackhole => {}
             }
             s.events.push(event);
         }

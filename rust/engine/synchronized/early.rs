@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A server's connection that began with the SYN itself (RFC 7413, 4.2): data flows although our SYN
+//! is not acknowledged.
+
+use crate::engine::event::Reason;
+use crate::engine::fast_open::FastOpenCookie;
+use crate::engine::half_open::HalfOpen;
+use crate::engine::half_open::HalfOpenDeadline;
+use crate::engine::half_open::Patience;
+use crate::engine::prepared::Prepared;
+use crate::engine::rx::Payload;
+use crate::engine::segment::SegmentIn;
+use crate::engine::segment::SegmentOut;
+use crate::engine::state::State;
+use crate::engine::store::Store;
+use crate::engine::synchronized::ack;
+use crate::engine::synchronized::Context;
+use crate::engine::synchronized::Fate;
+use crate::engine::synchronized::Synchronized;
+use crate::engine::time::Instant;
+use crate::engine::timers::Timer;
+
+/// What is left of SYN-RECEIVED.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening {
+    half_open: HalfOpen,
+    patience: Patience,
+    /// The SYN-ACK leaves with the next flush.
+    due: bool,
+    /// A new cookie for the first SYN-ACK.
+    cookie: Option<FastOpenCookie>,
+    /// The repeated SYN-ACK, or a RST that answers a segment of somebody else.
+    reply: Option<Prepared>,
+}
+
+impl<S: Store> Synchronized<S> {
+    /// Makes the connection one whose SYN is still to be sent.
+    pub(crate) fn begin_early(
+        &mut self,
+        half_open: &HalfOpen,
+        retries: u8,
+        cookie: Option<FastOpenCookie>,
+    ) {
+        self.state = State::SynReceived;
+        self.opening = Some(Opening {
+            half_open: *half_open,
+            patience: Patience { retries, defer: 0 },
+            due: true,
+            cookie,
+            reply: None,
+        });
+    }
+
+    /// Takes the data of the SYN, `syn` being without its SYN flag.
+    pub(crate) fn take_syn_data(&mut self, cx: &mut Context<'_>, syn: &SegmentIn) -> Payload {
+        let offered = self.rx.window();
+        if syn.len == 0 {
+            return Payload::Discard;
+        }
+        let arrival = self.rx.on_payload(0, syn.len, false);
+        // The window of the SYN-ACK counts from what it acknowledges.
+        self.rx.offer_again(offered);
+        cx.events.readable = true;
+        cx.counters.syn_data_acked = true;
+        arrival.payload
+    }
+
+    /// Returns the SYN-ACK if it is due.
+    pub(super) fn poll_opening(&mut self, now: Instant) -> Option<SegmentOut> {
+        let opening = self.opening.as_mut()?;
+        let mut segment = if let Some(reply) = opening.reply.take() {
+            opening.half_open.leave(now, reply)
+        } else if core::mem::take(&mut opening.due) {
+            opening.half_open.syn_ack(now)
+        } else {
+            return None;
+        };
+        if !segment.flags.syn() {
+            return Some(segment);
+        }
+        segment.options.fast_open = opening.cookie.take();
+        segment.ack = self.rx.nxt_seq();
+        self.rx.offer_again(self.rx.window());
+        self.delack.on_sent(now, false);
+        self.timers.stop(Timer::DelayedAck);
+        Some(segment)
+    }
+
+    /// Judges a segment before all other checks (Linux's `tcp_check_req` for Fast Open). Returns
+    /// whether it goes on.
+    pub(super) fn check_opening(&mut self, cx: &Context<'_>, segment: &SegmentIn) -> bool {
+        let Some(opening) = &mut self.opening else {
+            return true;
+        };
+        let flags = segment.flags;
+        let again = flags.syn() && !flags.ack() && !flags.rst();
+        if again && segment.seq == self.rx.irs {
+            // The SYN again: our answer was lost, or is late.
+            if self.answers.allows(cx.now, cx.config.invalid_ratelimit) {
+                opening.half_open.restart(cx.now);
+                opening.due = true;
+            }
+            return false;
+        }
+        true
+    }
+
+    /// Refuses an acknowledgment of what was never sent: in SYN-RECEIVED by a RST (RFC 9293,
+    /// 3.10.7.4, fifth check). Returns whether it did.
+    pub(super) fn refuse_opening(&mut self, now: Instant, segment: &SegmentIn) -> bool {
+        let opening = self
+            .opening
+            .as_mut()
+            .filter(|_| self.state == State::SynReceived);
+        if let Some(opening) = opening {
+            let reset = crate::engine::closed::on_closed(segment);
+            opening.reply = reset.map(|reset| Prepared::new(now, reset));
+            return true;
+        }
+        false
+    }
+
+    /// Our SYN is acknowledged.
+    pub(super) fn end_opening(&mut self, cx: &mut Context<'_>, segment: &SegmentIn) {
+        let Some(opening) = self.opening.take() else {
+            return;
+        };
+        let sample = opening.half_open.handshake_time(cx.now).or_else(|| {
+            let timestamps = segment.options.timestamps;
+            timestamps
+                .filter(|_| self.agreed.timestamps)
+                .and_then(|timestamps| ack::echo_age(timestamps, self.ts_offset, cx.now))
+        });
+        if let Some(rtt) = sample {
+            self.rtt.on_sample(rtt, 0, 0);
+        }
+        if self.state == State::SynReceived {
+            self.state = State::Established;
+        }
+        cx.events.established = true;
+        if self.tx.in_flight() > 0 {
+            self.arm_retransmit(cx);
+        }
+    }
+
+    /// The time for the third segment may be up. Only the SYN-ACK is sent again, other data waits for
+    /// its acknowledgment (Linux's `tcp_fastopen_synack_timer`).
+    pub(super) fn on_opening_deadline(&mut self, now: Instant) -> Fate {
+        let Some(opening) = &mut self.opening else {
+            return Fate::Alive;
+        };
+        match opening.half_open.on_deadline(now, &opening.patience) {
+            HalfOpenDeadline::Early | HalfOpenDeadline::Wait => {}
+            HalfOpenDeadline::Retransmit(syn_ack) => {
+                opening.reply = Some(Prepared::new(now, syn_ack));
+            }
+            HalfOpenDeadline::Expired => return Fate::Closed(Reason::TimedOut),
+        }
+        Fate::Alive
+    }
+
+    /// Returns when the time for the third segment is up.
+    pub(super) fn opening_deadline(&self) -> Option<Instant> {
+        self.opening
+            .as_ref()
+            .map(|opening| opening.half_open.next_deadline())
+    }
+
+    /// Returns whether an ICMP error may quote our SYN.
+    pub(crate) fn quotes_syn(&self, seq: crate::engine::seq::SeqNum) -> bool {
+        self.opening
+            .as_ref()
+            .is_some_and(|opening| opening.half_open.is_outstanding(seq))
+    }
+}
