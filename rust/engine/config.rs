@@ -145,6 +145,9 @@ pub struct Config {
     pub syn_linear_timeouts: u8,
     /// Retransmissions after which the route is doubted (`tcp_retries1`).
     pub retries1: u8,
+    /// Whether the time-outs of a connection with little in flight do not double at first
+    /// (`TCP_THIN_LINEAR_TIMEOUTS`, `tcp_thin_linear_timeouts`).
+    pub thin_linear: bool,
     /// Retransmissions after which the connection is given up (`tcp_retries2`), converted to a time
     /// as Linux does.
     pub retries2: u8,
@@ -236,6 +239,7 @@ impl Config {
         syn_retries: 6,
         syn_linear_timeouts: 4,
         retries1: 3,
+        thin_linear: false,
         retries2: 15,
         orphan_retries: 0,
         rto_min: Duration::from_millis(200),

@@ -8,6 +8,7 @@ pub(crate) mod report;
 mod settings;
 
 use crate::engine::config::Config;
+use crate::engine::event::Doubt;
 use crate::engine::event::Event;
 use crate::engine::event::Events;
 use crate::engine::event::Reason;
@@ -364,7 +365,10 @@ impl<S: Store> Connection<S> {
                     self.events.blackhole = true;
                 }
                 match verdict {
-                    syn_sent::Deadline::Wait => Fate::Alive,
+                    syn_sent::Deadline::Wait => {
+                        self.events.doubt = syn_sent.doubt();
+                        Fate::Alive
+                    }
                     syn_sent::Deadline::TimedOut => Fate::Closed(Reason::TimedOut),
                 }
             }
@@ -444,6 +448,11 @@ impl<S: Store> Connection<S> {
     /// Returns the next event, until there is none.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.take()
+    }
+
+    /// Takes what the last [`Connection::on_deadline`] makes of the way to the peer.
+    pub fn take_doubt(&mut self) -> Option<Doubt> {
+        self.events.doubt.take()
     }
 
     /// Returns why the connection is over, until [`Connection::poll_event`] has told.

@@ -42,6 +42,15 @@ pub enum Reason {
     Aborted,
 }
 
+/// What a time-out without any answer makes of the way to the peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Doubt {
+    /// One of several equal paths may be broken: another may be tried.
+    Path,
+    /// The route may be gone: it is to be looked up again (R1 of RFC 9293, 3.8.3).
+    Route,
+}
+
 /// The events that were not handed out yet: one of each at most.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Events {
@@ -52,6 +61,7 @@ pub(crate) struct Events {
     pub(crate) blackhole: bool,
     pub(crate) time_wait: Option<TimeWait>,
     pub(crate) closed: Option<Reason>,
+    pub(crate) doubt: Option<Doubt>,
 }
 
 impl Events {
@@ -64,6 +74,7 @@ impl Events {
         blackhole: false,
         time_wait: None,
         closed: None,
+        doubt: None,
     };
 
     /// Takes the next event.

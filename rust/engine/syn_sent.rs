@@ -4,6 +4,7 @@
 
 use crate::engine::config::Config;
 use crate::engine::ecn;
+use crate::engine::event::Doubt;
 use crate::engine::fast_open::FastOpenSyn;
 use crate::engine::options::Options;
 use crate::engine::options::Timestamps;
@@ -167,6 +168,17 @@ impl SynSent {
                 .max(now.saturating_add(Duration::TICK));
         }
         Deadline::Wait
+    }
+
+    /// Returns what the SYN that is about to be sent again makes of the way to the peer (Linux's
+    /// `tcp_write_timeout`).
+    pub(crate) fn doubt(&self) -> Option<Doubt> {
+        match self.retries {
+            _ if !self.due => None,
+            0 => None,
+            1 => Some(Doubt::Path),
+            _ => Some(Doubt::Route),
+        }
     }
 
     /// Judges a segment (RFC 9293, 3.10.7.3).

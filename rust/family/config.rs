@@ -97,6 +97,7 @@ pub(super) fn limits(options: &Options, settings: &TcpSettings) -> Config {
         syn_retries: options.syn_retries.unwrap_or(settings.syn_retries),
         syn_linear_timeouts: settings.syn_linear_timeouts,
         retries1: settings.retries1,
+        thin_linear: options.thin_linear || settings.thin_linear_timeouts,
         retries2: settings.retries2,
         orphan_retries: settings.orphan_retries,
         rto_min: Duration::from_nanos(settings.rto_min_ns),

@@ -121,10 +121,12 @@ pub(super) enum Counter {
     RcvQDrop,
     /// Writes that waited for more, while packets were on their way down.
     AutoCorking,
+    /// Time-outs after which another path was tried.
+    TimeoutRehash,
 }
 
 /// One more than the last counter.
-const COUNT: usize = Counter::AutoCorking as usize + 1;
+const COUNT: usize = Counter::TimeoutRehash as usize + 1;
 
 /// The line `Tcp:` of `/proc/net/snmp`, from `ActiveOpens` on.
 const TCP: [(&str, Counter); 11] = [
@@ -174,6 +176,7 @@ const TCP_EXT: &[(&str, Counter)] = &[
     ("TCPSynRetrans", Counter::SynRetrans),
     ("TCPOrigDataSent", Counter::OrigDataSent),
     ("TCPRcvQDrop", Counter::RcvQDrop),
+    ("TcpTimeoutRehash", Counter::TimeoutRehash),
 ];
 
 /// The counters of one CPU, in cache lines of their own.

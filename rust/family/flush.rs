@@ -27,6 +27,7 @@ use super::{
 use crate::{
     engine::{
         self,
+        Doubt,
         Event,
         Instant,
         Limits,
@@ -72,6 +73,18 @@ pub(super) fn timer(sk: &mut Locked<'_, Tcp>) {
     if let Role::Connection(conn) = &mut state.role {
         state.namespace.counters.timer(conn, now);
         conn.on_deadline(now);
+        let doubt = conn.take_doubt();
+        if let Some(doubt) = doubt {
+            // As `tcp_write_timeout`.
+            if doubt == Doubt::Route {
+                sk.doubt_route();
+            }
+            if sk.choose_other_path() {
+                let state = sk.state();
+                state.rehashes = state.rehashes.wrapping_add(1);
+                state.namespace.counters.count(Counter::TimeoutRehash);
+            }
+        }
     }
     flush(sk, now);
 }

@@ -80,6 +80,8 @@ pub(super) struct Options {
     pub(super) notsent_lowat: u32,
     /// `TCP_QUICKACK` was turned off before there was a connection.
     pub(super) interactive: bool,
+    /// `TCP_THIN_LINEAR_TIMEOUTS`
+    pub(super) thin_linear: bool,
     /// `TCP_WINDOW_CLAMP`, 0 if not set.
     pub(super) window_clamp: u32,
     /// `TCP_DELACK_MAX_US`
@@ -185,6 +187,7 @@ pub(super) fn set(sk: &TcpSock, name: i32, value: OptionIn) -> Result {
             }
             options.delack_max = Some(Duration::from_nanos(ticks * TICK_NS));
         }
+        tcp::THIN_LINEAR_TIMEOUTS => options.thin_linear = in_range(value, 0, 1)? != 0,
         _ => return Err(ENOPROTOOPT),
     }
     *sk.shared().options.lock() = options;
@@ -270,6 +273,7 @@ fn is_known(name: i32) -> bool {
             | tcp::QUICKACK
             | tcp::WINDOW_CLAMP
             | tcp::DELACK_MAX_US
+            | tcp::THIN_LINEAR_TIMEOUTS
     )
 }
 
@@ -375,6 +379,7 @@ pub(super) fn get(sk: &TcpSock, name: i32, out: OptionOut) -> Result {
             let limit = options.delack_max;
             limit.map_or((DELACK_MAX_NS / 1_000) as i32, |limit| micros(limit) as i32)
         }
+        tcp::THIN_LINEAR_TIMEOUTS => options.thin_linear.into(),
         tcp::INFO => {
             let info = info(&mut lock);
             drop(lock);
@@ -461,9 +466,11 @@ fn info(lock: &mut Locked<'_, Tcp>) -> TcpInfo {
         return out;
     }
     let path = lock.path().ok();
+    let rehashes = lock.state().rehashes;
     if let Some(conn) = lock.state().connection() {
         fill_info(&mut out, &conn.info(now));
         out.pmtu = path.map_or(0, |path| path.mtu);
+        out.rehash = rehashes;
     }
     out
 }

@@ -223,6 +223,8 @@ pub(crate) struct State {
     pub(super) ticket: Option<Ticket>,
     /// When the socket's timer will fire.
     pub(super) timer: Option<Instant>,
+    /// How often another path was tried.
+    pub(super) rehashes: u32,
     /// The MTU of the route that the connection knows of, less what IP options take.
     pub(super) mtu: u32,
 }
@@ -238,6 +240,7 @@ impl State {
             port: None,
             ticket: None,
             timer: None,
+            rehashes: 0,
             mtu: 0,
         }
     }

@@ -224,6 +224,7 @@ impl Net {
             syn_retries: read!((*ipv4).sysctl_tcp_syn_retries),
             synack_retries: read!((*ipv4).sysctl_tcp_synack_retries),
             syncookies: read!((*ipv4).sysctl_tcp_syncookies),
+            thin_linear_timeouts: flag!(sysctl_tcp_thin_linear_timeouts),
             timestamps: read!((*ipv4).sysctl_tcp_timestamps),
             tso_rtt_log: read!((*ipv4).sysctl_tcp_tso_rtt_log).into(),
             tw_reuse: read!((*ipv4).sysctl_tcp_tw_reuse),
@@ -384,6 +385,8 @@ pub struct TcpSettings {
     pub synack_retries: u8,
     /// Whether SYN cookies are sent: 0 never, 1 under pressure, 2 always.
     pub syncookies: u8,
+    /// Whether time-outs do not double at first where little is in flight.
+    pub thin_linear_timeouts: bool,
     /// Whether timestamps are negotiated: 0 no, 1 yes with an offset, 2 yes without one.
     pub timestamps: u8,
     /// By how many bits of the round trip's microseconds the largest buffers become smaller.

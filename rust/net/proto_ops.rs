@@ -148,6 +148,8 @@ unsafe fn create_sock<P: Protocol>(
         (*sk).sk_protocol = P::PROTOCOL;
         (*sk).sk_backlog_rcv = Some(backlog_rcv::<P>);
         (*sk).sk_write_space = Some(sock::write_space::<P>);
+        let core = bindings::net_core(net);
+        bindings::sk_set_txrehash(sk, (&raw const (*core).sysctl_txrehash).read_volatile());
         bindings::inet_set_bit_mc_loop(sk);
         bindings::inet_set_bit_mc_all(sk);
         (*inet).uc_ttl = -1;

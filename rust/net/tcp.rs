@@ -54,6 +54,8 @@ pub const CC_INFO: i32 = bindings::TCP_CC_INFO as i32;
 pub const QUICKACK: i32 = bindings::TCP_QUICKACK as i32;
 /// `TCP_USER_TIMEOUT`
 pub const USER_TIMEOUT: i32 = bindings::TCP_USER_TIMEOUT as i32;
+/// `TCP_THIN_LINEAR_TIMEOUTS`
+pub const THIN_LINEAR_TIMEOUTS: i32 = bindings::TCP_THIN_LINEAR_TIMEOUTS as i32;
 /// `TCP_NOTSENT_LOWAT`
 pub const NOTSENT_LOWAT: i32 = bindings::TCP_NOTSENT_LOWAT as i32;
 /// `SIOCINQ`

@@ -3,6 +3,7 @@
 """Data: what is sent when, what is acknowledged when, and what is sent again when."""
 
 import socket
+import sys
 
 import packet
 from packet import ESTABLISHED, about, between, case, check, either, equal, error_of, fails, state_of
@@ -150,6 +151,55 @@ def timeouts_back_off(bench):
     peer.expect_nothing(200)
     sock.send(b"again")
     peer.expect("PA", seq=6, data=b"again")
+
+
+TCP_THIN_LINEAR_TIMEOUTS = 16
+
+
+def rehashes(sock):
+    """How often another path was tried, by TCP_INFO."""
+    return int.from_bytes(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 280)[236:240], sys.byteorder)
+
+
+@case
+def thin_streams_time_out_evenly(bench):
+    """Six times, where so little is in flight that only a time-out finds a loss."""
+    for by_option in (True, False):
+        sock, peer = bench.active()
+        if by_option:
+            fails("EINVAL", sock.setsockopt, socket.IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 2)
+            sock.setsockopt(socket.IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1)
+            equal(sock.getsockopt(socket.IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS), 1, "option")
+        else:
+            bench.sysctl("tcp_thin_linear_timeouts", 1)
+        sock.send(b"hello")
+        peer.expect("PA", seq=1)
+        for wait in (0.2,) * 7 + (0.4, 0.8):
+            peer.expect("PA", seq=1, after=wait)
+        peer.send("A")
+
+
+@case
+def thick_streams_back_off(bench):
+    """With four segments in flight the option means nothing."""
+    sock, peer = bench.active()
+    sock.setsockopt(socket.IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1)
+    sock.send(bytes(4 * MSS))
+    equal(len(peer.collect()), 4, "segments")
+    last = peer.last_event
+    for wait in (0.2, 0.4, 0.8):
+        last = peer.expect("A", seq=1, after=about(wait), since=last).time
+
+
+@case
+def time_outs_try_other_paths(bench):
+    sock, peer = bench.active()
+    sock.send(b"hello")
+    peer.expect("PA", seq=1)
+    for count, wait in enumerate((0.2, 0.4, 0.8, 1.6, 3.2), 1):
+        peer.expect("PA", seq=1, after=wait)
+        equal(rehashes(sock), count, "rehashes")
+    peer.send("A")
 
 
 @either

@@ -94,6 +94,7 @@ impl<S: Store> Connection<S> {
         self.config.syn_retries = config.syn_retries;
         self.config.syn_linear_timeouts = config.syn_linear_timeouts;
         self.config.retries1 = config.retries1;
+        self.config.thin_linear = config.thin_linear;
         self.config.retries2 = config.retries2;
         self.config.orphan_retries = config.orphan_retries;
         self.config.rto_min = config.rto_min;

@@ -3,16 +3,23 @@
 //! What happens when a timer expires.
 
 use crate::engine::cc::Acked;
+use crate::engine::cc::NO_SSTHRESH;
+use crate::engine::event::Doubt;
 use crate::engine::event::Reason;
 use crate::engine::info::CaState;
 use crate::engine::rate::RateSample;
 use crate::engine::recovery::Timeout;
+use crate::engine::state::State;
 use crate::engine::store::Store;
 use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Fate;
 use crate::engine::synchronized::Synchronized;
 use crate::engine::time::Duration;
 use crate::engine::timers::Timer;
+
+/// Time-outs that come evenly on a connection with little in flight (Linux's
+/// `TCP_THIN_LINEAR_RETRIES`).
+const THIN_RETRIES: u8 = 6;
 
 impl<S: Store> Synchronized<S> {
     /// Acts on all timers that have expired.
@@ -85,10 +92,41 @@ impl<S: Store> Synchronized<S> {
         // As Linux: from the first retransmission on.
         self.stalled_since = self.stalled_since.or(Some(cx.now));
         self.last_timeout = Some(cx.now);
+        cx.events.doubt = Some(self.doubt(cx));
         self.retransmits = self.retransmits.saturating_add(1);
-        self.backoff = self.backoff.saturating_add(1);
+        // As Linux, against RFC 6298, 5.5: where so little is in flight that only a time-out can find
+        // a loss, the first few come evenly.
+        if cx.config.thin_linear && self.is_thin(cx) && self.retransmits <= THIN_RETRIES {
+            self.backoff = 0;
+        } else {
+            self.backoff = self.backoff.saturating_add(1);
+        }
         self.arm_retransmit(cx);
         Fate::Alive
+    }
+
+    /// RFC 9293, 3.8.3 (a): at R1 the routing layer is told that the path may be at fault (Linux's
+    /// `tcp_retries1`, a time like [`Config::retries2`]). Before, another of several equal paths may do.
+    ///
+    /// [`Config::retries2`]: crate::engine::config::Config::retries2
+    fn doubt(&self, cx: &Context<'_>) -> Doubt {
+        let config = cx.config;
+        let limit = config.timeout_of_tries(config.retries1);
+        let waited = self.stalled_since.map(|since| cx.now.since(since));
+        match waited {
+            Some(waited) if waited >= limit.saturating_sub(config.rto_min) => Doubt::Route,
+            _ => Doubt::Path,
+        }
+    }
+
+    /// Returns whether fast retransmit has too little to go by (Linux's `tcp_stream_is_thin`).
+    fn is_thin(&self, cx: &Context<'_>) -> bool {
+        let segments = self
+            .tx
+            .in_flight()
+            .div_ceil(self.mss(cx.config).max(1).into());
+        let started = self.cc.ssthresh() == NO_SSTHRESH;
+        self.state == State::Established && segments < 4 && !started
     }
 
     /// RFC 8985, 7.3: nothing was heard for PTO.

@@ -133,6 +133,21 @@ bool oxtcp_helper_sk_stream_memory_free(const struct sock *sk)
 	return sk_stream_memory_free(sk);
 }
 
+void oxtcp_helper___dst_negative_advice(struct sock *sk)
+{
+	__dst_negative_advice(sk);
+}
+
+bool oxtcp_helper___sk_rethink_txhash_reset_dst(struct sock *sk)
+{
+	return __sk_rethink_txhash_reset_dst(sk);
+}
+
+void oxtcp_helper_sk_set_txrehash(struct sock *sk, u8 value)
+{
+	sk->sk_txrehash = value;
+}
+
 bool oxtcp_helper_sock_hold_not_zero(struct sock *sk)
 {
 	return refcount_inc_not_zero(&sk->sk_refcnt);

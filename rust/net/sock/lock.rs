@@ -257,6 +257,19 @@ impl<'a, P: Protocol> Locked<'a, P> {
         }
     }
 
+    /// Tells the routing layer that the route may be at fault.
+    pub fn doubt_route(&mut self) {
+        // SAFETY: The lock is held.
+        unsafe { bindings::__dst_negative_advice(self.raw()) };
+    }
+
+    /// Changes the hash of the flow, by which switches choose among equal paths, unless the user forbids
+    /// that; returns whether it was changed.
+    pub fn choose_other_path(&mut self) -> bool {
+        // SAFETY: The lock is held.
+        unsafe { bindings::__sk_rethink_txhash_reset_dst(self.raw()) }
+    }
+
     /// Tells the routing layer that the peer is alive.
     pub fn confirm_route(&mut self) {
         // SAFETY: The lock is held.
