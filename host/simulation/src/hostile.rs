@@ -10,6 +10,7 @@ use crate::engine_end::EngineEnd;
 use crate::engine_end::Owner;
 use crate::link::SECOND;
 use crate::rng::Rng;
+use crate::scenario::ALGORITHMS;
 use crate::watch::Watch;
 use crate::wire;
 use crate::wire::Time;
@@ -19,7 +20,6 @@ use crate::wire::RST;
 use crate::wire::SYN;
 use arbitrary::Result;
 use arbitrary::Unstructured;
-use oxtcp_engine::engine::Algorithm;
 use oxtcp_engine::engine::Config;
 
 /// The engine's side, and the attacker's.
@@ -368,7 +368,7 @@ fn config(u: &mut Unstructured<'_>) -> Result<Config> {
         timestamps: u.arbitrary()?,
         sack: u.arbitrary()?,
         nodelay: u.arbitrary()?,
-        congestion: *u.choose(&[Algorithm::Reno, Algorithm::Cubic])?,
+        congestion: *u.choose(&ALGORITHMS)?,
         receive_window: u.int_in_range(256..=100_000)?,
         ecn_request: u.arbitrary()?,
         slow_start_after_idle: u.arbitrary()?,

@@ -52,6 +52,14 @@ impl Pairing {
     }
 }
 
+/// What decides cwnd.
+pub const ALGORITHMS: [Algorithm; 4] = [
+    Algorithm::Reno,
+    Algorithm::Cubic,
+    Algorithm::Dctcp,
+    Algorithm::Bbr,
+];
+
 /// Everything that a seed decides.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Scenario {
@@ -394,7 +402,12 @@ fn config(rng: &mut Rng) -> Config {
         timestamps: rng.chance(700),
         sack: rng.chance(700),
         nodelay: rng.chance(300),
-        congestion: rng.pick(&[Algorithm::Reno, Algorithm::Cubic]),
+        congestion: rng.pick(&ALGORITHMS),
+        max_pacing_rate: rng.pick(&[u64::MAX, u64::MAX, u64::MAX, u64::MAX, 20_000, 1_000_000]),
+        frto: rng.chance(800),
+        loss_probe: rng.chance(800),
+        rack_adapts: rng.chance(800),
+        rack_counts: rng.chance(200),
         receive_window: match rng.below(8) {
             0 => rng.range(256, 3_000),
             _ => rng.range(2_000, 100_000),

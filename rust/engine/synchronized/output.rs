@@ -440,7 +440,7 @@ impl<S: Store> Synchronized<S> {
 
     /// Makes the acknowledgment of what was received before the congestion mark changed (RFC 8257,
     /// 3.2). The one that is owed for all remains owed.
-    fn past_ack(&self, cx: &Context<'_>, past: Past) -> SegmentOut {
+    fn past_ack(&mut self, cx: &Context<'_>, past: Past) -> SegmentOut {
         let (ack, window) = self.rx.acknowledge_at(past.nxt);
         let flags = if past.echo {
             Flags::ACK.with(Flags::ECE)
