@@ -7,6 +7,7 @@
 pub mod checks;
 pub mod end;
 pub mod engine_end;
+pub mod goodput;
 pub mod hostile;
 pub mod link;
 pub mod model;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `simulate seeds 10000`, `simulate seeds 500..600`, `simulate replay 4711 [--simpler a,b] [--arrivals]`.
+//! `seeds 10000`, `seeds 500..600`, `replay 4711 [--simpler a,b] [--arrivals]`, `goodput [--write]`.
 
+use oxtcp_simulation::goodput;
 use oxtcp_simulation::runner;
 use oxtcp_simulation::scenario::Scenario;
 use oxtcp_simulation::simpler;
@@ -14,7 +15,7 @@ use std::time::Instant;
 /// Failing seeds that are shown in full.
 const SHOWN: usize = 3;
 
-const USAGE: &str = "usage: seeds N | seeds FROM..TO | replay SEED [--simpler EDITS] [--arrivals]";
+const USAGE: &str = "usage: seeds N | seeds FROM..TO | replay SEED [--simpler EDITS] [--arrivals] | goodput [--write]";
 
 fn main() -> ExitCode {
     runner::catch_panics();
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["seeds", range] => seeds(range),
         ["replay", seed, options @ ..] => replay(seed, options),
+        ["goodput", options @ ..] => goodput(options),
         _ => Err(USAGE.into()),
     };
     match result {
@@ -67,6 +69,27 @@ fn seeds(range: &str) -> Result<bool, String> {
     );
     println!("{} passed, {} failed", summary.passed, summary.failed.len());
     Ok(summary.failed.is_empty() && summary.passed > 0)
+}
+
+/// Compares the tables with those in the repository, or writes them.
+fn goodput(options: &[&str]) -> Result<bool, String> {
+    let tables = goodput::tables();
+    if options == ["--write"] {
+        std::fs::write(goodput::FILE, &tables).map_err(|error| error.to_string())?;
+        return Ok(true);
+    }
+    let known = std::fs::read_to_string(goodput::FILE).unwrap_or_default();
+    let mut equal = known.lines().count() == tables.lines().count();
+    for (old, new) in known.lines().zip(tables.lines()) {
+        if old != new {
+            equal = false;
+            println!("- {old}\n+ {new}");
+        }
+    }
+    if !equal {
+        println!("the tables have changed: if that is right, write them anew (goodput --write)");
+    }
+    Ok(equal)
 }
 
 fn replay(seed: &str, options: &[&str]) -> Result<bool, String> {

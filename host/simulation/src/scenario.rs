@@ -289,16 +289,7 @@ impl Scenario {
     /// Lives through the world of this scenario and judges it; panics where something is wrong.
     pub fn run(&self, trace: Rc<RefCell<Trace>>) -> Report {
         let mut world = self.world(trace);
-        if self.pairing == Pairing::Simultaneous {
-            world.open(0, true);
-            world.run(world.now + self.second_opens);
-            world.open(1, true);
-        } else {
-            world.open(1, false);
-            world.open(0, true);
-        }
-        world.run(DOOMSDAY);
-        self.judge(&world);
+        self.live(&mut world);
         Report {
             steps: world.steps,
             lasted: world.now - SECOND,
@@ -308,6 +299,20 @@ impl Scenario {
             lost: world.sides.iter().map(|side| side.link.stats.lost).sum(),
             outcomes: [0, 1].map(|side| world.sides[side].end.status().over),
         }
+    }
+
+    /// Lives through a world that was made for this scenario, and judges it.
+    pub fn live(&self, world: &mut World) {
+        if self.pairing == Pairing::Simultaneous {
+            world.open(0, true);
+            world.run(world.now + self.second_opens);
+            world.open(1, true);
+        } else {
+            world.open(1, false);
+            world.open(0, true);
+        }
+        world.run(DOOMSDAY);
+        self.judge(world);
     }
 
     fn judge(&self, world: &World) {

@@ -95,12 +95,16 @@ impl<M: RunMemory> Rx<M> {
         new > 0 && new >= now.saturating_mul(2)
     }
 
-    /// Returns the acknowledgment number for an older RCV.NXT, with the window field that offers no
-    /// more than was offered already.
-    pub(crate) fn acknowledge_at(&self, nxt: u64) -> (SeqNum, u16) {
+    /// Returns the acknowledgment number for an older RCV.NXT, with the window field that offers what
+    /// was offered already, rounded up: rounded down, the right edge would move left.
+    pub(crate) fn acknowledge_at(&mut self, nxt: u64) -> (SeqNum, u16) {
         let window = self.edge.saturating_sub(nxt);
-        let window = u32::try_from(window).unwrap_or(u32::MAX);
-        (self.seq(nxt), self.scale.field_below(window))
+        let field = self
+            .scale
+            .field_above(u32::try_from(window).unwrap_or(u32::MAX));
+        let offered = u64::from(self.scale.scale_up(field));
+        self.edge = self.edge.max(nxt.saturating_add(offered));
+        (self.seq(nxt), field)
     }
 
     /// Offers `window` octets from what a SYN-ACK with Fast Open acknowledges.
