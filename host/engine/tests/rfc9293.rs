@@ -503,3 +503,22 @@ fn user_timeout_bounds_probing() {
         Some(&Event::Closed(Reason::TimedOut))
     );
 }
+
+#[test]
+fn at_r1_the_route_is_doubted() {
+    // MUST-20: after three retransmissions the owner is to look for another route, and again after
+    // each that follows; before, only for another of several equal paths.
+    let mut script = Script::established(&plain());
+    script.write(1_000);
+    let mut doubts = Vec::new();
+    for _ in 0..7 {
+        assert_eq!(script.expire().1.len(), 1);
+        doubts.extend(script.connection.take_doubt());
+    }
+    assert_eq!(doubts[..3], [Doubt::Path; 3]);
+    assert_eq!(doubts[4..], [Doubt::Route; 3]);
+    script.answer(ACK, 1, 1_001, 0);
+    script.write(1_000);
+    script.expire();
+    assert_eq!(script.connection.take_doubt(), Some(Doubt::Path));
+}
