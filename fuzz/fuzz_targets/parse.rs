@@ -22,7 +22,8 @@ fn again(options: &Options) {
     let len = options.write(&mut out);
     assert!(len <= out.len() && len % 4 == 0 && len == options.space());
     let read = Options::parse(&out[..len]);
-    if read.sack.len() == options.sack.len() {
+    let whole = read.sack.len() == options.sack.len();
+    if whole && read.fast_open.is_some() == options.fast_open.is_some() {
         assert_eq!(read, *options);
     }
     let mut second = [0; 40];
