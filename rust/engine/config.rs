@@ -111,6 +111,8 @@ pub struct Config {
     pub shrink_window: bool,
     /// Whether unscaled windows stay below 2^15 (`tcp_workaround_signed_windows`).
     pub signed_windows: bool,
+    /// Whether an urgent pointer is that of the urgent octet, not of the next (`tcp_stdurg`).
+    pub stdurg: bool,
     /// Whether octets that arrive twice are reported (`tcp_dsack`; RFC 2883).
     pub dsack: bool,
     /// After how many answers that follow soon on what they answer acknowledgments wait for data
@@ -229,6 +231,7 @@ impl Config {
         app_win: 31,
         shrink_window: false,
         signed_windows: false,
+        stdurg: false,
         dsack: true,
         pingpong_thresh: 1,
         delack_max: Duration::from_millis(200),

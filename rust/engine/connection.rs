@@ -32,6 +32,7 @@ use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Fate;
 use crate::engine::synchronized::Synchronized;
 use crate::engine::time::Instant;
+use crate::engine::urgent::Mark;
 use core::mem::MaybeUninit;
 
 /// A TCP connection without bytes, clock or network.
@@ -104,6 +105,7 @@ struct Ended {
     written: u64,
     readable: u64,
     read: u64,
+    mark: Option<Mark>,
     last: Option<Prepared>,
 }
 
@@ -125,6 +127,7 @@ impl<S: Store> Connection<S> {
             written: 0,
             readable: 0,
             read: 0,
+            mark: None,
             last: None,
         }),
         events: Events::NONE,
@@ -216,6 +219,7 @@ impl<S: Store> Connection<S> {
             written: self.written(),
             readable: self.readable(),
             read: self.read(),
+            mark: self.mark(),
             last: None,
         };
         let cx = Context {
@@ -291,6 +295,7 @@ impl<S: Store> Connection<S> {
             Phase::Ended(ended) => {
                 let read = ended.read.saturating_add(u64::from(len));
                 ended.read = read.min(ended.readable);
+                ended.mark = ended.mark.filter(|mark| mark.at >= ended.read);
             }
             Phase::SynSent(..) | Phase::SynReceived(..) => {}
         }

@@ -10,6 +10,8 @@ use crate::engine::time_wait::TimeWait;
 pub enum Event {
     /// The handshake is complete.
     Established,
+    /// The peer announced urgent data.
+    Urgent,
     /// `readable()` grew.
     Readable,
     /// `acked()` grew.
@@ -55,6 +57,7 @@ pub enum Doubt {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Events {
     pub(crate) established: bool,
+    pub(crate) urgent: bool,
     pub(crate) readable: bool,
     pub(crate) acked: bool,
     pub(crate) peer_closed: bool,
@@ -68,6 +71,7 @@ impl Events {
     /// None.
     pub(crate) const NONE: Events = Events {
         established: false,
+        urgent: false,
         readable: false,
         acked: false,
         peer_closed: false,
@@ -81,6 +85,9 @@ impl Events {
     pub(crate) fn take(&mut self) -> Option<Event> {
         if core::mem::take(&mut self.established) {
             return Some(Event::Established);
+        }
+        if core::mem::take(&mut self.urgent) {
+            return Some(Event::Urgent);
         }
         if core::mem::take(&mut self.readable) {
             return Some(Event::Readable);

@@ -47,6 +47,7 @@ mod time;
 mod time_wait;
 mod timers;
 mod tx;
+mod urgent;
 mod window;
 
 pub use self::acceptable::ChallengeBudget;
@@ -112,6 +113,7 @@ pub use self::time_wait::Successor;
 pub use self::time_wait::TimeWait;
 pub use self::time_wait::TimeWaitVerdict;
 pub use self::time_wait::TIME_WAIT;
+pub use self::urgent::UrgentOctet;
 pub use self::window::WindowScale;
 pub use self::window::DEFAULT_MSS;
 pub use self::window::MAX_FIELD;

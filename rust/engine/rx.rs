@@ -24,6 +24,9 @@ use crate::engine::ranges::RunMemory;
 use crate::engine::segment::SegmentIn;
 use crate::engine::seq::SeqNum;
 use crate::engine::time::Instant;
+use crate::engine::urgent;
+use crate::engine::urgent::Mark;
+use crate::engine::urgent::UrgentOctet;
 use crate::engine::window::WindowScale;
 use crate::engine::window::DEFAULT_MSS;
 use crate::engine::window::MIN_MSS;
@@ -154,6 +157,8 @@ pub(crate) struct Rx<M> {
     fin: Option<u64>,
     finished: bool,
     advmss: u32,
+    /// The urgent octet announced last, until it is read over.
+    pub(crate) mark: Option<Mark>,
 }
 
 impl<M: RunMemory> Rx<M> {
@@ -199,6 +204,7 @@ impl<M: RunMemory> Rx<M> {
             dsack: None,
             fin: None,
             finished: false,
+            mark: None,
             advmss,
         }
     }
@@ -221,6 +227,11 @@ impl<M: RunMemory> Rx<M> {
     /// Returns SEG.SEQ minus RCV.NXT.
     pub(crate) fn distance(&self, seq: SeqNum) -> i64 {
         i64::from(seq.distance_from(self.nxt_seq()))
+    }
+
+    /// Returns whether the peer's FIN was taken.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished
     }
 
     /// Returns RCV.NXT as a stream offset, the FIN counted.
@@ -507,10 +518,41 @@ impl<M: RunMemory> Rx<M> {
         }
     }
 
+    /// Takes the urgent pointer of a segment that begins `start` octets after RCV.NXT. Returns
+    /// whether it announces something new.
+    pub(crate) fn on_urgent(&mut self, start: i64, pointer: u16, standard: bool) -> bool {
+        let place = urgent::Place {
+            read: self.read,
+            nxt: self.nxt,
+            start,
+        };
+        let Some(at) = urgent::announced(&place, pointer, standard, self.mark) else {
+            return false;
+        };
+        self.mark = Some(Mark {
+            at,
+            octet: UrgentOctet::Awaited,
+        });
+        true
+    }
+
+    /// Returns which of the `len` payload octets of a segment is the urgent one that is awaited.
+    pub(crate) fn urgent_in(&self, seq: SeqNum, len: u32) -> Option<u32> {
+        let mark = self.mark?;
+        if mark.octet != UrgentOctet::Awaited {
+            return None;
+        }
+        let index = self.seq(mark.at).distance_from(seq);
+        u32::try_from(index).ok().filter(|&index| index < len)
+    }
+
     /// Notes what the reader consumed.
     pub(crate) fn on_read(&mut self, config: &Config, len: u32) {
         self.read = self.read.saturating_add(u64::from(len)).min(self.nxt);
         self.drained = true;
+        if self.mark.is_some_and(|mark| self.read > mark.at) {
+            self.mark = None;
+        }
         let held = self.held_span();
         self.tuning.on_read(config, self.read, self.nxt, held);
     }

@@ -63,6 +63,11 @@ impl Flags {
         self.0 & Self::PSH.0 != 0
     }
 
+    /// Returns whether URG is set.
+    pub const fn urg(self) -> bool {
+        self.0 & Self::URG.0 != 0
+    }
+
     /// Returns whether ACK is set.
     pub const fn ack(self) -> bool {
         self.0 & Self::ACK.0 != 0
@@ -182,6 +187,8 @@ pub struct SegmentOut {
     pub flags: Flags,
     /// SEG.WND as it stands in the header, scaled already.
     pub window: u16,
+    /// SEG.UP; without meaning unless the URG flag is set.
+    pub urgent: u16,
     /// The options.
     pub options: Options,
     /// The payload, if any.
@@ -205,6 +212,7 @@ impl SegmentOut {
             ack,
             flags,
             window: 0,
+            urgent: 0,
             options: Options {
                 mss: None,
                 window_scale: None,
@@ -236,8 +244,7 @@ impl SegmentOut {
         segments(self.data_len(), u32::from(self.mss)).max(1)
     }
 
-    /// Writes the header with its options, checksum and urgent pointer zero, and returns its
-    /// length.
+    /// Writes the header with its options, the checksum zero, and returns its length.
     pub fn write_header(&self, src_port: u16, dst_port: u16, out: &mut [u8; 60]) -> usize {
         let (fixed, options) = out.split_at_mut(FIXED_HEADER);
         let len = FIXED_HEADER.saturating_add(self.options.write(options));
@@ -246,6 +253,7 @@ impl SegmentOut {
         let [s0, s1, s2, s3] = self.seq.0.to_be_bytes();
         let [a0, a1, a2, a3] = self.ack.0.to_be_bytes();
         let [w0, w1] = self.window.to_be_bytes();
+        let [u0, u1] = self.urgent.to_be_bytes();
         let offset = ((len / 4) as u8) << 4;
         fixed.copy_from_slice(&[
             p0,
@@ -266,8 +274,8 @@ impl SegmentOut {
             w1,
             0,
             0,
-            0,
-            0,
+            u0,
+            u1,
         ]);
         len
     }

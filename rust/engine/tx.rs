@@ -35,6 +35,8 @@ pub(crate) struct Tx {
     pub(crate) record: u64,
     /// The end of the last segment sent that was not full (Minshall's snd_sml; Linux's `snd_sml`).
     pub(crate) small: u64,
+    /// SND.UP: where the urgent data ends; not above `una` when there is none.
+    pub(crate) up: u64,
     /// Whether the last write announced more (MSG_MORE).
     pub(crate) more: bool,
     /// Whether a partial segment may leave in spite of Nagle, cork and silly-window avoidance: the
@@ -100,6 +102,7 @@ impl Tx {
             wl1,
             scale,
             push: 0,
+            up: 0,
             record: 0,
             small: 0,
             more: false,
@@ -232,12 +235,17 @@ impl Tx {
         })
     }
 
+    /// Returns whether the peer has to hear of urgent data (RFC 9293, 3.8.5).
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.up > self.una
+    }
+
     /// Returns whether a partial segment at the end of the data may leave.
     ///
     /// RFC 9293, 3.7.4 (Nagle) in Minshall's form, as Linux (`tcp_nagle_check`): it waits only
     /// while another partial segment is in flight.
     fn tail_may_leave(&self, budget: &Budget) -> bool {
-        if self.override_hold || budget.fin {
+        if self.override_hold || budget.fin || self.is_urgent() {
             return true;
         }
         if budget.cork || self.more {

@@ -125,6 +125,7 @@ pub(super) fn limits(options: &Options, settings: &TcpSettings) -> Config {
         rcvbuf_low_rtt: Duration::from_nanos(settings.rcvbuf_low_rtt_ns),
         shrink_window: settings.shrink_window,
         signed_windows: settings.signed_windows,
+        stdurg: settings.stdurg,
         dsack: settings.dsack,
         pingpong_thresh: settings.pingpong_thresh,
         delack_max: options.delack_max.unwrap_or(Config::LINUX.delack_max),

@@ -22,7 +22,8 @@ use super::{
         Role,
         State,
         Tcp, //
-    }, //
+    },
+    urgent, //
 };
 use crate::{
     engine::{
@@ -216,6 +217,8 @@ fn kernel_state(state: engine::State) -> SockState {
 
 /// Publishes what is seen without the lock.
 fn publish(sk: &mut Locked<'_, Tcp>) {
+    let seen = urgent::seen(sk);
+    sk.sock().shared().set_urgent(seen);
     if let Some(conn) = sk.state().connection() {
         let state = kernel_state(conn.state());
         let unread = conn.readable().saturating_sub(conn.read());
@@ -269,6 +272,7 @@ fn handle(sk: &mut Locked<'_, Tcp>, now: Instant, event: Event) {
             sock.state_changed();
             sock.wake_async_out();
         }
+        Event::Urgent => sock.send_sigurg(),
         Event::Readable => {
             if !sock.is_dead() {
                 sock.data_ready();

@@ -17,7 +17,8 @@ use super::{
         Tcp,
         TcpSock, //
     },
-    syn, //
+    syn,
+    urgent, //
 };
 use crate::{
     engine::{
@@ -226,13 +227,15 @@ fn take(sk: &mut Locked<'_, Tcp>, skb: Skb) {
         return;
     };
     let begin = conn.readable();
+    let mark = conn.urgent().map(|(at, _)| at);
     let payload = conn.on_segment(now, &parsed);
     // We give a connection up ourselves where data comes that nobody will read.
     let refused = conn.pending_end() == Some(Reason::Aborted);
+    let readable = conn.readable();
+    urgent::arrived(sk, &parsed, &skb, header_len, mark);
     match payload {
         Payload::Discard => skb.consume(),
         Payload::Append { skip, len } => {
-            let readable = conn.readable();
             skb.set_range(begin, header_len.saturating_add(skip), len);
             sk.queue_received(skb);
             release_held(sk, readable);

@@ -43,6 +43,7 @@ mod send;
 mod send_buffer;
 mod socket;
 mod syn;
+mod urgent;
 
 pub(crate) use namespace::Namespaces;
 pub(crate) use socket::Tcp;

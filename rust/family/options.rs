@@ -10,7 +10,8 @@ use super::{
     socket::{
         Tcp,
         TcpSock, //
-    }, //
+    },
+    urgent, //
 };
 use crate::{
     engine::{
@@ -564,14 +565,16 @@ fn fill_info(out: &mut TcpInfo, info: &Info) {
 /// `ioctl(2)`: lengths of the queues.
 pub(super) fn ioctl(sk: &TcpSock, request: u32) -> Result<i32> {
     let mut lock = sk.lock();
-    if sk.is_listening() {
+    if sk.is_listening() && request != tcp::SIOCATMARK {
         return Err(EINVAL);
     }
     let connecting = sk.kernel_state() == SockState::SynSent as u8
         || sk.kernel_state() == SockState::SynRecv as u8;
+    let seen = urgent::seen(&mut lock);
+    let readable = urgent::readable_bytes(&mut lock);
     let (unread, unacked, unsent) = match lock.state().connection() {
         Some(conn) if !connecting => (
-            conn.readable().saturating_sub(conn.read()),
+            readable,
             conn.written().saturating_sub(conn.acked()),
             conn.written().saturating_sub(conn.sent()),
         ),
@@ -581,7 +584,7 @@ pub(super) fn ioctl(sk: &TcpSock, request: u32) -> Result<i32> {
         tcp::SIOCINQ => unread,
         tcp::SIOCOUTQ => unacked,
         tcp::SIOCOUTQNSD => unsent,
-        tcp::SIOCATMARK => 0,
+        tcp::SIOCATMARK => seen.at_mark.into(),
         _ => return Err(ENOIOCTLCMD),
     };
     Ok(i32::try_from(value).unwrap_or(i32::MAX))

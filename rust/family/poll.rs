@@ -9,6 +9,7 @@ use crate::net::{
         HUP,
         IN,
         OUT,
+        PRI,
         RDHUP, //
     },
     sock::{
@@ -35,7 +36,13 @@ pub(super) fn poll(sk: &TcpSock) -> u32 {
     // Connections with Fast Open have data before the third ACK.
     let early = state == SockState::SynRecv as u8 && sk.shared().is_early();
     if early || (state != SockState::SynSent as u8 && state != SockState::SynRecv as u8) {
-        if is_readable(sk) {
+        let urgent = sk.shared().urgent();
+        if urgent.here {
+            mask |= PRI;
+        }
+        // The urgent byte is not to be read here.
+        let apart = u64::from(urgent.at_mark && !sk.is_urgent_inline());
+        if is_readable(sk, apart) {
             mask |= IN;
         }
         if shutdown.contains(Shutdown::SEND) || sk.is_writeable() {
@@ -56,11 +63,12 @@ pub(super) fn poll(sk: &TcpSock) -> u32 {
 }
 
 /// Whether enough can be read for a reader to wake, or so much that no more can come.
-fn is_readable(sk: &TcpSock) -> bool {
+fn is_readable(sk: &TcpSock, apart: u64) -> bool {
     let unread = sk.shared().unread();
     if unread == 0 {
         return false;
     }
     let (space, used) = sk.receive_memory();
-    unread >= sk.receive_low_water(false, i32::MAX as usize) as u64 || used > space - (space >> 3)
+    unread >= sk.receive_low_water(false, i32::MAX as usize) as u64 + apart
+        || used > space - (space >> 3)
 }

@@ -8,7 +8,8 @@ use super::{
     socket::{
         Tcp,
         TcpSock, //
-    }, //
+    },
+    urgent, //
 };
 use crate::net::{
     errno::ENOTCONN,
@@ -33,20 +34,29 @@ use kernel::prelude::*;
 
 /// Copies what is in order to the caller, and waits for it where the call says so.
 pub(super) fn recvmsg(sk: &TcpSock, msg: &mut Msg<'_>, len: usize) -> Result<usize> {
+    if msg.has(MSG_OOB) {
+        return urgent::receive(sk, msg, len);
+    }
     let mut lock = sk.lock();
     if sk.is_listening() {
         return Err(ENOTCONN);
     }
-    if msg.has(MSG_OOB) {
-        // No urgent data.
-        return Err(EINVAL);
-    }
     let mut timeout = sk.receive_timeout(msg.nonblocking());
     let target = sk.receive_low_water(msg.has(MSG_WAITALL), len);
     let mut copied = 0;
+    // Urgent bytes that a peek has passed over.
+    let mut passed = 0;
     loop {
         let before = copied;
-        let fault = read(&mut lock, msg, len, &mut copied);
+        if is_at_mark(&mut lock, msg, copied + passed) {
+            if copied > 0 {
+                break;
+            }
+            if signal_pending() {
+                return Err(interrupted(timeout));
+            }
+        }
+        let fault = read(&mut lock, msg, len, &mut copied, &mut passed);
         if fault && copied == 0 {
             return Err(EFAULT);
         }
@@ -54,6 +64,9 @@ pub(super) fn recvmsg(sk: &TcpSock, msg: &mut Msg<'_>, len: usize) -> Result<usi
             break;
         }
         if copied >= target && copied == before {
+            break;
+        }
+        if copied > 0 && is_at_mark(&mut lock, msg, copied + passed) {
             break;
         }
         // The order of `tcp_recvmsg_locked`.
@@ -92,6 +105,16 @@ pub(super) fn recvmsg(sk: &TcpSock, msg: &mut Msg<'_>, len: usize) -> Result<usi
     Ok(copied)
 }
 
+/// Whether the next byte is the urgent one, after what this call has read.
+fn is_at_mark(lock: &mut Locked<'_, Tcp>, msg: &Msg<'_>, copied: usize) -> bool {
+    let Some(mark) = urgent::mark(lock) else {
+        return false;
+    };
+    let peeked = if msg.has(MSG_PEEK) { copied as u64 } else { 0 };
+    let read = lock.state().connection().map(|conn| conn.read() + peeked);
+    read == Some(mark)
+}
+
 fn has_data(lock: &mut Locked<'_, Tcp>) -> bool {
     lock.state()
         .connection()
@@ -100,17 +123,40 @@ fn has_data(lock: &mut Locked<'_, Tcp>) -> bool {
 
 /// Reads what is there, after what `copied` says was read before; true where the caller's memory
 /// cannot be written.
-fn read(lock: &mut Locked<'_, Tcp>, msg: &mut Msg<'_>, len: usize, copied: &mut usize) -> bool {
+fn read(
+    lock: &mut Locked<'_, Tcp>,
+    msg: &mut Msg<'_>,
+    len: usize,
+    copied: &mut usize,
+    passed: &mut usize,
+) -> bool {
     let peek = msg.has(MSG_PEEK);
+    if len > *copied && !lock.sock().is_urgent_inline() && is_at_mark(lock, msg, *copied + *passed)
+    {
+        // The urgent byte is not part of what is read.
+        if has_data(lock) && peek {
+            *passed += 1;
+        } else if has_data(lock) {
+            memory::tell(lock);
+            urgent::skip(lock);
+            flush(lock, super::now());
+        }
+    }
+    let mark = urgent::mark(lock);
     let Some(conn) = lock.state().connection() else {
         return false;
     };
     let from = if peek {
-        conn.read().saturating_add(*copied as u64)
+        conn.read().saturating_add((*copied + *passed) as u64)
     } else {
         conn.read()
     };
-    let there = conn.readable().saturating_sub(from);
+    // Reading stops before the mark, to tell the reader where it is.
+    let end = match mark {
+        Some(mark) if mark > from => mark.min(conn.readable()),
+        _ => conn.readable(),
+    };
+    let there = end.saturating_sub(from);
     let want = (len - *copied).min(usize::try_from(there).unwrap_or(usize::MAX));
     if want == 0 {
         return false;

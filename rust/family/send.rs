@@ -21,7 +21,8 @@ use crate::net::{
     msg::{
         Msg,
         MSG_EOR,
-        MSG_MORE, //
+        MSG_MORE,
+        MSG_OOB, //
     },
     sock::{
         Locked,
@@ -42,6 +43,15 @@ struct Taken {
     pending: u32,
 }
 
+/// What ends with the bytes of a call.
+#[derive(Clone, Copy, Default)]
+struct End {
+    /// A record (`MSG_EOR`).
+    record: bool,
+    /// Urgent data (`MSG_OOB`): the last byte is the urgent one.
+    urgent: bool,
+}
+
 /// Queues the message's bytes and sends what may go.
 pub(super) fn sendmsg(sk: &TcpSock, msg: &mut Msg<'_>, _len: usize) -> Result<usize> {
     let mut timeout = sk.send_timeout(msg.nonblocking());
@@ -50,8 +60,11 @@ pub(super) fn sendmsg(sk: &TcpSock, msg: &mut Msg<'_>, _len: usize) -> Result<us
     let result = send_all(&mut lock, msg, &mut timeout, &mut taken);
     let copied = taken.copied;
     if copied > 0 {
-        let ends = msg.left() == 0 && msg.has(MSG_EOR);
-        push(&mut lock, taken.pending, msg.has(MSG_MORE), ends);
+        let end = End {
+            record: msg.left() == 0 && msg.has(MSG_EOR),
+            urgent: msg.has(MSG_OOB),
+        };
+        push(&mut lock, taken.pending, msg.has(MSG_MORE), end);
         return Ok(copied);
     }
     let result = result.map(|()| copied).map_err(|e| msg.stream_error(sk, e));
@@ -105,13 +118,23 @@ fn send_all(
                 taken.copied += n as usize;
                 taken.pending += n;
                 if taken.pending >= chunk {
-                    push(lock, core::mem::take(&mut taken.pending), true, false);
+                    push(
+                        lock,
+                        core::mem::take(&mut taken.pending),
+                        true,
+                        End::default(),
+                    );
                 }
             }
             Err(e) if e == EAGAIN => {
                 // All of it, even a part of a segment: room may come from nothing else.
                 if taken.pending > 0 {
-                    push(lock, core::mem::take(&mut taken.pending), false, false);
+                    push(
+                        lock,
+                        core::mem::take(&mut taken.pending),
+                        false,
+                        End::default(),
+                    );
                 }
                 lock.wait_send_room(timeout)?;
             }
@@ -147,9 +170,8 @@ fn room(lock: &mut Locked<'_, Tcp>, pending: u32) -> u32 {
     (u64::from(free) + end.next_multiple_of(mss) - end) as u32
 }
 
-/// Tells the engine of `len` new bytes. With `more`, the rest of the call brings others; `ends` tells
-/// that they end a record.
-fn push(lock: &mut Locked<'_, Tcp>, len: u32, more: bool, ends: bool) {
+/// Tells the engine of `len` new bytes. With `more`, the rest of the call brings others.
+fn push(lock: &mut Locked<'_, Tcp>, len: u32, more: bool, end: End) {
     let now = super::now();
     path::follow(lock);
     let busy = lock.sock().queued() > 0;
@@ -157,7 +179,10 @@ fn push(lock: &mut Locked<'_, Tcp>, len: u32, more: bool, ends: bool) {
     if let Role::Connection(conn) = role {
         conn.set_host_busy(busy);
         conn.on_write(now, len, more);
-        if ends {
+        if end.urgent {
+            conn.mark_urgent();
+        }
+        if end.record {
             rope.end_record();
             conn.end_record();
         } else if !more && autocorks(lock) {

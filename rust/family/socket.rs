@@ -32,6 +32,7 @@ use super::{
     recv,
     send,
     send_buffer, //
+    urgent::Seen,
 };
 use crate::{
     engine::Instant,
@@ -103,6 +104,9 @@ pub(crate) struct Shared {
     unread: AtomicU64,
     /// The connection began with its SYN (Fast Open).
     early: AtomicBool,
+    /// What they see of urgent data.
+    urgent_here: AtomicBool,
+    urgent_at_mark: AtomicBool,
     /// What decides whether more may be written.
     pub(super) send: SendSpace,
     /// The rest of what is seen without the lock.
@@ -156,6 +160,8 @@ impl Shared {
             narrower <- new_spinlock_bh!(None, "oxtcp_narrower"),
             unread: AtomicU64::new(0),
             early: AtomicBool::new(false),
+            urgent_here: AtomicBool::new(false),
+            urgent_at_mark: AtomicBool::new(false),
             send: SendSpace::new(low_water),
             published: Published::default(),
         }? Error)
@@ -184,6 +190,20 @@ impl Shared {
     /// Bytes that can be read.
     pub(super) fn unread(&self) -> u64 {
         self.unread.load(Ordering::Relaxed)
+    }
+
+    /// What is to be seen of urgent data.
+    pub(super) fn urgent(&self) -> Seen {
+        Seen {
+            here: self.urgent_here.load(Ordering::Relaxed),
+            at_mark: self.urgent_at_mark.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Publishes what is to be seen of urgent data.
+    pub(super) fn set_urgent(&self, seen: Seen) {
+        self.urgent_here.store(seen.here, Ordering::Relaxed);
+        self.urgent_at_mark.store(seen.at_mark, Ordering::Relaxed);
     }
 
     /// Publishes how many bytes can be read.

@@ -78,6 +78,23 @@ impl<'a> Msg<'a> {
         unsafe { IovIterSource::from_raw(&mut self.msg.msg_iter) }
     }
 
+    /// Copies bytes to the reader; false where its memory cannot be written.
+    pub fn put(&mut self, bytes: &[u8]) -> bool {
+        // SAFETY: The slice is valid, and messages to fill have a destination.
+        let copied = unsafe {
+            bindings::_copy_to_iter(bytes.as_ptr().cast(), bytes.len(), &mut self.msg.msg_iter)
+        };
+        copied == bytes.len()
+    }
+
+    /// Tells the reader that urgent data came, and whether it had no room for it.
+    pub fn mark_urgent(&mut self, truncated: bool) {
+        self.msg.msg_flags |= bindings::MSG_OOB;
+        if truncated {
+            self.msg.msg_flags |= bindings::MSG_TRUNC;
+        }
+    }
+
     /// The message's iterator, for the kernel's functions that fill it.
     pub(super) fn iter(&mut self) -> *mut bindings::iov_iter {
         &mut self.msg.msg_iter

@@ -182,6 +182,7 @@ impl Net {
                 * 1_000,
             shrink_window: flag!(sysctl_tcp_shrink_window),
             signed_windows: flag!(sysctl_tcp_workaround_signed_windows),
+            stdurg: flag!(sysctl_tcp_stdurg),
             abort_on_overflow: flag!(sysctl_tcp_abort_on_overflow),
             autocorking: flag!(sysctl_tcp_autocorking),
             challenge_ack_limit: at_least_0(read!((*ipv4).sysctl_tcp_challenge_ack_limit)),
@@ -301,6 +302,8 @@ pub struct TcpSettings {
     pub shrink_window: bool,
     /// Whether unscaled windows stay below 2^15.
     pub signed_windows: bool,
+    /// Whether an urgent pointer is that of the urgent byte.
+    pub stdurg: bool,
     /// Whether an overflowing accept queue is answered with a reset.
     pub abort_on_overflow: bool,
     /// Whether small writes wait while packets of the socket are on their way down.

@@ -8,6 +8,8 @@ use super::bindings;
 
 /// Something can be read: `EPOLLIN`, `EPOLLRDNORM`.
 pub const IN: u32 = bindings::EPOLLIN | bindings::EPOLLRDNORM;
+/// Urgent data can be read: `EPOLLPRI`.
+pub const PRI: u32 = bindings::EPOLLPRI;
 /// Something can be written: `EPOLLOUT`, `EPOLLWRNORM`.
 pub const OUT: u32 = bindings::EPOLLOUT | bindings::EPOLLWRNORM;
 /// The peer will send no more: `EPOLLRDHUP`.

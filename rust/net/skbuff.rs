@@ -156,6 +156,15 @@ impl Skb {
         }
     }
 
+    /// The byte `at` bytes after `skb->data`.
+    pub fn byte_at(&self, at: u32) -> Option<u8> {
+        let mut byte = 0u8;
+        // SAFETY: Valid by the type invariant; the copied byte has room.
+        let r =
+            unsafe { bindings::skb_copy_bits(self.as_raw(), at as i32, (&raw mut byte).cast(), 1) };
+        (r == 0).then_some(byte)
+    }
+
     /// Brings the first `len` bytes into one piece; false if there are not so many.
     pub fn pull_linear(&mut self, len: u32) -> bool {
         // SAFETY: Valid by the type invariant.

@@ -261,6 +261,18 @@ impl<P: Protocol> Sock<P> {
         unsafe { bindings::sock_flag(self.as_raw(), bindings::sock_flags_SOCK_DONE) }
     }
 
+    /// Whether `SO_OOBINLINE` is set.
+    pub fn is_urgent_inline(&self) -> bool {
+        // SAFETY: The socket is live.
+        unsafe { bindings::sock_flag(self.as_raw(), bindings::sock_flags_SOCK_URGINLINE) }
+    }
+
+    /// Sends SIGURG to whoever asked for it.
+    pub fn send_sigurg(&self) {
+        // SAFETY: The socket is live.
+        unsafe { bindings::sk_send_sigurg(self.as_raw()) };
+    }
+
     /// Whether `SO_KEEPALIVE` is set.
     pub fn keeps_alive(&self) -> bool {
         // SAFETY: The socket is live.

@@ -453,3 +453,60 @@ fn a_smaller_route_cuts_smaller() {
     script.connection.set_mss(1_000);
     assert_eq!(shapes(&script.sent()), []);
 }
+
+/// RFC 9293, 3.8.5; RFC 6093, 3: the pointer names the octet after the urgent one.
+#[test]
+fn urgent_data_is_announced_until_it_is_acknowledged() {
+    let mut script = Script::established(&plain());
+    script.max_len = 64_000;
+    script.connection.on_write(script.instant(), 2_500, false);
+    script.connection.mark_urgent();
+    let sent = script.sent();
+    let urgent = |s: &SegmentOut| (shape(s).0, s.data_len(), s.flags.urg(), s.urgent);
+    let sent: Vec<_> = sent.iter().map(urgent).collect();
+    // Each by itself, and the small one in spite of Nagle.
+    let wanted = [
+        (1, 1_000, true, 2_500),
+        (1_001, 1_000, true, 1_500),
+        (2_001, 500, true, 500),
+    ];
+    assert_eq!(sent, wanted);
+    script.pass(100);
+    script.answer(ACK, 1, 2_501, 0);
+    let sent = script.write(100);
+    assert_eq!(urgent(&sent[0]), (2_501, 100, false, 0));
+    let mut header = [0; 60];
+    let mut segment = sent[0];
+    segment.flags = segment.flags.with(Flags::URG);
+    segment.urgent = 0x0102;
+    segment.write_header(1, 2, &mut header);
+    assert_eq!(header[18..20], [1, 2]);
+}
+
+#[test]
+fn urgent_data_is_heard_of_once_and_kept_apart() {
+    let mut script = Script::established(&plain());
+    let mut first = segment(ACK.with(Flags::URG), 1, 1, 100);
+    first.urgent = 150;
+    let _ = script.give(&first);
+    assert_eq!(script.events(), [Event::Urgent, Event::Readable]);
+    assert_eq!(script.connection.urgent_in(&first), None);
+    assert_eq!(
+        script.connection.urgent(),
+        Some((149, UrgentOctet::Awaited))
+    );
+    let mut second = segment(ACK.with(Flags::URG), 101, 1, 100);
+    second.urgent = 50;
+    let _ = script.give(&second);
+    assert_eq!(script.events(), [Event::Readable], "the same");
+    assert_eq!(script.connection.urgent_in(&second), Some(49));
+    script.connection.set_urgent_octet(7);
+    assert_eq!(
+        script.connection.urgent(),
+        Some((149, UrgentOctet::Here(7)))
+    );
+    script.connection.on_read(script.instant(), 149);
+    assert!(script.connection.urgent().is_some());
+    script.connection.on_read(script.instant(), 1);
+    assert_eq!(script.connection.urgent(), None);
+}

@@ -82,7 +82,6 @@ pub struct EngineEnd {
     /// The lengths of what is held out of order, by offset.
     held: BTreeMap<u64, u32>,
     held_bytes: u64,
-    /// Memory of the receive buffer, twice its octets.
     buffer: u32,
     backlog: Vec<(Time, Packet)>,
     backlog_until: Option<Time>,
@@ -279,37 +278,38 @@ impl EngineEnd {
                     seen.established = true;
                     1
                 }
+                Event::Urgent => 2,
                 Event::Readable => {
                     assert!(connection.readable() > seen.readable, "nothing new to read");
                     seen.readable = connection.readable();
-                    2
+                    3
                 }
                 Event::Acked => {
                     assert!(connection.acked() > seen.acked, "nothing new acknowledged");
                     seen.acked = connection.acked();
-                    3
+                    4
                 }
                 Event::PeerClosed => {
                     assert!(!seen.peer_closed, "closed twice");
                     seen.peer_closed = true;
                     self.fin_at = Some(connection.readable());
-                    4
+                    5
                 }
                 Event::FastOpenBlackhole => panic!("without Fast Open"),
                 Event::TimeWait(record) => {
                     assert!(seen.peer_closed, "TIME-WAIT without the peer's FIN");
                     self.time_wait = Some(record);
                     seen.over = Some(Outcome::Finished);
-                    5
+                    6
                 }
                 Event::Closed(reason) => {
                     seen.over = Some(outcome(reason));
-                    5
+                    6
                 }
             };
             assert!(rank > order, "{event:?} out of order");
             assert!(
-                rank == 5 || rank == 1 || seen.established,
+                rank == 6 || rank == 1 || seen.established,
                 "{event:?} before the handshake's end"
             );
             order = rank;

@@ -9,6 +9,8 @@ use crate::engine::rx::ReceiveMemory;
 use crate::engine::segment::SegmentIn;
 use crate::engine::store::Store;
 use crate::engine::time::Duration;
+use crate::engine::urgent::Mark;
+use crate::engine::urgent::UrgentOctet;
 
 impl<S: Store> Connection<S> {
     /// Returns where the payload of `segment` would go, so that the owner can make room for it.
@@ -70,6 +72,58 @@ impl<S: Store> Connection<S> {
                 self.config.window_clamp
             }
         }
+    }
+
+    /// Notes that the last octet written is urgent (MSG_OOB): the peer hears of it at once.
+    pub fn mark_urgent(&mut self) {
+        if let Phase::Synchronized(connection) = &mut self.phase {
+            let tx = &mut connection.tx;
+            tx.up = tx.written;
+        }
+    }
+
+    /// Returns which payload octet of `segment`, which was given just now, is the urgent one: the
+    /// owner gives it to [`Connection::set_urgent_octet`].
+    pub fn urgent_in(&self, segment: &SegmentIn) -> Option<u32> {
+        match &self.phase {
+            Phase::Synchronized(connection) => connection.rx.urgent_in(segment.seq, segment.len),
+            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => None,
+        }
+    }
+
+    /// Keeps the urgent octet.
+    pub fn set_urgent_octet(&mut self, octet: u8) {
+        if let Phase::Synchronized(connection) = &mut self.phase {
+            if let Some(mark) = &mut connection.rx.mark {
+                mark.octet = UrgentOctet::Here(octet);
+            }
+        }
+    }
+
+    /// Notes that the user has taken the urgent octet apart from the stream.
+    pub fn take_urgent_octet(&mut self) {
+        let mark = match &mut self.phase {
+            Phase::Synchronized(connection) => &mut connection.rx.mark,
+            Phase::Ended(ended) => &mut ended.mark,
+            Phase::SynSent(..) | Phase::SynReceived(..) => return,
+        };
+        if let Some(mark) = mark {
+            mark.octet = UrgentOctet::Taken;
+        }
+    }
+
+    pub(super) fn mark(&self) -> Option<Mark> {
+        match &self.phase {
+            Phase::Synchronized(connection) => connection.rx.mark,
+            Phase::Ended(ended) => ended.mark,
+            Phase::SynSent(..) | Phase::SynReceived(..) => None,
+        }
+    }
+
+    /// Returns the place of the urgent octet in the stream, and what became of it, until the reader
+    /// has passed it.
+    pub fn urgent(&self) -> Option<(u64, UrgentOctet)> {
+        self.mark().map(|mark| (mark.at, mark.octet))
     }
 
     /// Bounds the delay of acknowledgments (`TCP_DELACK_MAX_US`).

@@ -116,6 +116,7 @@ impl<S: Store> Connection<S> {
         self.config.rcvbuf_low_rtt = config.rcvbuf_low_rtt;
         self.config.shrink_window = config.shrink_window;
         self.config.signed_windows = config.signed_windows;
+        self.config.stdurg = config.stdurg;
         self.config.dsack = config.dsack;
         self.config.pingpong_thresh = config.pingpong_thresh;
         self.config.comp_sack_nr = config.comp_sack_nr;

@@ -101,6 +101,13 @@ impl<S: Store> Synchronized<S> {
                 }
             }
         }
+        // RFC 9293, 3.10.7.4, sixth check.
+        if segment.flags.urg()
+            && !self.rx.is_finished()
+            && self.rx.on_urgent(start, segment.urgent, cx.config.stdurg)
+        {
+            cx.events.urgent = true;
+        }
         if segment.len == 0 && !segment.flags.fin() {
             return (Payload::Discard, Fate::Alive);
         }

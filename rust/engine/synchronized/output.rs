@@ -22,6 +22,7 @@ use crate::engine::timers::Timer;
 use crate::engine::tx::Budget;
 use crate::engine::tx::Chunk;
 use crate::engine::tx::NewData;
+use crate::engine::urgent;
 
 /// What the owner can take when it asks for a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,6 +64,14 @@ impl<S: Store> Synchronized<S> {
             return Some(segment);
         }
         self.acknowledge_read(cx);
+        // As Linux: urgent pointers are those of single segments.
+        let limits = &Limits {
+            max_len: if self.tx.is_urgent() {
+                limits.max_len.min(self.mss_beside_sack(cx.config))
+            } else {
+                limits.max_len
+            },
+        };
         let mss = self.mss_beside_sack(cx.config);
         if core::mem::take(&mut self.tail_probe_due) {
             if let Some(segment) = self.send_tail_probe(cx, mss, limits, &mut *fit) {
@@ -431,11 +440,29 @@ impl<S: Store> Synchronized<S> {
         segment.options.sack = self.rx.sack_blocks(most, cx.config.dsack);
         segment.options.timestamps = self.timestamps(cx.now);
         segment.window = self.rx.offer(cx.config);
+        self.mark_urgent(&mut segment);
         self.heed_full_buffer();
         self.delack.on_sent(cx.now, data);
         self.timers.stop(Timer::DelayedAck);
         self.timers.stop(Timer::CompressedAck);
         segment
+    }
+
+    /// Lets a segment tell the peer of urgent data beyond its begin (RFC 9293, 3.8.5).
+    fn mark_urgent(&self, segment: &mut SegmentOut) {
+        if !self.tx.is_urgent() {
+            return;
+        }
+        let ahead = self.tx.seq(self.tx.up).distance_from(segment.seq);
+        let Ok(ahead) = u64::try_from(ahead) else {
+            return;
+        };
+        let beyond = segment.seq.add(u32::from(u16::MAX));
+        let reaches = beyond.after(self.tx.seq(self.tx.nxt));
+        segment.urgent = urgent::pointer(ahead, reaches);
+        if segment.urgent > 0 {
+            segment.flags = segment.flags.with(Flags::URG);
+        }
     }
 
     /// Makes the acknowledgment of what was received before the congestion mark changed (RFC 8257,
