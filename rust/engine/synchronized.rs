@@ -226,8 +226,8 @@ impl<S: Store> Synchronized<S> {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let opening = self.opening_deadline();
-        self.timers.next().into_iter().chain(opening).min()
+        let timeout = self.next_timeout();
+        timeout.into_iter().chain(self.next_departure()).min()
     }
 
     pub(crate) fn on_write(&mut self, cx: &Context<'_>, len: u64, more: bool) {

@@ -41,7 +41,8 @@ impl<S: Store> Synchronized<S> {
 
     /// Returns the deadline of everything else.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        self.timers.next_but_pacing()
+        let others = self.timers.next_but_pacing();
+        others.into_iter().chain(self.opening_deadline()).min()
     }
 
     /// Returns the owner's limits with what pacing leaves of them: no data before the next
