@@ -522,3 +522,21 @@ fn at_r1_the_route_is_doubted() {
     script.expire();
     assert_eq!(script.connection.take_doubt(), Some(Doubt::Path));
 }
+
+#[test]
+fn a_closed_window_hides_no_urgent_data() {
+    // MUST-66: the peer announces it with what it probes the window with.
+    let mut script = Script::established(&Config {
+        receive_window: 1_000,
+        ..plain()
+    });
+    script.room = 0;
+    script.answer(ACK, 1, 1, 1_000);
+    script.events();
+    let mut urgent = segment(ACK.with(Flags::URG), 1_001, 1, 0);
+    urgent.urgent = 1;
+    assert_eq!(script.give(&urgent), Payload::Discard);
+    assert_eq!(script.events(), [Event::Urgent]);
+    let mark = script.connection.urgent();
+    assert_eq!(mark, Some((1_000, UrgentOctet::Awaited)));
+}
