@@ -199,7 +199,8 @@ impl Scenario {
         let harmless = |&(_, change): &(Time, Change)| match change {
             Change::Vanish(_) => false,
             Change::Jump(_, by) => by <= 60 * SECOND,
-            Change::Link(..) => true,
+            // A handshake has few tries.
+            Change::Link(_, link) => !link.dead || self.loss() < 150,
         };
         // A closed socket is not kept for long: neither against loss nor against a closed window.
         let patient = |plan: &Plan| {
