@@ -77,14 +77,15 @@ pub(crate) enum Answer {
 }
 
 impl DelayedAck {
-    pub(crate) fn new() -> DelayedAck {
+    /// Makes the state of a connection that is established `now`; silence counts from then on.
+    pub(crate) fn new(now: Instant) -> DelayedAck {
         DelayedAck {
             urgent: false,
             owed: false,
             ato: Duration::ZERO,
             quick: 0,
             answers: 0,
-            last_data: Instant::default(),
+            last_data: now,
             small: 0,
             compressed: 0,
             uncompressed: 0,

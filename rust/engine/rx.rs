@@ -356,6 +356,8 @@ impl<M: RunMemory> Rx<M> {
             self.finished = true;
             arrival.finished = true;
             self.held.clear();
+            // As Linux (`tcp_fin`): a peer that has sent all learns nothing from reports.
+            self.dsack = None;
         }
         arrival
     }

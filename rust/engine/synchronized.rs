@@ -190,7 +190,7 @@ impl<S: Store> Synchronized<S> {
             writer_blocked: false,
             host_busy: false,
             ecn: Ecn::new(agreed.ecn, config),
-            delack: DelayedAck::new(),
+            delack: DelayedAck::new(now),
             answer_due: false,
             timers,
             ts_offset: half_open.isn.ts_offset,

@@ -34,7 +34,7 @@ fn decide(delack: &mut DelayedAck, received: &Received) -> Answer {
 
 /// Returns the state after the quick acknowledgments of the start.
 fn seasoned() -> DelayedAck {
-    let mut delack = DelayedAck::new();
+    let mut delack = DelayedAck::new(Instant::default());
     for _ in 0..20 {
         delack.on_data(at(0), WINDOW, MSS, RTO);
         decide(&mut delack, &received(at(0)));
@@ -103,7 +103,7 @@ fn on_data__quick_again_after_a_long_pause() {
 
 #[test]
 fn on_sent__data_soon_after_data_is_a_dialogue() {
-    let mut delack = DelayedAck::new();
+    let mut delack = DelayedAck::new(Instant::default());
     delack.on_data(at(0), WINDOW, MSS, RTO);
     delack.on_sent(at(1), true);
     delack.on_data(at(2), WINDOW, MSS, RTO);
