@@ -85,6 +85,8 @@ pub(crate) struct Ack {
     /// SND.UNA after and before.
     pub(crate) una: u64,
     pub(crate) prior_una: u64,
+    /// The end of what the peer was known to hold before it.
+    pub(crate) prior_fack: u64,
     pub(crate) nxt: u64,
     pub(crate) mss: u32,
     /// The largest window that the peer ever offered.
@@ -232,6 +234,15 @@ impl<S: Store> Recovery<S> {
         self.state
     }
 
+    /// The end of what the peer is known to hold; without SACK what it acknowledged up to `una`.
+    pub(crate) fn fack(&self, una: u64) -> u64 {
+        if self.sack {
+            self.fack
+        } else {
+            una
+        }
+    }
+
     pub(crate) fn reordering(&self) -> u32 {
         self.reordering
     }
@@ -304,7 +315,7 @@ impl<S: Store> Recovery<S> {
     /// Takes the cumulative part of an acknowledgment.
     pub(crate) fn on_cumulative(&mut self, ack: &mut Ack, ts_offset: u32, rate: &mut Rate) {
         let prior_sacked = self.sacked_segments();
-        let prior_fack = if self.sack { self.fack } else { ack.prior_una };
+        let prior_fack = ack.prior_fack;
         let Recovery {
             board, rack, high, ..
         } = self;

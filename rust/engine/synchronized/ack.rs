@@ -103,6 +103,7 @@ impl<S: Store> Synchronized<S> {
             now: cx.now,
             una: self.tx.una,
             prior_una,
+            prior_fack: self.recovery.fack(prior_una),
             nxt: self.tx.nxt,
             mss: self.mss(cx.config).max(1),
             max_wnd: self.tx.max_wnd,
