@@ -30,6 +30,7 @@ use crate::engine::scoreboard::Scoreboard;
 use crate::engine::scoreboard::EVER_RETRANS;
 use crate::engine::scoreboard::RETRANS;
 use crate::engine::scoreboard::SACKED;
+use crate::engine::store::Record;
 use crate::engine::store::Store;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
@@ -59,8 +60,7 @@ pub(crate) struct Recovery<S> {
     /// A tail loss probe whose answer is awaited.
     probe: Option<Probe>,
     undo: Option<Undo>,
-    /// Our timestamp when something was sent again first in this recovery (Linux's
-    /// `retrans_stamp`).
+    /// The tick at which something was sent again first in this recovery (Linux's `retrans_stamp`).
     first_retransmit: Option<u32>,
     /// RFC 5682: the time-out may have been spurious.
     frto: bool,
@@ -166,6 +166,14 @@ impl Found {
     fn on_late(&mut self, start: u64) {
         self.late = Some(self.late.map_or(start, |late| late.min(start)));
     }
+}
+
+/// Returns whether a record that was sent again arrived as it left first: what is echoed is older
+/// than the retransmission, which hence tells nothing (RFC 8985, 6.2, step 2).
+fn is_original(record: &Record, echo: Option<u32>) -> bool {
+    let sent = record.sent_at.tick();
+    let older = echo.is_some_and(|echo| (echo.wrapping_sub(sent) as i32) < 0);
+    older && record.has(RETRANS | EVER_RETRANS)
 }
 
 /// Adds a time to a pair of the first and the last.
@@ -304,7 +312,7 @@ impl<S: Store> Recovery<S> {
         }
     }
 
-    /// Something was sent again; `stamp` is our timestamp on it.
+    /// Something was sent again at the tick `stamp`.
     pub(crate) fn on_retransmit(&mut self, segments: u32, stamp: u32) {
         self.first_retransmit.get_or_insert(stamp);
         if let Some(undo) = &mut self.undo {
@@ -313,7 +321,7 @@ impl<S: Store> Recovery<S> {
     }
 
     /// Takes the cumulative part of an acknowledgment.
-    pub(crate) fn on_cumulative(&mut self, ack: &mut Ack, ts_offset: u32, rate: &mut Rate) {
+    pub(crate) fn on_cumulative(&mut self, ack: &mut Ack, rate: &mut Rate) {
         let prior_sacked = self.sacked_segments();
         let prior_fack = ack.prior_fack;
         let Recovery {
@@ -351,10 +359,7 @@ impl<S: Store> Recovery<S> {
                 },
                 mss,
             );
-            // A retransmission whose original is acknowledged tells nothing of when it arrived.
-            let sent = record.sent_at.tick().wrapping_add(ts_offset);
-            let needless = again && echo.is_some_and(|echo| (echo.wrapping_sub(sent) as i32) < 0);
-            if sack && !needless {
+            if sack && !is_original(record, echo) {
                 rack.on_delivered(record, now, min_rtt);
             }
         });

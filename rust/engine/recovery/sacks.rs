@@ -7,6 +7,7 @@ use crate::engine::info::Counters;
 use crate::engine::ranges::Run;
 use crate::engine::rate::Delivered;
 use crate::engine::rate::Rate;
+use crate::engine::recovery::is_original;
 use crate::engine::recovery::widen;
 use crate::engine::recovery::Ack;
 use crate::engine::recovery::Recovery;
@@ -131,6 +132,7 @@ impl<S: Store> Recovery<S> {
         } = self;
         let found = &mut ack.found;
         let (now, min_rtt, una, mss) = (ack.now, ack.min_rtt, ack.una, ack.mss);
+        let echo = ack.echo;
         let mut highest = (*fack).max(una);
         board.on_sacked(run, |record: &Record| {
             let mut flags = record.flags;
@@ -144,7 +146,10 @@ impl<S: Store> Recovery<S> {
                 }
             }
             if record.end() > una && !record.has(SACKED) {
-                rack.on_delivered(record, now, min_rtt);
+                // As RFC 8985; Linux leaves this test out here.
+                if !is_original(record, echo) {
+                    rack.on_delivered(record, now, min_rtt);
+                }
                 rate.on_delivered(
                     &Delivered {
                         stamp: record.stamp,

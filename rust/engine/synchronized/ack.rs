@@ -57,8 +57,7 @@ impl<S: Store> Synchronized<S> {
             }
             return;
         }
-        self.recovery
-            .on_cumulative(&mut ack, self.ts_offset, &mut self.cc.rate);
+        self.recovery.on_cumulative(&mut ack, &mut self.cc.rate);
         let rtt = self.sample_rtt(cx, segment, &ack);
         self.cc.on_news(&News {
             now: cx.now,
@@ -97,7 +96,8 @@ impl<S: Store> Synchronized<S> {
         let echo = timestamps
             .filter(|_| self.agreed.timestamps)
             .map(|timestamps| timestamps.echo)
-            .filter(|&echo| echo != 0);
+            .filter(|&echo| echo != 0)
+            .map(|echo| echo.wrapping_sub(self.ts_offset));
         let can_leave = self.tx.window_end() > self.tx.nxt;
         Ack {
             now: cx.now,

@@ -190,8 +190,8 @@ impl<S: Store> Synchronized<S> {
         }
         let run = self.limit_to_window(run, left, mss)?;
         let segment = self.retransmit(cx, run, mss, limits, fit, false)?;
-        let stamp = cx.now.tick().wrapping_add(self.ts_offset);
-        self.recovery.on_retransmit(segment.wire_segments(), stamp);
+        self.recovery
+            .on_retransmit(segment.wire_segments(), cx.now.tick());
         Some(segment)
     }
 
