@@ -226,8 +226,8 @@ impl<S: Store> Synchronized<S> {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let timeout = self.next_timeout();
-        timeout.into_iter().chain(self.next_departure()).min()
+        let timeout = self.next_coarse_deadline();
+        timeout.into_iter().chain(self.next_fine_deadline()).min()
     }
 
     pub(crate) fn on_write(&mut self, cx: &Context<'_>, len: u64, more: bool) {

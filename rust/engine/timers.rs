@@ -74,10 +74,17 @@ impl Timers {
         expired
     }
 
-    /// Returns the earliest deadline but for that of pacing, which wants a finer clock.
-    pub(crate) fn next_but_pacing(&self) -> Option<Instant> {
+    /// Returns the earliest deadline of those for which a tick is too long.
+    pub(crate) fn next_fine(&self) -> Option<Instant> {
+        let fine = [Timer::Pacing, Timer::CompressedAck];
+        fine.into_iter().filter_map(|timer| self.get(timer)).min()
+    }
+
+    /// Returns the earliest of the others.
+    pub(crate) fn next_coarse(&self) -> Option<Instant> {
         let mut rest = *self;
         rest.stop(Timer::Pacing);
+        rest.stop(Timer::CompressedAck);
         rest.next()
     }
 

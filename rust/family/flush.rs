@@ -245,9 +245,9 @@ fn arm(sk: &mut Locked<'_, Tcp>, now: Instant) {
     let Some(conn) = state.connection() else {
         return;
     };
-    let (departure, deadline) = (conn.next_departure(), conn.next_timeout());
-    if let Some(departure) = departure {
-        sk.arm_departure(departure.since(now).as_nanos());
+    let (fine, deadline) = (conn.next_fine_deadline(), conn.next_coarse_deadline());
+    if let Some(fine) = fine {
+        sk.arm_departure(fine.since(now).as_nanos());
     }
     let Some(deadline) = deadline else {
         return;

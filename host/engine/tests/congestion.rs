@@ -85,9 +85,9 @@ fn pacing_departures_keep_the_rate() {
     let sent = script.answer(ACK, 1, 10_001, 0);
     assert_eq!(shapes(&sent), [(10_001, 1_000)], "one, and then it waits");
     for next in 1..8 {
-        let at = script.connection.next_departure().expect("it waits");
+        let at = script.connection.next_fine_deadline().expect("it waits");
         assert_eq!(Some(at), script.connection.next_deadline());
-        assert_ne!(script.connection.next_timeout(), Some(at));
+        assert_ne!(script.connection.next_coarse_deadline(), Some(at));
         let (wait, sent) = script.expire();
         // After the pause half of the first wait is made good.
         let due = if next == 1 { 5 } else { 10 };
@@ -107,9 +107,9 @@ fn pacing_nothing_waits_when_nothing_is_to_be_sent() {
     script.pass(100);
     script.answer(ACK, 1, 10_001, 0);
     assert_eq!(script.write(1_000).len(), 1);
-    assert_eq!(script.connection.next_departure(), None);
+    assert_eq!(script.connection.next_fine_deadline(), None);
     assert_eq!(script.write(1_000).len(), 0);
-    assert!(script.connection.next_departure().is_some());
+    assert!(script.connection.next_fine_deadline().is_some());
     // An acknowledgment is not held back.
     let sent = script.answer(ACK.with(Flags::PSH), 1, 10_001, 100);
     assert_eq!(shapes(&sent), [(11_001, 0)]);

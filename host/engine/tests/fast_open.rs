@@ -152,7 +152,7 @@ fn server_repeats_only_its_syn_ack() {
     let mut waits = Vec::new();
     while script.connection.state() != State::Closed {
         let deadline = script.connection.next_deadline();
-        assert_eq!(script.connection.next_timeout(), deadline);
+        assert_eq!(script.connection.next_coarse_deadline(), deadline);
         let (wait, sent) = script.expire();
         waits.push(wait / 1000);
         for segment in sent {

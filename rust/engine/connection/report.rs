@@ -135,19 +135,20 @@ impl<S: Store> Connection<S> {
         }
     }
 
-    /// Returns when pacing lets data leave that waits for it, which [`Connection::next_deadline`]
-    /// covers too: an owner with clocks of several precisions serves this one by the finest.
-    pub fn next_departure(&self) -> Option<Instant> {
+    /// Returns the deadline of what is over within less than a tick: departures that pacing times,
+    /// and acknowledgments of disorder that are put off. [`Connection::next_deadline`] covers it too;
+    /// an owner with clocks of several precisions serves this one by the finest.
+    pub fn next_fine_deadline(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Synchronized(connection) => connection.next_departure(),
+            Phase::Synchronized(connection) => connection.next_fine_deadline(),
             Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => None,
         }
     }
 
     /// Returns the deadline of everything else.
-    pub fn next_timeout(&self) -> Option<Instant> {
+    pub fn next_coarse_deadline(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Synchronized(connection) => connection.next_timeout(),
+            Phase::Synchronized(connection) => connection.next_coarse_deadline(),
             Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => self.next_deadline(),
         }
     }

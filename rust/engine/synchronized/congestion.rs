@@ -34,14 +34,14 @@ impl<S: Store> Synchronized<S> {
         self.note_reduction();
     }
 
-    /// Returns when pacing lets data leave that waits for it.
-    pub(crate) fn next_departure(&self) -> Option<Instant> {
-        self.timers.get(Timer::Pacing)
+    /// Returns when pacing lets data leave, or an acknowledgment stands for several of disorder.
+    pub(crate) fn next_fine_deadline(&self) -> Option<Instant> {
+        self.timers.next_fine()
     }
 
     /// Returns the deadline of everything else.
-    pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        let others = self.timers.next_but_pacing();
+    pub(crate) fn next_coarse_deadline(&self) -> Option<Instant> {
+        let others = self.timers.next_coarse();
         others.into_iter().chain(self.opening_deadline()).min()
     }
 

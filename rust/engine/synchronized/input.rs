@@ -326,7 +326,7 @@ impl<S: Store> Synchronized<S> {
             Answer::At(at) => self.timers.set(Timer::DelayedAck, cx.now, at),
             Answer::Compress(at) => {
                 if !self.timers.is_set(Timer::CompressedAck) {
-                    self.timers.set(Timer::CompressedAck, cx.now, at);
+                    self.timers.set_precisely(Timer::CompressedAck, at);
                 }
             }
         }
