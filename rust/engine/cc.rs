@@ -510,6 +510,25 @@ impl Congestion {
         self.usage.restart(now);
     }
 
+    /// A probe of the path's MTU leaves: it may count as two segments (Linux's `tcp_mtu_probe`).
+    pub(crate) fn begin_mtu_probe(&mut self) {
+        self.cwnd = self.cwnd.saturating_sub(self.mss).max(self.mss);
+    }
+
+    /// It proved too large, which says nothing of congestion.
+    pub(crate) fn end_mtu_probe(&mut self) {
+        self.cwnd = self.cwnd.saturating_add(self.mss);
+    }
+
+    /// It arrived: segments become packets of `to` octets with all headers that were packets of
+    /// `from`, and the windows stay the same in octets (Linux's `tcp_mtup_probe_success`).
+    pub(crate) fn on_wider_path(&mut self, now: Instant, to: u32, from: u32) {
+        self.prior_ssthresh = Some(self.known_ssthresh());
+        self.cwnd = rescale(self.cwnd, from, to).max(self.mss);
+        self.usage.touch(now);
+        self.ssthresh = self.known_ssthresh();
+    }
+
     /// The segment size became `mss`: the windows stay what they are in segments.
     pub(crate) fn on_mss(&mut self, mss: u32) {
         let (to, from) = (mss.max(1), self.mss);

@@ -70,6 +70,18 @@ impl Algorithm {
     }
 }
 
+/// When the path's MTU is looked for by segments of other sizes (`tcp_mtu_probing`; RFC 4821).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum MtuProbing {
+    /// Never.
+    #[default]
+    Never,
+    /// Once large segments seem to vanish silently.
+    AfterBlackHole,
+    /// From the beginning.
+    Always,
+}
+
 /// The settings of one connection. The default is Linux's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Config {
@@ -147,6 +159,17 @@ pub struct Config {
     pub syn_linear_timeouts: u8,
     /// Retransmissions after which the route is doubted (`tcp_retries1`).
     pub retries1: u8,
+    /// When the path's MTU is probed (`tcp_mtu_probing`).
+    pub mtu_probing: MtuProbing,
+    /// Payload octets, without TCP options, of which probing takes for granted that they pass
+    /// (`tcp_base_mss`).
+    pub base_mss: u32,
+    /// The least that black holes bring it to (`tcp_mtu_probe_floor`).
+    pub mtu_probe_floor: u32,
+    /// How close, in octets, the search comes to the path's MTU (`tcp_probe_threshold`).
+    pub probe_threshold: u32,
+    /// After how long it begins anew, for the path may have become wider (`tcp_probe_interval`).
+    pub probe_interval: Duration,
     /// Whether the time-outs of a connection with little in flight do not double at first
     /// (`TCP_THIN_LINEAR_TIMEOUTS`, `tcp_thin_linear_timeouts`).
     pub thin_linear: bool,
@@ -242,6 +265,11 @@ impl Config {
         syn_retries: 6,
         syn_linear_timeouts: 4,
         retries1: 3,
+        mtu_probing: MtuProbing::Never,
+        base_mss: 1024,
+        mtu_probe_floor: 48,
+        probe_threshold: 8,
+        probe_interval: Duration::from_secs(600),
         thin_linear: false,
         retries2: 15,
         orphan_retries: 0,

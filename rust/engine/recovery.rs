@@ -72,6 +72,8 @@ pub(crate) struct Recovery<S> {
     forgiven: bool,
     /// cwnd came down, or the last reduction was undone.
     moved: Option<Moved>,
+    /// A probe of the path's MTU was lost, and for its size.
+    mtu_probe_lost: bool,
     /// Octets marked lost since the last acknowledgment.
     newly_lost: u64,
     /// Segments whose retransmission was lost since the last acknowledgment.
@@ -105,6 +107,8 @@ pub(crate) struct Ack {
     pub(crate) has_new: bool,
     /// Before it.
     pub(crate) min_rtt: Option<Duration>,
+    /// Where a probe of the path's MTU begins that is out.
+    pub(crate) mtu_probe: Option<u64>,
     /// Segments sent again since the beginning.
     pub(crate) total_retrans: u32,
     pub(crate) found: Found,
@@ -233,6 +237,7 @@ impl<S: Store> Recovery<S> {
             reneged: false,
             forgiven: false,
             moved: None,
+            mtu_probe_lost: false,
             newly_lost: 0,
             lost_again: 0,
         }
@@ -284,6 +289,11 @@ impl<S: Store> Recovery<S> {
     /// Takes what became of cwnd since it was asked last.
     pub(crate) fn take_moved(&mut self) -> Option<Moved> {
         self.moved.take()
+    }
+
+    /// Takes whether a probe of the path's MTU proved too large.
+    pub(crate) fn take_mtu_probe_lost(&mut self) -> bool {
+        core::mem::take(&mut self.mtu_probe_lost)
     }
 
     /// Takes the octets marked lost since it was asked last.
@@ -516,8 +526,15 @@ impl<S: Store> Recovery<S> {
             let _ = self.try_undo_dsack(ack, cc);
         }
         let timer = self.identify_loss(ack, rtts, config);
+        let calm = matches!(self.state, CaState::Open | CaState::Disorder);
         if self.board.lost.octets == 0 {
             self.try_to_open(ack, cc);
+        } else if calm && ack.mtu_probe == Some(ack.una) {
+            // RFC 4821, 7.6.2: a probe that is lost alone was too large for the path; that is no
+            // congestion.
+            self.mtu_probe_lost = true;
+            cc.end_mtu_probe();
+            self.on_mss(ack.mss, ack.nxt, cc);
         } else {
             self.enter_recovery(ack.nxt, ack.una, ack.ece, cc);
         }

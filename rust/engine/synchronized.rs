@@ -8,6 +8,7 @@ mod deadline;
 mod early;
 mod info;
 mod input;
+mod mtu_probe;
 pub(crate) mod output;
 mod timing;
 
@@ -23,7 +24,7 @@ use crate::engine::event::Reason;
 use crate::engine::half_open::Agreed;
 use crate::engine::half_open::HalfOpen;
 use crate::engine::info::Counters;
-use crate::engine::options::TIMESTAMPS_SPACE;
+use crate::engine::mtu::Mtu;
 use crate::engine::recovery::Recovery;
 use crate::engine::rtt::Estimator;
 use crate::engine::rx::Rx;
@@ -39,7 +40,6 @@ use crate::engine::timers::Timer;
 use crate::engine::timers::Timers;
 use crate::engine::tx::Tx;
 use crate::engine::window::WindowScale;
-use crate::engine::window::MIN_MSS;
 
 /// What a connection lends its phase for one call.
 pub(crate) struct Context<'a> {
@@ -74,6 +74,7 @@ pub(crate) struct Synchronized<S: Store> {
     pub(crate) rtt: Estimator,
     pub(crate) recovery: Recovery<S>,
     pub(crate) cc: Congestion,
+    mtu: Mtu,
     pub(super) chrono: Chrono,
     /// The user waits for room in the send buffer.
     pub(crate) writer_blocked: bool,
@@ -159,7 +160,8 @@ impl<S: Store> Synchronized<S> {
             rtt.on_sample(sample, 0, 0);
             rtt.on_shortest(now, sample, config.min_rtt_window, false);
         }
-        let send_mss = mss(config, &agreed, &tx);
+        let mtu = Mtu::new(now, config, &agreed);
+        let send_mss = mtu.mss(config, &agreed, &tx);
         rx.bound_mss(send_mss);
         let start = Start {
             now,
@@ -186,6 +188,7 @@ impl<S: Store> Synchronized<S> {
             rtt,
             recovery: Recovery::new(agreed.sack, config),
             cc: Congestion::new(config, &start),
+            mtu,
             chrono: Chrono::default(),
             writer_blocked: false,
             host_busy: false,
@@ -215,7 +218,7 @@ impl<S: Store> Synchronized<S> {
 
     /// Returns the payload octets of a full segment without SACK option: SMSS of RFC 5681.
     pub(crate) fn mss(&self, config: &Config) -> u32 {
-        mss(config, &self.agreed, &self.tx)
+        self.mtu.mss(config, &self.agreed, &self.tx)
     }
 
     /// Returns RTO with back-off.
@@ -262,6 +265,7 @@ impl<S: Store> Synchronized<S> {
 
     /// The route's segment size changed.
     pub(crate) fn on_mss(&mut self, config: &Config) {
+        self.mtu.on_route(config, &self.agreed);
         let mss = self.mss(config);
         self.cc.on_mss(mss);
         self.recovery.on_mss(mss, self.tx.nxt, &mut self.cc);
@@ -336,14 +340,4 @@ impl<S: Store> Synchronized<S> {
             answers: RateLimit::default(),
         }
     }
-}
-
-fn mss(config: &Config, agreed: &Agreed, tx: &Tx) -> u32 {
-    let most = config.mss.min(agreed.peer_mss).max(MIN_MSS);
-    let space = if agreed.timestamps {
-        TIMESTAMPS_SPACE
-    } else {
-        0
-    };
-    tx.bound_to_window(u32::from(most.saturating_sub(space)))
 }

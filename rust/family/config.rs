@@ -12,7 +12,8 @@ use crate::{
         Algorithm,
         Config,
         Duration,
-        KeepAlive, //
+        KeepAlive,
+        MtuProbing, //
     },
     net::{
         ip::Path,
@@ -97,6 +98,15 @@ pub(super) fn limits(options: &Options, settings: &TcpSettings) -> Config {
         syn_retries: options.syn_retries.unwrap_or(settings.syn_retries),
         syn_linear_timeouts: settings.syn_linear_timeouts,
         retries1: settings.retries1,
+        mtu_probing: match settings.mtu_probing {
+            0 => MtuProbing::Never,
+            1 => MtuProbing::AfterBlackHole,
+            _ => MtuProbing::Always,
+        },
+        base_mss: settings.base_mss,
+        mtu_probe_floor: settings.mtu_probe_floor,
+        probe_threshold: settings.probe_threshold,
+        probe_interval: Duration::from_nanos(settings.probe_interval_ns),
         thin_linear: options.thin_linear || settings.thin_linear_timeouts,
         retries2: settings.retries2,
         orphan_retries: settings.orphan_retries,

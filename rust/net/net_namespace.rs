@@ -185,6 +185,7 @@ impl Net {
             stdurg: flag!(sysctl_tcp_stdurg),
             abort_on_overflow: flag!(sysctl_tcp_abort_on_overflow),
             autocorking: flag!(sysctl_tcp_autocorking),
+            base_mss: at_least_0(read!((*ipv4).sysctl_tcp_base_mss)),
             challenge_ack_limit: at_least_0(read!((*ipv4).sysctl_tcp_challenge_ack_limit)),
             dsack: flag!(sysctl_tcp_dsack),
             fast_open: read!((*ipv4).sysctl_tcp_fastopen).max(0) as u32,
@@ -205,11 +206,15 @@ impl Net {
             min_rtt_wlen_ns: u64::from(at_least_0(read!((*ipv4).sysctl_tcp_min_rtt_wlen)))
                 * 1_000_000_000,
             min_snd_mss: at_least_0(read!((*ipv4).sysctl_tcp_min_snd_mss)),
+            mtu_probe_floor: at_least_0(read!((*ipv4).sysctl_tcp_mtu_probe_floor)),
+            mtu_probing: read!((*ipv4).sysctl_tcp_mtu_probing),
             no_pmtu_discovery: flag!(sysctl_ip_no_pmtu_disc),
             min_tso_segs: read!((*ipv4).sysctl_tcp_min_tso_segs).into(),
             orphan_retries: read!((*ipv4).sysctl_tcp_orphan_retries),
             pacing_ca_ratio: at_least_0(read!((*ipv4).sysctl_tcp_pacing_ca_ratio)),
             pacing_ss_ratio: at_least_0(read!((*ipv4).sysctl_tcp_pacing_ss_ratio)),
+            probe_interval_ns: u64::from(read!((*ipv4).sysctl_tcp_probe_interval)) * 1_000_000_000,
+            probe_threshold: at_least_0(read!((*ipv4).sysctl_tcp_probe_threshold)),
             recovery: read!((*ipv4).sysctl_tcp_recovery),
             reordering: at_least_0(read!((*ipv4).sysctl_tcp_reordering)),
             retries1: read!((*ipv4).sysctl_tcp_retries1),
@@ -284,6 +289,8 @@ pub struct BufferSizes {
 pub struct TcpSettings {
     /// One part in two to this power of the first window is kept for the reader.
     pub app_win: u8,
+    /// The segment size that probing the path's MTU takes for granted.
+    pub base_mss: u32,
     /// How long an acknowledgment of disorder may wait for others.
     pub comp_sack_delay_ns: u64,
     /// How many acknowledgments of disorder one may stand for.
@@ -350,6 +357,10 @@ pub struct TcpSettings {
     pub min_snd_mss: u32,
     /// The least segments that are sent as one buffer.
     pub min_tso_segs: u32,
+    /// The least segment size that black holes bring a connection to.
+    pub mtu_probe_floor: u32,
+    /// Whether the path's MTU is probed: 0 never, 1 once a black hole is suspected, 2 always.
+    pub mtu_probing: u8,
     /// `net.ipv4.ip_no_pmtu_disc`: whether to send without "don't fragment".
     pub no_pmtu_discovery: bool,
     /// How often an orphan retransmits; 0 stands for 8.
@@ -358,6 +369,10 @@ pub struct TcpSettings {
     pub pacing_ca_ratio: u32,
     /// The same in slow start.
     pub pacing_ss_ratio: u32,
+    /// After how long the search for the path's MTU begins anew.
+    pub probe_interval_ns: u64,
+    /// How close it comes, in octets.
+    pub probe_threshold: u32,
     /// How loss is detected by time: 2 without adapting to DSACKs, 4 without counting duplicates.
     pub recovery: u8,
     /// How much reordering loss detection assumes at first, in packets.

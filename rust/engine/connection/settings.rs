@@ -94,6 +94,11 @@ impl<S: Store> Connection<S> {
         self.config.syn_retries = config.syn_retries;
         self.config.syn_linear_timeouts = config.syn_linear_timeouts;
         self.config.retries1 = config.retries1;
+        self.config.mtu_probing = config.mtu_probing;
+        self.config.base_mss = config.base_mss;
+        self.config.mtu_probe_floor = config.mtu_probe_floor;
+        self.config.probe_threshold = config.probe_threshold;
+        self.config.probe_interval = config.probe_interval;
         self.config.thin_linear = config.thin_linear;
         self.config.retries2 = config.retries2;
         self.config.orphan_retries = config.orphan_retries;

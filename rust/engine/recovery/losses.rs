@@ -28,6 +28,8 @@ pub(crate) struct Timeout<'a> {
     pub(crate) mss: u32,
     /// Time-outs since SND.UNA moved, before this one.
     pub(crate) again: u8,
+    /// A probe of the path's MTU is out.
+    pub(crate) mtu_probe: bool,
     pub(crate) config: &'a Config,
 }
 
@@ -124,6 +126,7 @@ impl<S: Store> Recovery<S> {
             nxt,
             mss,
             again,
+            mtu_probe,
             config,
         } = *timeout;
         let calm = matches!(self.state, CaState::Open | CaState::Disorder);
@@ -143,8 +146,8 @@ impl<S: Store> Recovery<S> {
         self.high = nxt;
         self.probe = None;
         self.moved = Some(Moved::Down);
-        // RFC 5682, 2.1, step 1.
-        self.frto = config.frto && (new || again > 0);
+        // RFC 5682, 2.1, step 1; as Linux not when it may be the size of a probe that was lost.
+        self.frto = config.frto && (new || again > 0) && !mtu_probe;
         self.new_first = false;
     }
 

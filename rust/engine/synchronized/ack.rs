@@ -58,6 +58,7 @@ impl<S: Store> Synchronized<S> {
             return;
         }
         self.recovery.on_cumulative(&mut ack, &mut self.cc.rate);
+        self.take_mtu_probe(cx, &mut ack);
         let rtt = self.sample_rtt(cx, segment, &ack);
         self.cc.on_news(&News {
             now: cx.now,
@@ -114,6 +115,7 @@ impl<S: Store> Synchronized<S> {
             duplicates: 1,
             has_new: can_leave && self.tx.has_unsent(self.state.sends_fin()),
             min_rtt: self.rtt.min_rtt(),
+            mtu_probe: self.mtu.probe_start(),
             total_retrans: cx.counters.total_retrans,
             found: Found::default(),
         }
@@ -142,6 +144,9 @@ impl<S: Store> Synchronized<S> {
         let rearm = self.recovery.judge(ack, rtts, cx.config, &mut self.cc);
         if self.recovery.take_forgiven() {
             self.retransmits = 0;
+        }
+        if self.recovery.take_mtu_probe_lost() {
+            self.mtu.on_probe_lost(&self.agreed);
         }
         self.note_reduction();
         match rearm {

@@ -79,12 +79,18 @@ impl<S: Store> Synchronized<S> {
         if let Some(fate) = over {
             return fate;
         }
+        let doubt = self.doubt(cx);
+        if doubt == Doubt::Route {
+            self.on_black_hole(cx);
+        }
+        cx.events.doubt = Some(doubt);
         let timeout = Timeout {
             now: cx.now,
             una: self.tx.una,
             nxt: self.tx.nxt,
             mss: self.mss(cx.config),
             again: self.retransmits,
+            mtu_probe: self.mtu.probe_start().is_some(),
             config: cx.config,
         };
         self.recovery.on_timeout(&timeout, &mut self.cc);
@@ -92,7 +98,6 @@ impl<S: Store> Synchronized<S> {
         // As Linux: from the first retransmission on.
         self.stalled_since = self.stalled_since.or(Some(cx.now));
         self.last_timeout = Some(cx.now);
-        cx.events.doubt = Some(self.doubt(cx));
         self.retransmits = self.retransmits.saturating_add(1);
         // As Linux, against RFC 6298, 5.5: where so little is in flight that only a time-out can find
         // a loss, the first few come evenly.

@@ -15,6 +15,7 @@ use crate::engine::segment::Flags;
 use crate::engine::segment::SegmentOut;
 use crate::engine::seq::SeqNum;
 use crate::engine::store::Store;
+use crate::engine::synchronized::mtu_probe::MtuProbe;
 use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Synchronized;
 use crate::engine::time::Instant;
@@ -83,7 +84,19 @@ impl<S: Store> Synchronized<S> {
                 return Some(segment);
             }
         }
-        let next = self.next_new(cx.config, mss, limits, &mut *fit);
+        let ready = match self.probe_mtu(cx, limits, &mut *fit) {
+            MtuProbe::Sent(segment) => {
+                self.sent_new = true;
+                return Some(segment);
+            }
+            MtuProbe::Wait => false,
+            MtuProbe::No => true,
+        };
+        let next = if ready {
+            self.next_new(cx.config, mss, limits, &mut *fit)
+        } else {
+            NewData::Congested
+        };
         if let NewData::Send(chunk) = next {
             if let Some(segment) = self.send_new(cx, chunk, mss, &mut *fit) {
                 self.sent_new = true;
@@ -146,7 +159,7 @@ impl<S: Store> Synchronized<S> {
     }
 
     /// Returns the SACK blocks that have room in a segment.
-    fn most_sack_blocks(&self) -> usize {
+    pub(super) fn most_sack_blocks(&self) -> usize {
         match (self.agreed.sack, self.agreed.timestamps) {
             (false, _) => 0,
             (true, true) => 3,
@@ -289,6 +302,8 @@ impl<S: Store> Synchronized<S> {
         }
         let mut segment = self.data_segment(cx, run.start, len, flags, mss);
         segment.retransmission = true;
+        // As Linux: whether the probe was too large can no longer be told.
+        self.mtu.forget_probe();
         let counters = &mut *cx.counters;
         counters.bytes_retrans = counters.bytes_retrans.saturating_add(u64::from(len));
         let wire = segment.wire_segments();
@@ -314,7 +329,7 @@ impl<S: Store> Synchronized<S> {
         })
     }
 
-    fn send_new(
+    pub(super) fn send_new(
         &mut self,
         cx: &mut Context<'_>,
         chunk: Chunk,
