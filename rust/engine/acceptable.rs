@@ -207,7 +207,7 @@ impl ChallengeBudget {
 
     /// Returns the budget as one word.
     pub const fn bits(self) -> u64 {
-        (self.second as u64) << 32 | self.left as u64
+        ((self.second as u64) << 32) | self.left as u64
     }
 
     /// Returns whether a challenge may leave now, and counts it. `random(n)` is a random number

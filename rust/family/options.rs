@@ -181,7 +181,7 @@ pub(super) fn set(sk: &TcpSock, name: i32, value: OptionIn) -> Result {
         }
         tcp::DELACK_MAX_US => {
             // As Linux in whole ticks, at least two.
-            let ticks = (value as u32 as u64 * 1_000).div_ceil(TICK_NS);
+            let ticks = (u64::from(value as u32) * 1_000).div_ceil(TICK_NS);
             let most = DELACK_MAX_NS / TICK_NS;
             if value < 0 || ticks > most || ticks < 2 {
                 return Err(EINVAL);

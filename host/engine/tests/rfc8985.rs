@@ -136,35 +136,3 @@ fn a_needless_recovery_leaves_cwnd_as_it_was() {
         assert_eq!(info(&script).ssthresh, None);
     }
 }
-
-#[test]
-fn an_original_that_was_late_says_nothing_of_its_repetition() {
-    // RFC 8985, 6.2, step 2: what is echoed is older than the retransmission. Otherwise all that was
-    // sent again before it would count as lost once more.
-    for (late, again) in [(true, 0), (false, 1)] {
-        let mut script = Script::established(&Config {
-            timestamps: true,
-            ..with_sack()
-        });
-        let mss = 988;
-        let place = |segment: u32| 1 + segment * mss;
-        let first = script.write(10 * mss)[0];
-        script.pass(100);
-        let holes = [(place(1), place(2)), (place(3), place(10))];
-        let _ = script.give(&sacked(1, &holes));
-        let repairs = script.sent();
-        assert_eq!(shapes(&repairs)[0], (1, mss));
-        assert_eq!(shapes(&repairs)[1], (place(2), mss));
-        script.pass(100);
-        let mut ack = sacked(1, &[(place(1), place(10))]);
-        let echoed = if late { first } else { repairs[1] };
-        ack.options.timestamps = Some(Timestamps {
-            value: 2,
-            echo: echoed.options.timestamps.unwrap().value,
-        });
-        let _ = script.give(&ack);
-        let sent = script.sent();
-        let repeated = sent.iter().filter(|sent| sent.retransmission);
-        assert_eq!(repeated.count(), again, "late: {late}");
-    }
-}

@@ -81,7 +81,7 @@ impl Trace {
         let mut text = String::new();
         let flags = ["F", "S", "R", "P", ".", "U", "E", "W"];
         for (bit, name) in flags.iter().enumerate() {
-            if view.flags >> bit & 1 != 0 {
+            if (view.flags >> bit) & 1 != 0 {
                 text.push_str(name);
             }
         }

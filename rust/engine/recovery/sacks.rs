@@ -7,7 +7,6 @@ use crate::engine::info::Counters;
 use crate::engine::ranges::Run;
 use crate::engine::rate::Delivered;
 use crate::engine::rate::Rate;
-use crate::engine::recovery::is_original;
 use crate::engine::recovery::widen;
 use crate::engine::recovery::Ack;
 use crate::engine::recovery::Recovery;
@@ -132,7 +131,6 @@ impl<S: Store> Recovery<S> {
         } = self;
         let found = &mut ack.found;
         let (now, min_rtt, una, mss) = (ack.now, ack.min_rtt, ack.una, ack.mss);
-        let echo = ack.echo;
         let mut highest = (*fack).max(una);
         board.on_sacked(run, |record: &Record| {
             let mut flags = record.flags;
@@ -146,10 +144,10 @@ impl<S: Store> Recovery<S> {
                 }
             }
             if record.end() > una && !record.has(SACKED) {
-                // As RFC 8985; Linux leaves this test out here.
-                if !is_original(record, echo) {
-                    rack.on_delivered(record, now, min_rtt);
-                }
+                // RFC 8985, 6.2, step 2 looks at the echoed timestamp here as well; as Linux we do not:
+                // behind a hole the peer echoes what it echoed before (RFC 7323, 4.3), so that all
+                // retransmissions but the first would seem to have been needless.
+                rack.on_delivered(record, now, min_rtt);
                 rate.on_delivered(
                     &Delivered {
                         stamp: record.stamp,

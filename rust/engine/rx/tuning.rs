@@ -14,6 +14,7 @@ use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 use crate::engine::window::WindowScale;
 use crate::engine::window::MAX_FIELD;
+use core::cmp::Ordering;
 
 /// Payload in 256 octets of memory, before anything was received.
 const FIRST_RATIO: u8 = 128;
@@ -407,11 +408,11 @@ impl Tuning {
     /// Bounds the window (`TCP_WINDOW_CLAMP`); `window` is what is offered now.
     pub(crate) fn set_clamp(&mut self, clamp: u32, window: u32) {
         let clamp = clamp.max(MIN_BUFFER / 2);
-        if clamp < self.clamp {
-            self.ssthresh = self.ssthresh.min(clamp);
-        } else if clamp > self.clamp {
-            self.ssthresh = self.ssthresh.max(window.min(clamp));
-        }
+        self.ssthresh = match clamp.cmp(&self.clamp) {
+            Ordering::Less => self.ssthresh.min(clamp),
+            Ordering::Equal => self.ssthresh,
+            Ordering::Greater => self.ssthresh.max(window.min(clamp)),
+        };
         self.clamp = clamp;
     }
 
