@@ -98,8 +98,8 @@ pub(crate) struct Synchronized<S: Store> {
     pub(crate) probes_out: u8,
     /// When the first window probe of a row was due.
     probing_since: Option<Instant>,
-    /// A probe leaves with the next flush.
-    probe_due: bool,
+    /// How many segments of a probe leave with the next flush.
+    probes_due: u8,
     /// A tail loss probe leaves with the next flush.
     tail_probe_due: bool,
     /// New data left in this flush.
@@ -203,7 +203,7 @@ impl<S: Store> Synchronized<S> {
             last_timeout: None,
             probes_out: 0,
             probing_since: None,
-            probe_due: false,
+            probes_due: 0,
             tail_probe_due: false,
             sent_new: false,
             orphan: false,

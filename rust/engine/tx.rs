@@ -258,12 +258,15 @@ impl Tx {
     /// segment was as small as the user's data or the peer's window made it.
     pub(crate) fn on_sent(&mut self, chunk: &Chunk, partial: bool) -> Flags {
         let end = chunk.offset.saturating_add(u64::from(chunk.len));
-        let flags = self.flags_for(chunk.offset, end, chunk.fin);
+        let mut flags = self.flags_for(chunk.offset, end, chunk.fin);
         self.nxt = self.nxt.max(end.saturating_add(u64::from(chunk.fin)));
         if partial {
             self.small = end;
         }
-        self.override_hold = false;
+        if core::mem::take(&mut self.override_hold) {
+            // As Linux (`tcp_write_wakeup`): the peer has no room for more.
+            flags = flags.with(Flags::PSH);
+        }
         flags
     }
 

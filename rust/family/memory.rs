@@ -2,7 +2,10 @@
 
 //! The memory of the receive buffer: the engine decides, the socket is charged.
 
-use super::socket::Tcp;
+use super::{
+    poll,
+    socket::Tcp, //
+};
 use crate::{
     engine::{
         Place,
@@ -47,6 +50,36 @@ pub(super) fn resize(sk: &mut Locked<'_, Tcp>) {
         if !sk.sock().is_receive_buffer_fixed() {
             sk.set_receive_buffer(wanted);
         }
+    }
+}
+
+/// `SO_RCVLOWAT`: wakes a reader for whom there is enough now, and lets the buffer hold what he waits
+/// for. As `tcp_set_rcvlowat`.
+pub(super) fn set_low_water(sk: &mut Locked<'_, Tcp>, bytes: u32) {
+    let sock = sk.sock();
+    let (buffer, _) = sock.receive_memory();
+    let fixed = sock.is_receive_buffer_fixed();
+    let most = match fixed {
+        true => buffer,
+        false => sock.net().tcp_settings().rmem.max,
+    };
+    let bytes = bytes.min(most / 2);
+    sock.set_low_water(bytes.max(1) as i32);
+    if poll::is_readable(sock, 0) || sock.is_done() {
+        sock.data_ready();
+    }
+    if fixed {
+        return;
+    }
+    tell(sk);
+    let wanted = sk.state().connection().and_then(|conn| {
+        conn.set_low_water(bytes);
+        conn.receive_buffer()
+    });
+    // Before a connection has learnt better, half of the memory counts as payload.
+    let wanted = wanted.unwrap_or(bytes.saturating_mul(2));
+    if wanted > buffer {
+        sk.set_receive_buffer(wanted);
     }
 }
 

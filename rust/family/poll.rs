@@ -63,7 +63,7 @@ pub(super) fn poll(sk: &TcpSock) -> u32 {
 }
 
 /// Whether enough can be read for a reader to wake, or so much that no more can come.
-fn is_readable(sk: &TcpSock, apart: u64) -> bool {
+pub(super) fn is_readable(sk: &TcpSock, apart: u64) -> bool {
     let unread = sk.shared().unread();
     if unread == 0 {
         return false;

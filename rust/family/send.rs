@@ -117,7 +117,8 @@ fn send_all(
             Ok(n) => {
                 taken.copied += n as usize;
                 taken.pending += n;
-                if taken.pending >= chunk {
+                // The mark of urgent data is set before any of it leaves.
+                if taken.pending >= chunk && !msg.has(MSG_OOB) {
                     push(
                         lock,
                         core::mem::take(&mut taken.pending),
@@ -129,12 +130,11 @@ fn send_all(
             Err(e) if e == EAGAIN => {
                 // All of it, even a part of a segment: room may come from nothing else.
                 if taken.pending > 0 {
-                    push(
-                        lock,
-                        core::mem::take(&mut taken.pending),
-                        false,
-                        End::default(),
-                    );
+                    let end = End {
+                        record: false,
+                        urgent: msg.has(MSG_OOB),
+                    };
+                    push(lock, core::mem::take(&mut taken.pending), false, end);
                 }
                 lock.wait_send_room(timeout)?;
             }

@@ -17,6 +17,7 @@ use super::{
     icmp::Narrower,
     input,
     listen,
+    memory,
     namespace::{
         self,
         Namespace, //
@@ -373,6 +374,10 @@ impl Protocol for Tcp {
 
     fn keepalive(sk: &mut Locked<'_, Self>, on: bool) {
         options::keepalive(sk, on);
+    }
+
+    fn set_low_water(sk: &mut Locked<'_, Self>, bytes: u32) {
+        memory::set_low_water(sk, bytes);
     }
 
     fn receive(sk: &mut Locked<'_, Self>, skb: Skb) {

@@ -109,6 +109,8 @@ pub trait Protocol: Sized + 'static {
     fn getsockopt(sk: &Sock<Self>, name: i32, value: OptionOut) -> Result;
     /// `SO_KEEPALIVE` is about to become `on`.
     fn keepalive(sk: &mut Locked<'_, Self>, on: bool);
+    /// `SO_RCVLOWAT` of so many bytes.
+    fn set_low_water(sk: &mut Locked<'_, Self>, bytes: u32);
     /// A packet, of those that waited while a task owned the socket. It is still that task's; what
     /// [`Locked::defer`] asks for is done once all of them were given.
     fn receive(sk: &mut Locked<'_, Self>, skb: Skb);
@@ -258,6 +260,7 @@ impl<P: Protocol> Registration<P> {
                 sendmsg: Some(bindings::inet_sendmsg),
                 recvmsg: Some(bindings::inet_recvmsg),
                 mmap: Some(bindings::sock_no_mmap),
+                set_rcvlowat: Some(proto_ops::set_rcvlowat::<P>),
                 ..pin_init::zeroed()
             };
         }

@@ -408,6 +408,23 @@ pub(super) unsafe extern "C" fn poll<P: Protocol>(
     }
 }
 
+/// `proto_ops->set_rcvlowat`
+///
+/// # Safety
+///
+/// For the kernel, which calls it with a socket of `P` whose lock it owns.
+pub(super) unsafe extern "C" fn set_rcvlowat<P: Protocol>(
+    sk: *mut bindings::sock,
+    bytes: c_int,
+) -> c_int {
+    // SAFETY: The caller owns the socket lock.
+    P::set_low_water(
+        unsafe { &mut Locked::new(Sock::from_raw(sk)) },
+        bytes.max(0) as u32,
+    );
+    0
+}
+
 /// `proto->stream_memory_free`
 ///
 /// # Safety

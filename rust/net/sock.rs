@@ -547,6 +547,12 @@ impl<P: Protocol> Sock<P> {
         unsafe { ptr::addr_of!((*self.as_raw()).sk_rcvlowat).read_volatile() }.max(1) as u32
     }
 
+    /// Sets what [`Sock::low_water`] tells.
+    pub fn set_low_water(&self, bytes: i32) {
+        // SAFETY: The socket is live; the kernel reads this field without a lock as well.
+        unsafe { ptr::addr_of_mut!((*self.as_raw()).sk_rcvlowat).write_volatile(bytes) };
+    }
+
     /// Whether `SO_RCVBUF` fixed the size of the receive buffer.
     pub fn is_receive_buffer_fixed(&self) -> bool {
         // SAFETY: The socket is live; a byte that `setsockopt` writes.

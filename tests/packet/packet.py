@@ -91,6 +91,7 @@ class Segment:
     ttl: int = 64
     dont_fragment: bool = True
     tos: int = 0
+    urgent: int = 0
 
     # E is ECE, C is CWR, N the bit that was once the nonce sum and is AE in accurate ECN.
     BITS = "FSRPAUECN"
@@ -100,7 +101,7 @@ class Segment:
         flags = sum(1 << self.BITS.index(flag) for flag in self.flags)
         options = pack_options(self.options)
         header = struct.pack("!HHIIHHHH", self.sport, self.dport, self.seq, self.ack,
-                             (20 + len(options)) // 4 << 12 | flags, self.window, 0, 0) + options
+                             (20 + len(options)) // 4 << 12 | flags, self.window, 0, self.urgent) + options
         addresses = socket.inet_aton(source) + socket.inet_aton(destination)
         length = len(header) + len(self.payload)
         total = checksum(addresses + struct.pack("!HH", 6, length) + header + self.payload)
@@ -120,12 +121,12 @@ class Segment:
         equal(checksum(packet[:size]), 0, "checksum over the IP header")
         data = packet[size:]
         equal(checksum(packet[12:20] + struct.pack("!HH", 6, len(data)) + data), 0, "checksum over the segment")
-        sport, dport, seq, ack, flags, window = struct.unpack("!HHIIHH", data[:16])
+        sport, dport, seq, ack, flags, window, _, urgent = struct.unpack("!HHIIHHHH", data[:20])
         offset = (flags >> 12) * 4
         check(20 <= offset <= len(data), f"data offset {offset}")
         return cls(sport, dport, seq, ack, "".join(flag for bit, flag in enumerate(cls.BITS) if flags >> bit & 1),
                    window, unpack_options(data[20:offset]), data[offset:], time.monotonic(), packet[8],
-                   bool(packet[6] & 0x40), packet[1])
+                   bool(packet[6] & 0x40), packet[1], urgent)
 
 
 def pack_options(options):
@@ -284,7 +285,7 @@ class Peer:
         self.timestamps = None
         self.last_event = time.monotonic()
 
-    def send(self, flags, seq=None, ack=None, data=b"", window=None, tos=0, **options):
+    def send(self, flags, seq=None, ack=None, data=b"", window=None, tos=0, urgent=0, **options):
         """Sends a segment. Numbers that are not given are those of a peer in order."""
         start = self.next if seq is None else seq
         end = start + len(data) + flags.count("S") + flags.count("F")
@@ -295,7 +296,7 @@ class Peer:
             options["sack"] = [(self.remote(left), self.remote(right)) for left, right in options["sack"]]
         segment = Segment(self.port, self.remote_port, (self.iss + start) % MODULUS,
                           self.remote(acked) if "A" in flags else 0, flags,
-                          self.window if window is None else window, options, data, time.monotonic(), tos=tos)
+                          self.window if window is None else window, options, data, time.monotonic(), tos=tos, urgent=urgent)
         self.bench.trace("<", self.describe(segment))
         self.last_event = segment.time
         self.next = max(self.next, end)
@@ -329,9 +330,12 @@ class Peer:
         text = f"{segment.flags} {seq}:{seq + len(segment.payload)}"
         if "A" in segment.flags:
             text += f" ack {ack}"
+        if "U" in segment.flags:
+            text += f" urg {segment.urgent}"
         return f"{text} win {segment.window} tos {segment.tos:#x} {segment.options or ''}"
 
-    def expect(self, flags, seq=None, ack=None, length=None, data=None, after=None, window=None, since=None):
+    def expect(self, flags, seq=None, ack=None, length=None, data=None, after=None, window=None, since=None,
+               urgent=0):
         """The next segment from the socket; fails the case unless it is such a one.
 
         after is the time since the last segment of this conversation in either direction (or since the given
@@ -357,6 +361,7 @@ class Peer:
             equal(len(segment.payload), length, f"length of {wanted}")
         if window is not None:
             equal(segment.window, window, f"window of {wanted}")
+        equal(segment.urgent, urgent, f"urgent pointer of {wanted}")
         if "ts" in segment.options and self.timestamps is not None:
             self.timestamps = segment.options["ts"][0]
         size = len(segment.payload) + ("S" in segment.flags) + ("F" in segment.flags)

@@ -237,7 +237,11 @@ impl<S: Store> Synchronized<S> {
         if self.probes_out >= tries {
             return Fate::Closed(Reason::TimedOut);
         }
-        self.probe_due = true;
+        // RFC 9293, 3.8.5: the peer hears of urgent data behind the closed window. As Linux by a
+        // segment of its own, where the pointer reaches so far.
+        let ahead = self.tx.up.saturating_sub(self.tx.una);
+        let tells = (1..=u64::from(u16::MAX)).contains(&ahead);
+        self.probes_due = if tells { 2 } else { 1 };
         self.probes_out = self.probes_out.saturating_add(1);
         if self.backoff < config.retries2 {
             self.backoff = self.backoff.saturating_add(1);
@@ -270,7 +274,7 @@ impl<S: Store> Synchronized<S> {
             if dead {
                 return Fate::Reset(Reason::TimedOut);
             }
-            self.probe_due = true;
+            self.probes_due = 1;
             self.probes_out = self.probes_out.saturating_add(1);
             keepalive.interval
         };

@@ -114,10 +114,11 @@ impl<S: Store> Synchronized<S> {
         if core::mem::take(&mut self.sent_new) {
             self.schedule_probe(cx);
         }
-        if core::mem::take(&mut self.probe_due) {
-            // RFC 9293, 3.8.6.1 and 3.8.4; as Linux without an octet: it lies before the window, so
-            // the peer answers.
-            let seq = self.tx.seq(self.tx.una).sub(1);
+        if let Some(more) = self.probes_due.checked_sub(1) {
+            self.probes_due = more;
+            // RFC 9293, 3.8.6.1 and 3.8.4; as Linux without an octet: the last one lies before the
+            // window, so the peer answers.
+            let seq = self.tx.seq(self.tx.una).sub(u32::from(more == 0));
             return Some(self.segment(cx, seq, Flags::ACK, false));
         }
         if core::mem::take(&mut self.answer_due) {
