@@ -8,6 +8,7 @@ pub(crate) mod report;
 mod settings;
 
 use crate::engine::config::Config;
+use crate::engine::event::Blackhole;
 use crate::engine::event::Doubt;
 use crate::engine::event::Event;
 use crate::engine::event::Events;
@@ -210,7 +211,9 @@ impl<S: Store> Connection<S> {
         if let Phase::Synchronized(connection) = &self.phase {
             // As Linux (`tcp_fastopen_active_disable_ofo_check`).
             let alone = self.counters.data_segs_in == 0 && connection.rx.has_only_fin();
-            self.events.blackhole |= connection.fast_open && alone;
+            if connection.fast_open && alone {
+                self.events.blackhole = Some(Blackhole::OutOfOrder);
+            }
         }
         let mut ended = Ended {
             state: State::Closed,
@@ -367,7 +370,7 @@ impl<S: Store> Connection<S> {
                 let third = before == 2 && syn_sent.retries > before;
                 // As Linux (`tcp_fastopen_active_detect_blackhole`).
                 if syn_sent.fast_open.is_some() && (third || (before <= 2 && over)) {
-                    self.events.blackhole = true;
+                    self.events.blackhole = Some(Blackhole::TimedOut);
                 }
                 match verdict {
                     syn_sent::Deadline::Wait => {

@@ -19,12 +19,21 @@ pub enum Event {
     /// The peer's FIN is in order: nothing follows `readable()`.
     PeerClosed,
     /// Something on the path seems to swallow what belongs to Fast Open: leave it for a while.
-    FastOpenBlackhole,
+    FastOpenBlackhole(Blackhole),
     /// The connection is over for its owner; the record must be kept and given the connection's
     /// segments until it ends.
     TimeWait(TimeWait),
     /// The connection is over.
     Closed(Reason),
+}
+
+/// What makes Fast Open suspect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blackhole {
+    /// Nothing is acknowledged any more.
+    TimedOut,
+    /// A RST or a FIN is all that came, and it is not in order.
+    OutOfOrder,
 }
 
 /// Why a connection is over.
@@ -61,7 +70,7 @@ pub(crate) struct Events {
     pub(crate) readable: bool,
     pub(crate) acked: bool,
     pub(crate) peer_closed: bool,
-    pub(crate) blackhole: bool,
+    pub(crate) blackhole: Option<Blackhole>,
     pub(crate) time_wait: Option<TimeWait>,
     pub(crate) closed: Option<Reason>,
     pub(crate) doubt: Option<Doubt>,
@@ -75,7 +84,7 @@ impl Events {
         readable: false,
         acked: false,
         peer_closed: false,
-        blackhole: false,
+        blackhole: None,
         time_wait: None,
         closed: None,
         doubt: None,
@@ -98,8 +107,8 @@ impl Events {
         if core::mem::take(&mut self.peer_closed) {
             return Some(Event::PeerClosed);
         }
-        if core::mem::take(&mut self.blackhole) {
-            return Some(Event::FastOpenBlackhole);
+        if let Some(blackhole) = self.blackhole.take() {
+            return Some(Event::FastOpenBlackhole(blackhole));
         }
         if let Some(record) = self.time_wait.take() {
             return Some(Event::TimeWait(record));

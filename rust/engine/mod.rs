@@ -71,6 +71,7 @@ pub use self::cookie::COOKIE_LIFE;
 pub use self::cookie::COOKIE_MSS_IPV4;
 pub use self::ecn::Codepoint;
 pub use self::ecn::Received;
+pub use self::event::Blackhole;
 pub use self::event::Doubt;
 pub use self::event::Event;
 pub use self::event::Reason;

@@ -4,6 +4,7 @@
 
 use super::{
     counters::Counter,
+    fast_open_client,
     flush::{
         destroy,
         flush,
@@ -85,7 +86,8 @@ pub(super) fn close(sk: &TcpSock, linger: isize) {
     let now = super::now();
     let state = lock.state();
     match &mut state.role {
-        Role::Idle => {}
+        // Perhaps its SYN waited for a first write.
+        Role::Idle => lock.set_kernel_state(SockState::Close),
         Role::Listener => listen::stop(&mut lock),
         Role::Connection(conn) => {
             let unread = conn.readable() > conn.read();
@@ -133,7 +135,10 @@ fn is_closing(sk: &mut Locked<'_, Tcp>) -> bool {
 
 /// Gives a connection or a listener up; the socket is as new, but for what the user bound.
 pub(super) fn disconnect(sk: &mut Locked<'_, Tcp>) {
+    let deferred = sk.sock().is_connect_deferred();
     match &sk.state().role {
+        // As if the SYN had been sent.
+        Role::Idle if deferred => sk.set_error(ECONNRESET),
         Role::Idle => {}
         Role::Listener => listen::stop(sk),
         Role::Connection(conn) => {
@@ -153,6 +158,7 @@ pub(super) fn disconnect(sk: &mut Locked<'_, Tcp>) {
         }
     }
     leave(sk);
+    fast_open_client::forget(sk);
     sk.state().role = Role::Idle;
     sk.sock().shared().set_unread(0);
     sk.purge_receive_queue();

@@ -11,6 +11,7 @@ use super::{
         Key,
         Record, //
     },
+    fast_open_client,
     flush::{
         flush,
         forget_addresses,
@@ -37,8 +38,7 @@ use crate::{
         },
         ip::{
             initial_sequence,
-            Endpoints,
-            Path, //
+            Endpoints, //
         },
         rhashtable::NodeRef,
         sock::{
@@ -116,8 +116,10 @@ fn begin(sk: &mut Locked<'_, Tcp>, ends: &Endpoints) -> Result {
         share(sk, address)?
     };
     sk.route_with_ports()?;
-    let path = sk.path()?;
-    start(sk, &path, successor)
+    if fast_open_client::defers(sk, successor)? {
+        return Ok(());
+    }
+    start(sk, successor)
 }
 
 /// Enters the connection into the table; fails with `EADDRNOTAVAIL` where there is one between the
@@ -202,16 +204,17 @@ fn share(sk: &mut Locked<'_, Tcp>, address: Ipv4Addr) -> Result<Option<Successor
     Err(EADDRNOTAVAIL)
 }
 
-/// Starts the connection in the engine and sends the SYN.
-fn start(sk: &mut Locked<'_, Tcp>, path: &Path, successor: Option<Successor>) -> Result {
+/// Starts the connection in the engine and sends the SYN, unless that waits for data to go with it.
+pub(super) fn start(sk: &mut Locked<'_, Tcp>, successor: Option<Successor>) -> Result {
     let sock = sk.sock();
+    let path = sk.path()?;
     let now = super::now();
     let (seq, ts_offset) = initial_sequence(sock.net(), sock.local(), sock.peer());
     let isn = Isn {
         seq: SeqNum(seq),
         ts_offset,
     };
-    let config = config(sock, &sock.shared().options(), path);
+    let config = config(sock, &sock.shared().options(), &path);
     sk.seed_packet_ids();
     let mut conn = new_connection(GFP_KERNEL)?;
     match &successor {
@@ -220,6 +223,8 @@ fn start(sk: &mut Locked<'_, Tcp>, path: &Path, successor: Option<Successor>) ->
     }
     sk.state().namespace.counters.count(Counter::ActiveOpens);
     sk.state().role = Role::Connection(conn);
-    flush(sk, now);
+    if !fast_open_client::prepare(sk, &path) {
+        flush(sk, now);
+    }
     Ok(())
 }

@@ -12,6 +12,7 @@ use super::{
         Record,
         Waiting, //
     },
+    fast_open_client,
     header::Header,
     icmp,
     memory,
@@ -265,6 +266,7 @@ fn handle(sk: &mut Locked<'_, Tcp>, now: Instant, event: Event) {
     match event {
         Event::Established => {
             sk.state().ticket = None;
+            fast_open_client::established(sk);
             send_buffer::established(sk);
             if sock.shared().options().interactive {
                 options::quick_ack_off(sk);
@@ -287,7 +289,7 @@ fn handle(sk: &mut Locked<'_, Tcp>, now: Instant, event: Event) {
                 sock.wake_async_hup();
             }
         }
-        Event::FastOpenBlackhole => {}
+        Event::FastOpenBlackhole(why) => fast_open_client::blackhole(sk, why),
         Event::TimeWait(record) => {
             wait(sk, now, record);
             closed(sk, Reason::Finished);
@@ -360,6 +362,7 @@ fn closed(sk: &mut Locked<'_, Tcp>, reason: Reason) {
             ticket.reset(super::now());
         }
     }
+    fast_open_client::over(sk);
     leave(sk);
     sk.set_kernel_state(SockState::Close);
     sk.add_shutdown(Shutdown::BOTH);

@@ -8,7 +8,8 @@
 //!
 //! Lock order: listener → child → leaves. The leaves are the lock of a record that has no socket
 //! ([`entry::Entry`]), of an accept queue ([`accept_queue`]), of a socket's options, of what
-//! ICMP said meanwhile ([`icmp`]) and of the ports ([`ports`]); they do not nest, except that the accept queue's is held when a port is taken for a
+//! ICMP said meanwhile ([`icmp`]) and of the ports ([`ports`]), and of the cookies of servers
+//! ([`fast_open_cache`]); they do not nest, except that the accept queue's is held when a port is taken for a
 //! child. The table of connections has its own locks, below all.
 
 #![forbid(unsafe_code)]
@@ -23,6 +24,8 @@ mod cookie;
 mod counters;
 mod entry;
 mod fast_open;
+mod fast_open_cache;
+mod fast_open_client;
 mod flush;
 mod header;
 mod icmp;

@@ -14,6 +14,10 @@ use super::{
         retire,
         Entry, //
     },
+    fast_open_cache::{
+        Cache,
+        Pause, //
+    },
     ports::Ports,
     proc::Connections, //
 };
@@ -66,6 +70,10 @@ pub(crate) struct Namespace {
     challenges: AtomicU64,
     /// Makes the cookies of Fast Open while the namespace has no key for them.
     pub(super) fast_open_key: siphash::Key,
+    /// The servers that our clients know for Fast Open.
+    pub(super) fast_open_cache: Arc<Cache>,
+    /// When our clients leave Fast Open alone.
+    pub(super) fast_open_pause: Pause,
     /// The secrets in SYN cookies.
     pub(super) cookie_keys: cookie::Keys,
 }
@@ -107,6 +115,8 @@ impl Pernet for Namespaces {
                 counters: Counters::new()?,
                 challenges: AtomicU64::new(0),
                 fast_open_key: siphash::Key::random(),
+                fast_open_cache: Cache::new()?,
+                fast_open_pause: Pause::default(),
                 cookie_keys: cookie::Keys::random(),
             },
             GFP_KERNEL,

@@ -5,6 +5,7 @@
 use super::{
     config,
     fast_open::Keys,
+    fast_open_client,
     flush::flush,
     memory,
     socket::{
@@ -23,7 +24,10 @@ use crate::{
         Patience, //
     },
     net::{
-        errno::ENOPROTOOPT,
+        errno::{
+            ENOPROTOOPT,
+            EOPNOTSUPP, //
+        },
         msg::{
             OptionIn,
             OptionOut, //
@@ -73,6 +77,8 @@ pub(super) struct Options {
     pub(super) fast_open_keys: Option<Keys>,
     /// `TCP_FASTOPEN_NO_COOKIE`
     pub(super) fast_open_no_cookie: bool,
+    /// `TCP_FASTOPEN_CONNECT`
+    pub(super) fast_open_connect: bool,
     /// `TCP_USER_TIMEOUT`
     pub(super) user_timeout: Option<Duration>,
     /// `TCP_LINGER2`: how long FIN-WAIT-2 lasts without a descriptor; `Some(0)` for not at all.
@@ -159,6 +165,16 @@ pub(super) fn set(sk: &TcpSock, name: i32, value: OptionIn) -> Result {
                 return Err(EINVAL);
             }
             options.fast_open_no_cookie = value != 0;
+        }
+        tcp::FASTOPEN_CONNECT => {
+            let value = in_range(value, 0, 1)?;
+            if !fast_open_client::is_allowed(sk.net().tcp_settings().fast_open) {
+                return Err(EOPNOTSUPP);
+            }
+            if sk.kernel_state() != SockState::Close as u8 {
+                return Err(EINVAL);
+            }
+            options.fast_open_connect = value != 0;
         }
         tcp::USER_TIMEOUT => {
             let value = in_range(value, 0, i32::MAX)?;
@@ -267,6 +283,7 @@ fn is_known(name: i32) -> bool {
             | tcp::SYNCNT
             | tcp::DEFER_ACCEPT
             | tcp::FASTOPEN
+            | tcp::FASTOPEN_CONNECT
             | tcp::FASTOPEN_NO_COOKIE
             | tcp::USER_TIMEOUT
             | tcp::LINGER2
@@ -356,6 +373,7 @@ pub(super) fn get(sk: &TcpSock, name: i32, out: OptionOut) -> Result {
         tcp::SYNCNT => options.syn_retries.unwrap_or(settings.syn_retries).into(),
         tcp::FASTOPEN => sk.shared().queue.fast_open() as i32,
         tcp::FASTOPEN_NO_COOKIE => options.fast_open_no_cookie.into(),
+        tcp::FASTOPEN_CONNECT => options.fast_open_connect.into(),
         tcp::FASTOPEN_KEY => {
             drop(lock);
             return get_fast_open_key(options.fast_open_keys, out);
@@ -536,7 +554,9 @@ fn fill_info(out: &mut TcpInfo, info: &Info) {
     out.pacing_rate = info.pacing_rate;
     out.max_pacing_rate = info.max_pacing_rate;
     out.delivery_rate = info.delivery_rate;
+    // Bit-fields of one byte.
     out.flags |= u8::from(info.delivery_rate_app_limited);
+    out.flags |= (info.counters.fast_open_fail as u8) << 1;
     out.delivered = info.delivered;
     out.delivered_ce = info.delivered_ce;
     out.busy_time = info.busy_time.as_micros();

@@ -54,6 +54,10 @@ pub(super) fn poll(sk: &TcpSock) -> u32 {
             }
         }
     }
+    // Fast Open: the first write opens.
+    if state == SockState::SynSent as u8 && sk.is_connect_deferred() {
+        mask |= OUT;
+    }
     // The error is stored before the state changes: read in the other order.
     kernel::sync::barrier::smp_rmb();
     if sk.error() != 0 || sk.has_queued_error() {

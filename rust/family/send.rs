@@ -3,6 +3,7 @@
 //! `sendmsg(2)` and its spellings.
 
 use super::{
+    fast_open_client,
     flush::flush,
     path,
     send_buffer::{
@@ -18,9 +19,11 @@ use super::{
     }, //
 };
 use crate::net::{
+    errno::EINPROGRESS,
     msg::{
         Msg,
         MSG_EOR,
+        MSG_FASTOPEN,
         MSG_MORE,
         MSG_OOB, //
     },
@@ -54,9 +57,15 @@ struct End {
 
 /// Queues the message's bytes and sends what may go.
 pub(super) fn sendmsg(sk: &TcpSock, msg: &mut Msg<'_>, _len: usize) -> Result<usize> {
-    let mut timeout = sk.send_timeout(msg.nonblocking());
     let mut lock = sk.lock();
     let mut taken = Taken::default();
+    if fast_open_client::opens(&lock, msg.has(MSG_FASTOPEN)) {
+        match fast_open_client::open(&mut lock, msg, &mut taken.copied) {
+            Err(e) if e == EINPROGRESS && taken.copied > 0 => return Ok(taken.copied),
+            result => result.map_err(|e| msg.stream_error(sk, e))?,
+        }
+    }
+    let mut timeout = sk.send_timeout(msg.nonblocking());
     let result = send_all(&mut lock, msg, &mut timeout, &mut taken);
     let copied = taken.copied;
     if copied > 0 {

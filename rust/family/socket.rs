@@ -13,6 +13,7 @@ use super::{
     connect,
     counters,
     entry::Entry,
+    fast_open_client,
     flush,
     icmp::Narrower,
     input,
@@ -242,6 +243,8 @@ pub(crate) struct State {
     pub(super) port: Option<PortUse>,
     /// What the listener counts, while the connection has Fast Open and no third ACK.
     pub(super) ticket: Option<Ticket>,
+    /// The use of Fast Open as a client.
+    pub(super) fast_open: fast_open_client::Client,
     /// When the socket's timer will fire.
     pub(super) timer: Option<Instant>,
     /// How often another path was tried.
@@ -260,6 +263,7 @@ impl State {
             node: None,
             port: None,
             ticket: None,
+            fast_open: fast_open_client::Client::default(),
             timer: None,
             rehashes: 0,
             mtu: 0,

@@ -72,6 +72,8 @@ pub struct Path {
     pub window: u32,
     /// The segments that the first window invites, 0 for no bound (`initrwnd` of `ip route`).
     pub initial_rwnd: u32,
+    /// Whether SYNs to there may carry data without a cookie (`fastopen_no_cookie` of `ip route`).
+    pub fast_open_no_cookie: bool,
 }
 
 /// What the path allows for `dst`.
@@ -89,6 +91,10 @@ unsafe fn path_of(dst: *const bindings::dst_entry) -> Path {
             ecn: bindings::dst_feature(dst, bindings::RTAX_FEATURE_ECN) != 0,
             window: bindings::dst_metric(dst, bindings::RTAX_WINDOW as i32),
             initial_rwnd: bindings::dst_metric(dst, bindings::RTAX_INITRWND as i32),
+            fast_open_no_cookie: bindings::dst_metric(
+                dst,
+                bindings::RTAX_FASTOPEN_NO_COOKIE as i32,
+            ) != 0,
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod bottom_half;
 pub mod boxed;
 mod child;
 pub mod errno;
+pub mod fast_open;
 pub mod icmp;
 pub mod ip;
 pub mod msg;

@@ -66,6 +66,25 @@ impl<'a> Msg<'a> {
         self.has(MSG_DONTWAIT)
     }
 
+    /// The address that the message goes to and its length; null and 0 where it has none.
+    pub(super) fn name_to_connect(&self) -> (*mut c_void, c_int) {
+        if self.msg.msg_name.is_null() {
+            return (core::ptr::null_mut(), 0);
+        }
+        (self.msg.msg_name, self.msg.msg_namelen)
+    }
+
+    /// Whether the message names `AF_UNSPEC`, which would end a connection.
+    pub fn is_to_nobody(&self) -> bool {
+        let (name, len) = self.name_to_connect();
+        if (len as usize) < size_of::<bindings::sa_family_t>() {
+            return false;
+        }
+        // SAFETY: The name has `len` bytes, which is enough; alignment is not assumed.
+        let family = unsafe { name.cast::<bindings::sa_family_t>().read_unaligned() };
+        u32::from(family) == bindings::AF_UNSPEC
+    }
+
     /// The bytes that are still to be sent.
     pub fn left(&self) -> usize {
         // SAFETY: The iterator is valid.
@@ -141,6 +160,8 @@ pub const MSG_TRUNC: u32 = bindings::MSG_TRUNC;
 pub const MSG_WAITALL: u32 = bindings::MSG_WAITALL;
 /// `MSG_MORE`
 pub const MSG_MORE: u32 = bindings::MSG_MORE;
+/// `MSG_FASTOPEN`
+pub const MSG_FASTOPEN: u32 = bindings::MSG_FASTOPEN;
 /// `MSG_EOR`
 pub const MSG_EOR: u32 = bindings::MSG_EOR;
 

@@ -119,7 +119,9 @@ fn client_suspects_the_path_after_three_time_outs() {
     script.write(400);
     for expiries in 1..=3 {
         script.expire();
-        let suspects = script.events().contains(&Event::FastOpenBlackhole);
+        let suspects = script
+            .events()
+            .contains(&Event::FastOpenBlackhole(Blackhole::TimedOut));
         assert_eq!(suspects, expiries == 3, "{expiries}");
     }
 }

@@ -295,7 +295,7 @@ impl EngineEnd {
                     self.fin_at = Some(connection.readable());
                     5
                 }
-                Event::FastOpenBlackhole => panic!("without Fast Open"),
+                Event::FastOpenBlackhole(_) => panic!("without Fast Open"),
                 Event::TimeWait(record) => {
                     assert!(seen.peer_closed, "TIME-WAIT without the peer's FIN");
                     self.time_wait = Some(record);

@@ -73,6 +73,12 @@ impl<S: Store> Connection<S> {
         }
     }
 
+    /// Somebody waits for the connection in order to write: the acknowledgment of the peer's SYN may
+    /// wait for data to ride on, as in Linux.
+    pub fn await_first_write(&mut self) {
+        self.config.defer_ack = true;
+    }
+
     /// Notes why the SYN carries no data (`tcpi_fastopen_client_fail`).
     pub fn set_fast_open_fail(&mut self, fail: FastOpenFail) {
         self.counters.fast_open_fail = fail;
@@ -249,6 +255,8 @@ impl<S: Store> Connection<S> {
                 events: &mut self.events,
             };
             connection.note_syn_data(&mut cx, acked);
+            // It has not left with that data.
+            connection.acknowledge_syn(now, &self.config);
         }
         let (_, theirs) = connection.agreed.scales.unwrap_or_default();
         let mut rest = without_syn(segment, theirs);

@@ -4,6 +4,7 @@
 
 use crate::engine::cc::Acked;
 use crate::engine::cc::NO_SSTHRESH;
+use crate::engine::event::Blackhole;
 use crate::engine::event::Doubt;
 use crate::engine::event::Reason;
 use crate::engine::info::CaState;
@@ -74,7 +75,7 @@ impl<S: Store> Synchronized<S> {
         // As Linux (`tcp_fastopen_active_detect_blackhole`): data may not get through after a
         // handshake that did.
         if self.fast_open && (self.retransmits == 2 || (self.retransmits < 2 && over.is_some())) {
-            cx.events.blackhole = true;
+            cx.events.blackhole = Some(Blackhole::TimedOut);
         }
         if let Some(fate) = over {
             return fate;

@@ -11,6 +11,7 @@ use crate::engine::delack::Answer;
 use crate::engine::delack::Received;
 use crate::engine::delack::MAX_QUICK;
 use crate::engine::ecn::Codepoint;
+use crate::engine::event::Blackhole;
 use crate::engine::event::Reason;
 use crate::engine::rx::Arrival;
 use crate::engine::rx::Due;
@@ -54,7 +55,9 @@ impl<S: Store> Synchronized<S> {
                 // As Linux: a RST elsewhere than in order before anything came may be the work of
                 // a middlebox that dislikes Fast Open.
                 let first = cx.counters.data_segs_in == 0 && self.state == State::Established;
-                cx.events.blackhole |= self.fast_open && segment.flags.rst() && first;
+                if self.fast_open && segment.flags.rst() && first {
+                    cx.events.blackhole = Some(Blackhole::OutOfOrder);
+                }
                 self.challenge(cx);
                 return (Payload::Discard, Fate::Alive);
             }

@@ -36,6 +36,16 @@ bool oxtcp_helper_ip_recverr(const struct sock *sk)
 	return inet_test_bit(RECVERR, sk);
 }
 
+bool oxtcp_helper_inet_defers_connect(const struct sock *sk)
+{
+	return inet_test_bit(DEFER_CONNECT, sk);
+}
+
+void oxtcp_helper_inet_set_defer_connect(struct sock *sk, bool deferred)
+{
+	inet_assign_bit(DEFER_CONNECT, sk, deferred);
+}
+
 u32 oxtcp_helper_ip_options_len(const struct sock *sk)
 {
 	const struct ip_options_rcu *opt =

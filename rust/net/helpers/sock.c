@@ -42,6 +42,18 @@ void oxtcp_helper_sock_put(struct sock *sk)
 	sock_put(sk);
 }
 
+bool oxtcp_helper_sk_route_is_loopback(struct sock *sk)
+{
+	const struct dst_entry *dst;
+	bool loopback;
+
+	rcu_read_lock();
+	dst = __sk_dst_get(sk);
+	loopback = dst && (dst_dev_rcu(dst)->flags & IFF_LOOPBACK);
+	rcu_read_unlock();
+	return loopback;
+}
+
 void oxtcp_helper_sock_orphan(struct sock *sk)
 {
 	sock_orphan(sk);
