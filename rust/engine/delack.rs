@@ -283,7 +283,6 @@ impl DelayedAck {
             self.urgent = true;
             return Answer::Now;
         }
-        self.compressed = self.compressed.saturating_add(1);
         let mut rtt = received.rcv_rtt;
         if let Some(srtt) = received.srtt {
             rtt = rtt.min(srtt);
@@ -293,6 +292,11 @@ impl DelayedAck {
             .saturating_mul(config.comp_sack_percent.into())
             / 100;
         let delay = Duration::from_nanos(percent).min(config.comp_sack_delay);
+        if delay == Duration::ZERO {
+            self.urgent = true;
+            return Answer::Now;
+        }
+        self.compressed = self.compressed.saturating_add(1);
         Answer::Compress(received.now.saturating_add(delay))
     }
 

@@ -418,10 +418,8 @@ pub(super) unsafe extern "C" fn set_rcvlowat<P: Protocol>(
     bytes: c_int,
 ) -> c_int {
     // SAFETY: The caller owns the socket lock.
-    P::set_low_water(
-        unsafe { &mut Locked::new(Sock::from_raw(sk)) },
-        bytes.max(0) as u32,
-    );
+    let mut locked = unsafe { Locked::new(Sock::from_raw(sk)) };
+    P::set_low_water(&mut locked, bytes.max(0) as u32);
     0
 }
 

@@ -351,7 +351,7 @@ impl EngineEnd {
         }
     }
 
-    /// Takes the payload as the engine says, and checks every octet.
+    /// Takes the payload as the engine says.
     fn deliver(&mut self, at: Instant, segment: &SegmentIn, payload: &[u8]) {
         let id = self.id;
         let peer = 1 - id;
@@ -492,7 +492,7 @@ fn outcome(reason: Reason) -> Outcome {
         Reason::Finished => Outcome::Finished,
         Reason::Refused | Reason::Reset | Reason::ResetInCloseWait => Outcome::Reset,
         Reason::TimedOut => Outcome::TimedOut,
-        Reason::Aborted => Outcome::Aborted,
+        Reason::Aborted | Reason::OutOfResources => Outcome::Aborted,
     }
 }
 
