@@ -42,6 +42,8 @@ pub(crate) struct Tx {
     /// Whether a partial segment may leave in spite of Nagle, cork and silly-window avoidance: the
     /// override timer fired.
     pub(crate) override_hold: bool,
+    /// It is the persist timer that lets it leave.
+    pub(crate) persisted: bool,
 }
 
 /// New octets that may leave now.
@@ -107,6 +109,7 @@ impl Tx {
             small: 0,
             more: false,
             override_hold: false,
+            persisted: false,
         }
     }
 
@@ -263,7 +266,8 @@ impl Tx {
         if partial {
             self.small = end;
         }
-        if core::mem::take(&mut self.override_hold) {
+        self.override_hold = false;
+        if core::mem::take(&mut self.persisted) {
             // As Linux (`tcp_write_wakeup`): the peer has no room for more.
             flags = flags.with(Flags::PSH);
         }

@@ -79,7 +79,6 @@ pub struct EngineEnd {
     role: Role,
     time_wait: Option<TimeWait>,
     out: Vec<Packet>,
-    /// The lengths of what is held out of order, by offset.
     held: BTreeMap<u64, u32>,
     held_bytes: u64,
     buffer: u32,
@@ -492,7 +491,7 @@ fn outcome(reason: Reason) -> Outcome {
         Reason::Finished => Outcome::Finished,
         Reason::Refused | Reason::Reset | Reason::ResetInCloseWait => Outcome::Reset,
         Reason::TimedOut => Outcome::TimedOut,
-        Reason::Aborted | Reason::OutOfResources => Outcome::Aborted,
+        Reason::Aborted => Outcome::Aborted,
     }
 }
 

@@ -217,6 +217,7 @@ impl<S: Store> Synchronized<S> {
         }
         if self.tx.window_end() > self.tx.nxt {
             self.tx.override_hold = true;
+            self.tx.persisted = true;
             self.tx.push = self.tx.written;
             return Fate::Alive;
         }
