@@ -2,6 +2,8 @@
 
 //! Sets of stream offsets as few disjoint runs: data held out of order, and the SACK scoreboard.
 
+use crate::engine::store::Memory;
+
 /// A half-open run of stream offsets, `start` before `end`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Run {
@@ -22,23 +24,13 @@ impl Run {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Full;
 
-/// Memory for runs, each the low 32 bits of its start and end.
-pub trait RunMemory: Default {
-    /// Returns the runs.
-    fn runs(&self) -> &[(u32, u32)];
-
-    /// Returns the runs for writing.
-    fn runs_mut(&mut self) -> &mut [(u32, u32)];
-
-    /// Asks for `len` runs, of which the first keep their values. May be refused, then nothing
-    /// changes.
-    fn grow(&mut self, len: usize);
-}
+/// A run in memory: the low 32 bits of its start and end.
+pub type RunBits = (u32, u32);
 
 /// Room for `N` runs, no more.
 #[cfg(test)]
 #[derive(Clone, Debug)]
-pub(crate) struct Fixed<const N: usize>([(u32, u32); N]);
+pub(crate) struct Fixed<const N: usize>([RunBits; N]);
 
 #[cfg(test)]
 impl<const N: usize> Default for Fixed<N> {
@@ -48,12 +40,12 @@ impl<const N: usize> Default for Fixed<N> {
 }
 
 #[cfg(test)]
-impl<const N: usize> RunMemory for Fixed<N> {
-    fn runs(&self) -> &[(u32, u32)] {
+impl<const N: usize> Memory<RunBits> for Fixed<N> {
+    fn slots(&self) -> &[RunBits] {
         &self.0
     }
 
-    fn runs_mut(&mut self) -> &mut [(u32, u32)] {
+    fn slots_mut(&mut self) -> &mut [RunBits] {
         &mut self.0
     }
 
@@ -79,7 +71,7 @@ pub(crate) struct RangeSet<M> {
 
 const REACH: u64 = 1 << 31;
 
-impl<M: RunMemory> RangeSet<M> {
+impl<M: Memory<RunBits>> RangeSet<M> {
     /// Makes an empty set.
     pub(crate) fn new() -> RangeSet<M> {
         RangeSet {
@@ -122,13 +114,13 @@ impl<M: RunMemory> RangeSet<M> {
     }
 
     fn iter_from(&self, index: usize) -> impl DoubleEndedIterator<Item = Run> + '_ {
-        let runs = self.memory.runs().get(index..self.len);
+        let runs = self.memory.slots().get(index..self.len);
         runs.unwrap_or_default().iter().map(|&run| self.wide(run))
     }
 
     /// Returns the number of runs at the front for which `test` holds, as for no later one.
     fn count_while(&self, test: impl Fn(Run) -> bool) -> usize {
-        let runs = self.memory.runs().get(..self.len).unwrap_or_default();
+        let runs = self.memory.slots().get(..self.len).unwrap_or_default();
         runs.partition_point(|&run| test(self.wide(run)))
     }
 
@@ -190,22 +182,22 @@ impl<M: RunMemory> RangeSet<M> {
             merged.end = merged.end.max(run.end);
         }
         if touched == 0 {
-            if self.len >= self.memory.runs().len() {
+            if self.len >= self.memory.slots().len() {
                 let wanted = self.len.saturating_mul(2).clamp(16, MOST);
                 self.memory.grow(wanted);
             }
-            if self.len >= self.memory.runs().len() {
+            if self.len >= self.memory.slots().len() {
                 return Err(Full);
             }
             self.len = self.len.saturating_add(1);
-            if let Some(tail) = self.memory.runs_mut().get_mut(first..self.len) {
+            if let Some(tail) = self.memory.slots_mut().get_mut(first..self.len) {
                 tail.rotate_right(1);
             }
         } else {
             let surplus = touched.saturating_sub(1);
             self.remove(first.saturating_add(1), surplus);
         }
-        if let Some(slot) = self.memory.runs_mut().get_mut(first) {
+        if let Some(slot) = self.memory.slots_mut().get_mut(first) {
             *slot = (merged.start as u32, merged.end as u32);
         }
         Ok(Some(merged))
@@ -221,7 +213,7 @@ impl<M: RunMemory> RangeSet<M> {
         let cut = self.first().is_some_and(|run| run.start < offset);
         self.floor = offset;
         if cut {
-            if let Some((start, _)) = self.memory.runs_mut().first_mut() {
+            if let Some((start, _)) = self.memory.slots_mut().first_mut() {
                 *start = offset as u32;
             }
         }
@@ -234,13 +226,13 @@ impl<M: RunMemory> RangeSet<M> {
             return;
         };
         let beyond = self.last().is_some_and(|run| run.end > offset);
-        if let (true, Some((_, end))) = (beyond, self.memory.runs_mut().get_mut(last)) {
+        if let (true, Some((_, end))) = (beyond, self.memory.slots_mut().get_mut(last)) {
             *end = offset as u32;
         }
     }
 
     fn remove(&mut self, at: usize, count: usize) {
-        if let Some(tail) = self.memory.runs_mut().get_mut(at..self.len) {
+        if let Some(tail) = self.memory.slots_mut().get_mut(at..self.len) {
             let count = count.min(tail.len());
             tail.rotate_left(count);
             self.len = self.len.saturating_sub(count);

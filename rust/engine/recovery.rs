@@ -30,8 +30,8 @@ use crate::engine::scoreboard::Scoreboard;
 use crate::engine::scoreboard::EVER_RETRANS;
 use crate::engine::scoreboard::RETRANS;
 use crate::engine::scoreboard::SACKED;
+use crate::engine::store::Memory;
 use crate::engine::store::Record;
-use crate::engine::store::Store;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 
@@ -41,8 +41,8 @@ pub(crate) const SLACK: Duration = Duration::from_millis(2);
 
 /// Loss recovery of the send half.
 #[derive(Clone, Debug)]
-pub(crate) struct Recovery<S> {
-    pub(crate) board: Scoreboard<S>,
+pub(crate) struct Recovery<M> {
+    pub(crate) board: Scoreboard<M>,
     state: CaState,
     sack: bool,
     /// RecoveryPoint of RFC 6675; `recover` of RFC 6582: where SND.NXT was at the last change of
@@ -216,8 +216,8 @@ pub(crate) struct Rtts {
     pub(crate) min: Option<Duration>,
 }
 
-impl<S: Store> Recovery<S> {
-    pub(crate) fn new(sack: bool, config: &Config) -> Recovery<S> {
+impl<M: Memory<Record>> Recovery<M> {
+    pub(crate) fn new(sack: bool, config: &Config) -> Recovery<M> {
         Recovery {
             board: Scoreboard::new(),
             state: CaState::Open,

@@ -20,9 +20,10 @@ use crate::engine::options::SackBlocks;
 use crate::engine::options::TIMESTAMPS_SPACE;
 use crate::engine::ranges::RangeSet;
 use crate::engine::ranges::Run;
-use crate::engine::ranges::RunMemory;
+use crate::engine::ranges::RunBits;
 use crate::engine::segment::SegmentIn;
 use crate::engine::seq::SeqNum;
+use crate::engine::store::Memory;
 use crate::engine::time::Instant;
 use crate::engine::urgent;
 use crate::engine::urgent::Mark;
@@ -161,7 +162,7 @@ pub(crate) struct Rx<M> {
     pub(crate) mark: Option<Mark>,
 }
 
-impl<M: RunMemory> Rx<M> {
+impl<M: Memory<RunBits>> Rx<M> {
     /// Makes the receive half of a connection whose SYNs agreed on `scale`, and on `timestamps`
     /// before ours left; ours `offered` a window, perhaps when another MSS was known.
     pub(crate) fn new(

@@ -7,8 +7,8 @@
 
 use crate::engine::ranges::Run;
 use crate::engine::rate::Stamp;
+use crate::engine::store::Memory;
 use crate::engine::store::Record;
-use crate::engine::store::Store;
 use crate::engine::time::Instant;
 
 /// The peer holds it (Linux's `TCPCB_SACKED_ACKED`).
@@ -122,10 +122,10 @@ pub(crate) enum Scan {
 /// - The tallies count the live records by flag.
 /// - No record that is lost and not sent again begins below `hint`.
 #[derive(Clone, Debug)]
-pub(crate) struct Scoreboard<S> {
+pub(crate) struct Scoreboard<M> {
     inline: [Record; INLINE],
-    store: S,
-    /// The records lie in `store`.
+    memory: M,
+    /// The records lie in `memory`.
     spilled: bool,
     head: usize,
     len: usize,
@@ -140,11 +140,11 @@ pub(crate) struct Scoreboard<S> {
     pending: u64,
 }
 
-impl<S: Store> Scoreboard<S> {
-    pub(crate) fn new() -> Scoreboard<S> {
+impl<M: Memory<Record>> Scoreboard<M> {
+    pub(crate) fn new() -> Scoreboard<M> {
         Scoreboard {
             inline: [Record::default(); INLINE],
-            store: S::default(),
+            memory: M::default(),
             spilled: false,
             head: 0,
             len: 0,
@@ -159,7 +159,7 @@ impl<S: Store> Scoreboard<S> {
 
     fn slots(&self) -> &[Record] {
         if self.spilled {
-            self.store.records()
+            self.memory.slots()
         } else {
             &self.inline
         }
@@ -167,7 +167,7 @@ impl<S: Store> Scoreboard<S> {
 
     fn slots_mut(&mut self) -> &mut [Record] {
         if self.spilled {
-            self.store.records_mut()
+            self.memory.slots_mut()
         } else {
             &mut self.inline
         }
@@ -261,11 +261,11 @@ impl<S: Store> Scoreboard<S> {
         }
         if self.len > capacity / 2 && capacity < MOST {
             let wanted = capacity.saturating_mul(2).clamp(16, MOST);
-            self.store.grow(wanted);
-            if self.store.records().len() > capacity {
+            self.memory.grow(wanted);
+            if self.memory.slots().len() > capacity {
                 if !self.spilled {
                     let inline = self.inline;
-                    for (to, from) in self.store.records_mut().iter_mut().zip(inline) {
+                    for (to, from) in self.memory.slots_mut().iter_mut().zip(inline) {
                         *to = from;
                     }
                     self.spilled = true;

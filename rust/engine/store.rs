@@ -2,7 +2,7 @@
 
 //! Memory that the owner lends to a connection.
 
-use crate::engine::ranges::RunMemory;
+use crate::engine::ranges::RunBits;
 use crate::engine::rate::Stamp;
 use crate::engine::time::Instant;
 
@@ -23,22 +23,26 @@ pub struct Record {
     pub(crate) stamp: Stamp,
 }
 
-/// Memory for the records of what is in flight, and of what is held out of order.
-///
-/// The engine has no heap. Without memory it remembers less: it takes neighbours for one
-/// transmission, and repairs losses more coarsely.
-pub trait Store: Default {
-    /// Memory for the runs of octets that arrived out of order. Without it such octets are dropped,
-    /// and the peer sends them again.
-    type Held: RunMemory;
+/// Memory for values of one kind, side by side.
+pub trait Memory<T>: Default {
+    /// Returns the values.
+    fn slots(&self) -> &[T];
 
-    /// Returns the records.
-    fn records(&self) -> &[Record];
+    /// Returns the values for writing.
+    fn slots_mut(&mut self) -> &mut [T];
 
-    /// Returns the records for writing.
-    fn records_mut(&mut self) -> &mut [Record];
-
-    /// Asks for `len` records, of which the first keep their values. May be refused, then nothing
+    /// Asks for `len` values, of which the first stay what they are. May be refused, then nothing
     /// changes.
     fn grow(&mut self, len: usize);
+}
+
+/// The kinds of memory that an owner lends to a connection: the engine has no heap.
+pub trait Store {
+    /// For the records of what is in flight. Without it the engine takes neighbours for one
+    /// transmission, and repairs losses more coarsely.
+    type Sent: Memory<Record>;
+
+    /// For the runs of octets that arrived out of order. Without it such octets are dropped, and the
+    /// peer sends them again.
+    type Held: Memory<RunBits>;
 }

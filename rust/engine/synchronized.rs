@@ -72,7 +72,7 @@ pub(crate) struct Synchronized<S: Store> {
     pub(crate) rx: Rx<S::Held>,
     pub(crate) agreed: Agreed,
     pub(crate) rtt: Estimator,
-    pub(crate) recovery: Recovery<S>,
+    pub(crate) recovery: Recovery<S::Sent>,
     pub(crate) cc: Congestion,
     mtu: Mtu,
     pub(super) chrono: Chrono,

@@ -1,50 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The memory in which a connection remembers what is in flight.
+//! The memory in which a connection remembers what is in flight and what it holds.
 
 use crate::engine::{
     self,
+    Memory,
     Record,
-    RunMemory,
+    RunBits,
     Store, //
 };
 use kernel::prelude::*;
 
 /// A connection with memory of the kernel's.
-pub(super) type Connection = engine::Connection<Records>;
+pub(super) type Connection = engine::Connection<Heap>;
 
-/// Records on the heap; it is asked without waiting, since most segments leave in softirqs.
-#[derive(Default)]
-pub(crate) struct Records(KVec<Record>);
+/// The kernel's heap.
+pub(crate) struct Heap;
 
-/// Runs on the heap, of what is held out of order.
-#[derive(Default)]
-pub(crate) struct Runs(KVec<(u32, u32)>);
+/// A piece of it; it is asked without waiting, since most segments leave and come in softirqs.
+pub(crate) struct Piece<T>(KVec<T>);
 
-impl RunMemory for Runs {
-    fn runs(&self) -> &[(u32, u32)] {
-        &self.0
-    }
-
-    fn runs_mut(&mut self) -> &mut [(u32, u32)] {
-        &mut self.0
-    }
-
-    fn grow(&mut self, len: usize) {
-        if len > self.0.len() {
-            let _ = self.0.resize(len, (0, 0), GFP_ATOMIC | __GFP_NOWARN);
-        }
+impl<T> Default for Piece<T> {
+    fn default() -> Self {
+        Self(KVec::new())
     }
 }
 
-impl Store for Records {
-    type Held = Runs;
-
-    fn records(&self) -> &[Record] {
+impl<T: Clone + Default> Memory<T> for Piece<T> {
+    fn slots(&self) -> &[T] {
         &self.0
     }
 
-    fn records_mut(&mut self) -> &mut [Record] {
+    fn slots_mut(&mut self) -> &mut [T] {
         &mut self.0
     }
 
@@ -52,7 +39,12 @@ impl Store for Records {
         if len > self.0.len() {
             // A refusal costs precision, see `Store`.
             let flags = GFP_ATOMIC | __GFP_NOWARN;
-            let _ = self.0.resize(len, Record::default(), flags);
+            let _ = self.0.resize(len, T::default(), flags);
         }
     }
+}
+
+impl Store for Heap {
+    type Sent = Piece<Record>;
+    type Held = Piece<RunBits>;
 }

@@ -3,52 +3,40 @@
 //! The memory of connections on the host.
 
 use crate::engine;
+use crate::engine::Memory;
 use crate::engine::Record;
-use crate::engine::RunMemory;
+use crate::engine::RunBits;
 use crate::engine::Store;
 use alloc::vec::Vec;
 
-/// A connection whose records lie on the heap.
+/// A connection with memory from the heap.
 pub type Connection = engine::Connection<Heap>;
 
-/// Memory from the heap, never refused.
+/// The heap, which never refuses.
 #[derive(Clone, Debug, Default)]
-pub struct Heap(Vec<Record>);
+pub struct Heap;
 
-/// Runs on the heap, never refused.
+/// A piece of it.
 #[derive(Clone, Debug, Default)]
-pub struct Runs(Vec<(u32, u32)>);
+pub struct Piece<T>(Vec<T>);
 
-impl RunMemory for Runs {
-    fn runs(&self) -> &[(u32, u32)] {
+impl<T: Clone + Default> Memory<T> for Piece<T> {
+    fn slots(&self) -> &[T] {
         &self.0
     }
 
-    fn runs_mut(&mut self) -> &mut [(u32, u32)] {
+    fn slots_mut(&mut self) -> &mut [T] {
         &mut self.0
     }
 
     fn grow(&mut self, len: usize) {
         if len > self.0.len() {
-            self.0.resize(len, (0, 0));
+            self.0.resize(len, T::default());
         }
     }
 }
 
 impl Store for Heap {
-    type Held = Runs;
-
-    fn records(&self) -> &[Record] {
-        &self.0
-    }
-
-    fn records_mut(&mut self) -> &mut [Record] {
-        &mut self.0
-    }
-
-    fn grow(&mut self, len: usize) {
-        if len > self.0.len() {
-            self.0.resize(len, Record::default());
-        }
-    }
+    type Sent = Piece<Record>;
+    type Held = Piece<RunBits>;
 }

@@ -15,7 +15,8 @@ use crate::engine::scoreboard::Marked;
 use crate::engine::scoreboard::Scan;
 use crate::engine::scoreboard::LOST;
 use crate::engine::scoreboard::SACKED;
-use crate::engine::store::Store;
+use crate::engine::store::Memory;
+use crate::engine::store::Record;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 
@@ -33,7 +34,7 @@ pub(crate) struct Timeout<'a> {
     pub(crate) config: &'a Config,
 }
 
-impl<S: Store> Recovery<S> {
+impl<M: Memory<Record>> Recovery<M> {
     /// Looks for losses (Linux's `tcp_identify_packet_loss`). Returns what the timers have to do if
     /// something may be lost soon.
     pub(super) fn identify_loss(

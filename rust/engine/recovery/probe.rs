@@ -11,7 +11,8 @@ use crate::engine::recovery::Moved;
 use crate::engine::recovery::Recovery;
 use crate::engine::recovery::Rtts;
 use crate::engine::recovery::SLACK;
-use crate::engine::store::Store;
+use crate::engine::store::Memory;
+use crate::engine::store::Record;
 use crate::engine::time::Duration;
 
 /// A probe that was sent.
@@ -23,7 +24,7 @@ pub(crate) struct Probe {
     pub(super) retransmitted: bool,
 }
 
-impl<S: Store> Recovery<S> {
+impl<M: Memory<Record>> Recovery<M> {
     /// Returns PTO, if a probe may be sent (RFC 8985, 7.2; Linux's `tcp_schedule_loss_probe`).
     pub(crate) fn probe_timeout(&self, rtts: Rtts, config: &Config) -> Option<Duration> {
         let calm = matches!(self.state, CaState::Open | CaState::Cwr);

@@ -14,8 +14,8 @@ use crate::engine::scoreboard::EVER_RETRANS;
 use crate::engine::scoreboard::LOST;
 use crate::engine::scoreboard::RETRANS;
 use crate::engine::scoreboard::SACKED;
+use crate::engine::store::Memory;
 use crate::engine::store::Record;
-use crate::engine::store::Store;
 
 /// The blocks that an option can hold.
 const MOST: usize = 4;
@@ -24,7 +24,7 @@ const MOST: usize = 4;
 /// stream is missing.
 pub(crate) type Blocks = [Option<Run>; MOST];
 
-impl<S: Store> Recovery<S> {
+impl<M: Memory<Record>> Recovery<M> {
     /// Takes the blocks of a segment that acknowledges `acknowledged` (Linux's
     /// `tcp_sacktag_write_queue`).
     pub(crate) fn on_sacks(

@@ -10,7 +10,8 @@ use crate::engine::recovery::rack::PERSIST;
 use crate::engine::recovery::Ack;
 use crate::engine::recovery::Moved;
 use crate::engine::recovery::Recovery;
-use crate::engine::store::Store;
+use crate::engine::store::Memory;
+use crate::engine::store::Record;
 
 /// What has to be shown before a recovery is undone (Linux's `undo_marker` and `undo_retrans`).
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +39,7 @@ impl Undo {
     }
 }
 
-impl<S: Store> Recovery<S> {
+impl<M: Memory<Record>> Recovery<M> {
     /// Linux's `tcp_init_undo`.
     pub(super) fn begin_undo(&mut self, una: u64) {
         let probed = self.probe.is_some_and(|probe| probe.retransmitted);

@@ -3,12 +3,13 @@
 //! The window that is offered to the peer (RFC 9293, 3.8.6).
 
 use crate::engine::config::Config;
-use crate::engine::ranges::RunMemory;
+use crate::engine::ranges::RunBits;
 use crate::engine::rx::tuning::SIGNED_MAX;
 use crate::engine::rx::Rx;
 use crate::engine::seq::SeqNum;
+use crate::engine::store::Memory;
 
-impl<M: RunMemory> Rx<M> {
+impl<M: Memory<RunBits>> Rx<M> {
     /// Returns the octets from RCV.NXT to the right edge of the window.
     pub(crate) fn window(&self) -> u32 {
         u32::try_from(self.edge.saturating_sub(self.end())).unwrap_or(u32::MAX)

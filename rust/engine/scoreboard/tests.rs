@@ -9,14 +9,12 @@ use std::vec::Vec;
 #[derive(Clone, Debug, Default)]
 struct Bounded<const N: usize>(Vec<Record>);
 
-impl<const N: usize> Store for Bounded<N> {
-    type Held = crate::engine::ranges::Fixed<8>;
-
-    fn records(&self) -> &[Record] {
+impl<const N: usize> Memory<Record> for Bounded<N> {
+    fn slots(&self) -> &[Record] {
         &self.0
     }
 
-    fn records_mut(&mut self) -> &mut [Record] {
+    fn slots_mut(&mut self) -> &mut [Record] {
         &mut self.0
     }
 
