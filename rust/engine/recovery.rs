@@ -101,8 +101,6 @@ pub(crate) struct Ack {
     pub(crate) updates_window: bool,
     /// It echoes CE.
     pub(crate) ece: bool,
-    /// Segments that it stands for, merged on the way.
-    pub(crate) duplicates: u32,
     /// New data is queued, and the peer's window lets it leave.
     pub(crate) has_new: bool,
     /// Before it.
@@ -131,8 +129,7 @@ impl Ack {
 
     /// Returns whether the echoed timestamp is older than `when`.
     fn echoes_before(&self, when: u32) -> bool {
-        self.echo
-            .is_some_and(|echo| (echo.wrapping_sub(when) as i32) < 0)
+        is_older(self.echo, when)
     }
 }
 
@@ -149,8 +146,6 @@ pub(crate) struct Found {
     original: bool,
     /// It reports duplicates that we may have caused (RFC 2883).
     pub(crate) dsack: bool,
-    /// The segments of them.
-    pub(crate) dsack_segments: u32,
     /// They are our tail loss probe.
     dsack_of_probe: bool,
     /// It does not acknowledge what the peer SACKed before (RFC 2018, 8).
@@ -175,9 +170,12 @@ impl Found {
 /// Returns whether a record that was sent again arrived as it left first: what is echoed is older
 /// than the retransmission, which hence tells nothing (RFC 8985, 6.2, step 2).
 fn is_original(record: &Record, echo: Option<u32>) -> bool {
-    let sent = record.sent_at.tick();
-    let older = echo.is_some_and(|echo| (echo.wrapping_sub(sent) as i32) < 0);
-    older && record.has(RETRANS | EVER_RETRANS)
+    record.has(RETRANS | EVER_RETRANS) && is_older(echo, record.sent_at.tick())
+}
+
+/// Returns whether there is an echoed timestamp that is older than the tick `when`.
+fn is_older(echo: Option<u32>, when: u32) -> bool {
+    echo.is_some_and(|echo| (echo.wrapping_sub(when) as i32) < 0)
 }
 
 /// Adds a time to a pair of the first and the last.
@@ -425,7 +423,7 @@ impl<M: Memory<Record>> Recovery<M> {
         let dubious = !ack.is_no_duplicate() || ack.alerts() || self.state != CaState::Open;
         if dubious {
             let duplicate = !ack.advanced() && !ack.is_no_duplicate() && !ack.found.dsack;
-            let duplicates = if duplicate { ack.duplicates.max(1) } else { 0 };
+            let duplicates = u32::from(duplicate);
             if let Some(other) = self.alert(ack, duplicates, rtts, config, cc) {
                 rearm = other;
             }

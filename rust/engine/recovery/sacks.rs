@@ -108,7 +108,6 @@ impl<M: Memory<Record>> Recovery<M> {
         }
         self.rack.on_dsack();
         ack.found.dsack = true;
-        ack.found.dsack_segments = segments;
         rate.count(first.len(), ack.mss);
         // What it reports is acknowledged and forgotten: only its amount counts.
         if let Some(undo) = &mut self.undo {

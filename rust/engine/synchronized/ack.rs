@@ -112,7 +112,6 @@ impl<S: Store> Synchronized<S> {
             has_data: segment.len > 0 || segment.flags.fin(),
             updates_window,
             ece: self.ecn.is_echo(segment.flags),
-            duplicates: 1,
             has_new: can_leave && self.tx.has_unsent(self.state.sends_fin()),
             min_rtt: self.rtt.min_rtt(),
             mtu_probe: self.mtu.probe_start(),
