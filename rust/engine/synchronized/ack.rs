@@ -7,6 +7,7 @@ use crate::engine::cc::News;
 use crate::engine::options::Timestamps;
 use crate::engine::ranges::Run;
 use crate::engine::rate::AckRate;
+use crate::engine::rate::RateSample;
 use crate::engine::recovery::Ack;
 use crate::engine::recovery::Blocks;
 use crate::engine::recovery::Found;
@@ -189,13 +190,27 @@ impl<S: Store> Synchronized<S> {
         // `tcp_may_raise_cwnd`).
         let reorders = self.recovery.reordering() > cx.config.reordering;
         let in_order = ack.found.acked_segments > 0;
+        let may_raise = in_order || (reorders && ack.found.sacked);
+        self.move_cwnd(cx, &sample, ack.mss, ack.advanced(), may_raise);
+    }
+
+    /// Lets cwnd follow what `sample` tells, with segments of `mss`; `advanced` if SND.UNA moved, `may_raise` if cwnd may
+    /// grow.
+    pub(super) fn move_cwnd(
+        &mut self,
+        cx: &Context<'_>,
+        sample: &RateSample,
+        mss: u32,
+        advanced: bool,
+        may_raise: bool,
+    ) {
         let acked = Acked {
             now: cx.now,
-            sample: &sample,
+            sample,
             outstanding: self.tx.in_flight(),
-            in_flight: self.recovery.pipe(ack.mss),
-            advanced: ack.advanced(),
-            may_raise: in_order || (reorders && ack.found.sacked),
+            in_flight: self.recovery.pipe(mss),
+            advanced,
+            may_raise,
             state: self.recovery.state(),
             srtt: self.rtt.srtt().unwrap_or_default(),
         };

@@ -2,7 +2,6 @@
 
 //! What happens when a timer expires.
 
-use crate::engine::cc::Acked;
 use crate::engine::cc::NO_SSTHRESH;
 use crate::engine::event::Blackhole;
 use crate::engine::event::Doubt;
@@ -155,17 +154,7 @@ impl<S: Store> Synchronized<S> {
                 newly_delivered: mss.into(),
                 ..RateSample::default()
             };
-            let acked = Acked {
-                now: cx.now,
-                sample: &sample,
-                outstanding: self.tx.in_flight(),
-                in_flight: self.recovery.pipe(mss),
-                advanced: false,
-                may_raise: false,
-                state: CaState::Recovery,
-                srtt: self.rtt.srtt().unwrap_or_default(),
-            };
-            self.cc.on_ack(cx.config, &acked);
+            self.move_cwnd(cx, &sample, mss, false, false);
             self.note_reduction();
         }
         self.resume_retransmit(cx);

@@ -9,6 +9,7 @@ use crate::engine::info::Counters;
 use crate::engine::info::Info;
 use crate::engine::info::Outline;
 use crate::engine::store::Store;
+use crate::engine::synchronized::timing::EXCLUSIVE;
 use crate::engine::synchronized::Synchronized;
 use crate::engine::time::Instant;
 use crate::engine::timers::Timer;
@@ -82,8 +83,7 @@ impl<S: Store> Synchronized<S> {
         let end = self.tx.written.saturating_add(fin);
         let ssthresh = self.cc.ssthresh();
         let in_flight = self.tx.in_flight() > 0;
-        let timers = [Timer::Retransmit, Timer::LossProbe, Timer::Reorder];
-        let retransmit = timers.iter().find_map(|&timer| self.timers.get(timer));
+        let retransmit = EXCLUSIVE.iter().find_map(|&timer| self.timers.get(timer));
         let silence = self.timers.get(Timer::KeepAlive);
         Outline {
             unacked: end.saturating_sub(self.tx.una),

@@ -12,7 +12,7 @@ use crate::engine::timers::Timer;
 use crate::engine::tx::NewData;
 
 /// The timers of which one runs at a time.
-const EXCLUSIVE: [Timer; 3] = [Timer::Retransmit, Timer::LossProbe, Timer::Reorder];
+pub(super) const EXCLUSIVE: [Timer; 3] = [Timer::Retransmit, Timer::LossProbe, Timer::Reorder];
 
 impl<S: Store> Synchronized<S> {
     pub(super) fn rtts(&self) -> Rtts {
