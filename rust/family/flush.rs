@@ -154,12 +154,12 @@ fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
         max_len: gso_max.unwrap_or_else(|| conn.send_mss()),
     };
     let burst = conn.burst_len(limits.max_len);
-    let most = sock.net().tcp_settings().limit_output_bytes;
     loop {
         // The first bursts of a flow go without question, since a device may be slow to tell that
         // they have left.
         let out = conn.sent().saturating_sub(conn.acked());
         if out > burst.into() && conn.has_data_to_send() {
+            let most = sock.net().limit_output_bytes();
             let bound = send_buffer::below_bound(conn, burst).min(most);
             if sock.wait_below(bound) {
                 limits.max_len = 0;

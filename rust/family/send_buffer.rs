@@ -68,7 +68,7 @@ pub(super) fn autocorks(sk: &mut Locked<'_, Tcp>) -> bool {
         return false;
     }
     let memory = segment_memory(0).saturating_add(unsent as u32);
-    if sock.queued() <= memory || !sock.net().tcp_settings().autocorking {
+    if sock.queued() <= memory || !sock.net().autocorks() {
         return false;
     }
     let waits = sock.wait_below(memory);

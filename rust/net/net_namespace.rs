@@ -61,6 +61,15 @@ unsafe impl Send for Net {}
 // SAFETY: What is reachable through `&Net` is read atomically or synchronised by the C side.
 unsafe impl Sync for Net {}
 
+/// Reads one setting of TCP of a [`Net`] as C's READ_ONCE() does.
+macro_rules! read_ipv4 {
+    ($net:expr, $name:ident) => {
+        // SAFETY: By the type invariants the namespace is there, and this is a part of it, which is
+        // written as a whole.
+        unsafe { (&raw const (*bindings::net_ipv4($net.as_raw())).$name).read_volatile() }
+    };
+}
+
 impl Net {
     /// Creates a reference to a namespace.
     ///
@@ -95,12 +104,19 @@ impl Net {
     /// Reads `net.ipv4.tcp_notsent_lowat` alone: how many unsent bytes make a socket no longer
     /// writable.
     pub fn notsent_lowat(&self) -> u32 {
-        // SAFETY: By the type invariants the namespace is there, and this is a part of it, which is
-        // written as a whole.
-        unsafe {
-            let ipv4 = bindings::net_ipv4(self.as_raw());
-            (&raw const (*ipv4).sysctl_tcp_notsent_lowat).read_volatile()
-        }
+        read_ipv4!(self, sysctl_tcp_notsent_lowat)
+    }
+
+    /// Reads `net.ipv4.tcp_limit_output_bytes` alone: how many bytes of a socket may be in the queues
+    /// below it.
+    pub fn limit_output_bytes(&self) -> u32 {
+        at_least_0(read_ipv4!(self, sysctl_tcp_limit_output_bytes))
+    }
+
+    /// Reads `net.ipv4.tcp_autocorking` alone: whether small writes wait while packets of the socket
+    /// are on their way down.
+    pub fn autocorks(&self) -> bool {
+        read_ipv4!(self, sysctl_tcp_autocorking) != 0
     }
 
     /// The name of the congestion control that sockets begin with,
@@ -126,11 +142,7 @@ impl Net {
     /// `net.ipv4.tcp_backlog_ack_defer`: whether what waited for a busy socket is acknowledged at once
     /// when all of it is taken in.
     pub fn defers_backlog_acks(&self) -> bool {
-        // SAFETY: By the type invariants the namespace is there; the field is written as a whole.
-        unsafe {
-            let ipv4 = bindings::net_ipv4(self.as_raw());
-            (&raw const (*ipv4).sysctl_tcp_backlog_ack_defer).read_volatile() != 0
-        }
+        read_ipv4!(self, sysctl_tcp_backlog_ack_defer) != 0
     }
 
     /// Reads the namespace's settings of TCP, `net.ipv4.tcp_*` and a few more.
@@ -184,7 +196,6 @@ impl Net {
             signed_windows: flag!(sysctl_tcp_workaround_signed_windows),
             stdurg: flag!(sysctl_tcp_stdurg),
             abort_on_overflow: flag!(sysctl_tcp_abort_on_overflow),
-            autocorking: flag!(sysctl_tcp_autocorking),
             base_mss: at_least_0(read!((*ipv4).sysctl_tcp_base_mss)),
             challenge_ack_limit: at_least_0(read!((*ipv4).sysctl_tcp_challenge_ack_limit)),
             dsack: flag!(sysctl_tcp_dsack),
@@ -199,7 +210,6 @@ impl Net {
             keepalive_intvl_ns: jiffies!(sysctl_tcp_keepalive_intvl),
             keepalive_probes: read!((*ipv4).sysctl_tcp_keepalive_probes),
             keepalive_time_ns: jiffies!(sysctl_tcp_keepalive_time),
-            limit_output_bytes: at_least_0(read!((*ipv4).sysctl_tcp_limit_output_bytes)),
             max_reordering: at_least_0(read!((*ipv4).sysctl_tcp_max_reordering)),
             max_syn_backlog: at_least_0(read!((*ipv4).sysctl_max_syn_backlog)),
             max_tw_buckets: at_least_0(read!((*ipv4).tcp_death_row.sysctl_max_tw_buckets)),
@@ -313,8 +323,6 @@ pub struct TcpSettings {
     pub stdurg: bool,
     /// Whether an overflowing accept queue is answered with a reset.
     pub abort_on_overflow: bool,
-    /// Whether small writes wait while packets of the socket are on their way down.
-    pub autocorking: bool,
     /// How many challenge ACKs the namespace may send in a second.
     pub challenge_ack_limit: u32,
     /// Whether duplicates are reported by SACK.
@@ -343,8 +351,6 @@ pub struct TcpSettings {
     pub keepalive_probes: u8,
     /// How long a connection is idle before it is probed.
     pub keepalive_time_ns: u64,
-    /// How many bytes of a socket may be in the queues below it.
-    pub limit_output_bytes: u32,
     /// How much reordering loss detection may learn, in packets.
     pub max_reordering: u32,
     /// How many half-open connections a listener may have.
