@@ -22,7 +22,8 @@ use net::{
     rhashtable::{
         live_nodes,
         rcu_barrier, //
-    }, //
+    },
+    sysctl, //
 };
 
 module! {
@@ -41,17 +42,20 @@ struct Oxtcp {
     _family: Registration<Tcp>,
     _namespaces: PernetRegistration<Namespaces>,
     _ports: ReleaseQueue,
+    _settings: sysctl::Registration,
     _nodes: LeakCheck,
 }
 
 impl kernel::Module for Oxtcp {
     fn init(module: &'static ThisModule) -> Result<Self> {
+        let settings = sysctl::Registration::new()?;
         let ports = ReleaseQueue::new()?;
         let namespaces = PernetRegistration::new()?;
         Ok(Self {
             _family: Registration::new(module)?,
             _namespaces: namespaces,
             _ports: ports,
+            _settings: settings,
             _nodes: LeakCheck,
         })
     }

@@ -179,9 +179,9 @@ pub struct Config {
     /// The same for a connection without an owner's descriptor (`tcp_orphan_retries`); 0 means 8
     /// while the peer lives.
     pub orphan_retries: u8,
-    /// The lower bound of the variance's part of the RTO (`tcp_rto_min_us`).
+    /// The lower bound of the variance's part of the RTO (`TCP_RTO_MIN_US`, `tcp_rto_min_us`).
     pub rto_min: Duration,
-    /// The upper bound of the RTO (`tcp_rto_max_ms`).
+    /// The upper bound of the RTO (`TCP_RTO_MAX_MS`, `tcp_rto_max_ms`).
     pub rto_max: Duration,
     /// The time-out before any sample (RFC 6298, 2.1).
     pub rto_initial: Duration,
@@ -221,6 +221,9 @@ pub struct Config {
     /// Whether a RST in TIME-WAIT is ignored (`tcp_rfc1337`).
     pub rfc1337: bool,
 }
+
+/// The usual lower bound of the RTO's variance, and that of a window probe's (Linux's `TCP_RTO_MIN`).
+pub(crate) const RTO_MIN: Duration = Duration::from_millis(200);
 
 impl Default for Config {
     fn default() -> Config {
@@ -273,7 +276,7 @@ impl Config {
         thin_linear: false,
         retries2: 15,
         orphan_retries: 0,
-        rto_min: Duration::from_millis(200),
+        rto_min: RTO_MIN,
         rto_max: Duration::from_secs(120),
         rto_initial: Duration::from_secs(1),
         min_rtt_window: Duration::from_secs(300),
@@ -312,13 +315,13 @@ impl Config {
         }
     }
 
-    /// Returns the time that `tries` retransmissions take when the RTO starts at its minimum and
-    /// doubles.
+    /// Returns the time that `tries` retransmissions take when the RTO starts at its usual minimum
+    /// and doubles.
     ///
     /// A count alone would give a fast path a much shorter life than a slow one, so Linux
     /// (`tcp_model_timeout`) turns the count into a time: 15 tries are 924.6 s.
     pub(crate) fn timeout_of_tries(&self, tries: u8) -> Duration {
-        self.time_of_tries(self.rto_min, tries)
+        self.time_of_tries(RTO_MIN, tries)
     }
 
     /// The same for an RTO that starts at `first`.

@@ -28,6 +28,7 @@ use crate::engine::state::State;
 use crate::engine::store::Store;
 use crate::engine::syn_sent;
 use crate::engine::syn_sent::SynSent;
+use crate::engine::synchronized::orphan::Resources;
 use crate::engine::synchronized::output::Limits;
 use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Fate;
@@ -336,6 +337,23 @@ impl<S: Store> Connection<S> {
                 self.end(now, fate);
             }
             Phase::Ended(_) => {}
+        }
+    }
+
+    /// Notes what the host has left for a connection without a descriptor; to be told before
+    /// [`Connection::on_deadline`].
+    pub fn set_resources(&mut self, resources: Resources) {
+        if let Phase::Synchronized(connection) = &mut self.phase {
+            connection.resources = resources;
+        }
+    }
+
+    /// After [`Connection::close`] and [`Connection::set_resources`]: resets the connection if there
+    /// are too many of its kind.
+    pub fn on_orphaned(&mut self, now: Instant) {
+        if let Phase::Synchronized(connection) = &self.phase {
+            let fate = connection.on_orphaned();
+            self.end(now, fate);
         }
     }
 

@@ -49,6 +49,8 @@ pub enum Reason {
     ResetInCloseWait,
     /// The peer did not answer (`ETIMEDOUT`).
     TimedOut,
+    /// The owner has left, and the host cannot bear more connections of that kind.
+    OutOfResources,
     /// The owner gave the connection up, or left while the peer had more to say.
     Aborted,
 }

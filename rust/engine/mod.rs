@@ -110,6 +110,7 @@ pub use self::state::State;
 pub use self::store::Memory;
 pub use self::store::Record;
 pub use self::store::Store;
+pub use self::synchronized::orphan::Resources;
 pub use self::synchronized::output::Limits;
 pub use self::time::Duration;
 pub use self::time::Instant;

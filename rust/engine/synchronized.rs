@@ -9,6 +9,7 @@ mod early;
 mod info;
 mod input;
 mod mtu_probe;
+pub(crate) mod orphan;
 pub(crate) mod output;
 mod timing;
 
@@ -32,6 +33,7 @@ use crate::engine::segment::SegmentIn;
 use crate::engine::state::Input;
 use crate::engine::state::State;
 use crate::engine::store::Store;
+use crate::engine::synchronized::orphan::Resources;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 use crate::engine::time_wait::TimeWait;
@@ -106,6 +108,8 @@ pub(crate) struct Synchronized<S: Store> {
     sent_new: bool,
     /// The owner's descriptor is gone.
     orphan: bool,
+    /// What the host has left for such connections.
+    pub(crate) resources: Resources,
     answers: RateLimit,
     /// An acknowledgment is to ask the peer whether it sent what arrived (RFC 5961).
     challenge_due: bool,
@@ -207,6 +211,7 @@ impl<S: Store> Synchronized<S> {
             tail_probe_due: false,
             sent_new: false,
             orphan: false,
+            resources: Resources::PLENTY,
             answers: RateLimit::default(),
             challenge_due: false,
             opening: None,
@@ -314,12 +319,21 @@ impl<S: Store> Synchronized<S> {
         }
     }
 
-    /// Starts or stops the keepalive timer after a change of `config`.
-    pub(crate) fn restart_keepalive(&mut self, cx: &Context<'_>) {
+    /// Keepalive was turned on or off: the peer has all of the idle time to show a sign of life.
+    pub(crate) fn switch_keepalive(&mut self, cx: &Context<'_>) {
         self.timers.stop(Timer::KeepAlive);
         if let Some(keepalive) = cx.config.keepalive {
-            let at = self.last_heard.saturating_add(keepalive.idle);
+            let at = cx.now.saturating_add(keepalive.idle);
             self.timers.set(Timer::KeepAlive, cx.now, at);
+        }
+    }
+
+    /// The user set the idle time while the keepalive timer ran: it counts from the peer's last sign
+    /// of life (Linux's `tcp_sock_set_keepidle_locked`).
+    pub(crate) fn move_keepalive(&mut self, cx: &Context<'_>) {
+        if let Some(keepalive) = cx.config.keepalive {
+            let at = self.last_heard.saturating_add(keepalive.idle);
+            self.timers.set(Timer::KeepAlive, cx.now, at.max(cx.now));
         }
     }
 

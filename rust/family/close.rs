@@ -13,6 +13,10 @@ use super::{
         retune, //
     },
     listen,
+    orphan::{
+        self,
+        Orphan, //
+    },
     records::Connection,
     socket::{
         Role,
@@ -118,11 +122,29 @@ pub(super) fn close(sk: &TcpSock, linger: isize) {
     // From here on whoever ends the connection destroys the socket.
     if is_closed(&mut lock) {
         destroy(&mut lock);
+    } else {
+        let_go(&mut lock);
     }
     drop(lock);
     if !had_connection {
         // The port of a socket that only was bound, or listened, is free for AF_INET on return.
         flush_released();
+    }
+}
+
+/// Leaves the connection to itself, if the host can bear that.
+fn let_go(sk: &mut Locked<'_, Tcp>) {
+    if sk.sock().kernel_state() == SockState::FinWait2 as u8 {
+        return;
+    }
+    sk.state().orphan = Some(Orphan::new());
+    orphan::tell(sk);
+    let now = super::now();
+    if let Some(conn) = sk.state().connection() {
+        conn.on_orphaned(now);
+        if is_over(conn) {
+            flush(sk, now);
+        }
     }
 }
 
@@ -159,6 +181,10 @@ pub(super) fn disconnect(sk: &mut Locked<'_, Tcp>) {
     }
     leave(sk);
     fast_open_client::forget(sk);
+    let mut options = sk.sock().shared().options.lock();
+    options.rto_min = engine::Config::LINUX.rto_min;
+    options.delack_max = None;
+    drop(options);
     sk.state().role = Role::Idle;
     sk.sock().shared().set_unread(0);
     sk.purge_receive_queue();

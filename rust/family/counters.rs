@@ -81,6 +81,8 @@ pub(super) enum Counter {
     AbortOnClose,
     /// Acknowledgments that ask a peer whether it sent what arrived (RFC 5961).
     ChallengeAcks,
+    /// Connections that nobody owned and the host could not bear.
+    AbortOnMemory,
     /// Connections given up because the peer was silent.
     AbortOnTimeout,
     /// Packets dropped because the backlog of a busy socket was full.
@@ -157,6 +159,7 @@ const TCP_EXT: &[(&str, Counter)] = &[
     ("TCPTimeouts", Counter::Timeouts),
     ("TCPAbortOnData", Counter::AbortOnData),
     ("TCPAbortOnClose", Counter::AbortOnClose),
+    ("TCPAbortOnMemory", Counter::AbortOnMemory),
     ("TCPAbortOnTimeout", Counter::AbortOnTimeout),
     ("TCPBacklogDrop", Counter::BacklogDrop),
     ("TCPTimeWaitOverflow", Counter::TimeWaitOverflow),

@@ -4,7 +4,10 @@
 //! the state, arm the timer. Nothing else in the family does any of these.
 
 use super::{
-    config::limits,
+    config::{
+        keepalive,
+        limits, //
+    },
     counters::Counter,
     entry::{
         Entry,
@@ -17,6 +20,7 @@ use super::{
     icmp,
     memory,
     options,
+    orphan,
     path,
     send_buffer,
     socket::{
@@ -29,6 +33,7 @@ use super::{
 use crate::{
     engine::{
         self,
+        Config,
         Doubt,
         Event,
         Instant,
@@ -70,6 +75,7 @@ pub(super) fn timer(sk: &mut Locked<'_, Tcp>) {
     icmp::catch_up(sk);
     path::follow(sk);
     retune(sk);
+    orphan::tell(sk);
     let state = sk.state();
     state.timer = None;
     if let Role::Connection(conn) = &mut state.role {
@@ -103,7 +109,11 @@ pub(super) fn departure(sk: &mut Locked<'_, Tcp>) {
 /// Brings the connection's limits up to date with the namespace's settings.
 pub(super) fn retune(sk: &mut Locked<'_, Tcp>) {
     let sock = sk.sock();
-    let limits = limits(&sock.shared().options(), &sock.net().tcp_settings());
+    let (options, settings) = (sock.shared().options(), sock.net().tcp_settings());
+    let limits = Config {
+        keepalive: sock.keeps_alive().then(|| keepalive(&options, &settings)),
+        ..limits(&options, &settings)
+    };
     if let Some(conn) = sk.state().connection() {
         conn.retune(&limits);
     }
@@ -233,6 +243,9 @@ fn publish(sk: &mut Locked<'_, Tcp>) {
         if state != SockState::Close {
             sk.set_kernel_state(state);
         }
+        if state == SockState::FinWait2 {
+            sk.state().orphan = None;
+        }
         // Whoever lingers in `close` waits for this.
         if acknowledged && !sk.sock().is_dead() {
             sk.sock().state_changed();
@@ -339,7 +352,7 @@ fn wait(sk: &mut Locked<'_, Tcp>, now: Instant, record: engine::TimeWait) {
 /// The connection is over.
 fn closed(sk: &mut Locked<'_, Tcp>, reason: Reason) {
     let error = match reason {
-        Reason::Finished | Reason::Aborted => None,
+        Reason::Finished | Reason::Aborted | Reason::OutOfResources => None,
         Reason::Refused => Some(ECONNREFUSED),
         Reason::Reset => Some(ECONNRESET),
         Reason::ResetInCloseWait => Some(EPIPE),
@@ -349,8 +362,13 @@ fn closed(sk: &mut Locked<'_, Tcp>, reason: Reason) {
     if let Some(error) = error {
         sk.set_error(error);
     }
-    if reason == Reason::TimedOut {
-        sk.state().namespace.counters.count(Counter::AbortOnTimeout);
+    let cause = match reason {
+        Reason::TimedOut => Some(Counter::AbortOnTimeout),
+        Reason::OutOfResources => Some(Counter::AbortOnMemory),
+        _ => None,
+    };
+    if let Some(cause) = cause {
+        sk.state().namespace.counters.count(cause);
     }
     // As `tcp_done`; a connection that its owner gives up does not count.
     let opening = [SockState::SynSent as u8, SockState::SynRecv as u8];
@@ -386,6 +404,7 @@ pub(super) fn leave(sk: &mut Locked<'_, Tcp>) {
     }
     state.timer = None;
     state.ticket = None;
+    state.orphan = None;
     state.held.clear();
     let rope = core::mem::replace(&mut state.rope, Rope::new(0));
     if !bound {

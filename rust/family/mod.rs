@@ -35,6 +35,7 @@ mod memory;
 mod minisock;
 mod namespace;
 mod options;
+mod orphan;
 mod path;
 mod poll;
 mod ports;

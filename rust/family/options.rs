@@ -93,6 +93,10 @@ pub(super) struct Options {
     pub(super) window_clamp: u32,
     /// `TCP_DELACK_MAX_US`
     pub(super) delack_max: Option<Duration>,
+    /// `TCP_RTO_MAX_MS`
+    pub(super) rto_max: Duration,
+    /// `TCP_RTO_MIN_US`
+    pub(super) rto_min: Duration,
 }
 
 /// The largest value of an option in seconds.
@@ -103,6 +107,11 @@ const LINGER2_MAX: i32 = 120;
 const WINDOW_CLAMP_MIN: i32 = 1152;
 /// The longest delay of an acknowledgment (Linux's `TCP_DELACK_MAX`).
 const DELACK_MAX_NS: u64 = 200_000_000;
+/// The bounds of the longest time-out, in milliseconds.
+const RTO_MAX_LEAST_MS: i32 = 1_000;
+const RTO_MAX_MOST_MS: i32 = 120_000;
+/// The highest lower bound of a time-out (Linux's `TCP_RTO_MIN`).
+const RTO_MIN_NS: u64 = 200_000_000;
 /// The least MSS that may be set.
 const MAXSEG_MIN: i32 = 88;
 /// The largest MSS that may be set.
@@ -114,6 +123,15 @@ fn in_range(value: i32, least: i32, most: i32) -> Result<i32> {
     } else {
         Err(EINVAL)
     }
+}
+
+/// A time in microseconds, as Linux in whole ticks, at least two.
+fn whole_ticks(micros: i32, most_ns: u64) -> Result<Duration> {
+    let ticks = (micros as u32 as u64 * 1_000).div_ceil(TICK_NS);
+    if micros < 0 || ticks > most_ns / TICK_NS || ticks < 2 {
+        return Err(EINVAL);
+    }
+    Ok(Duration::from_nanos(ticks * TICK_NS))
 }
 
 fn seconds(value: i32) -> Result<Duration> {
@@ -196,14 +214,13 @@ pub(super) fn set(sk: &TcpSock, name: i32, value: OptionIn) -> Result {
             };
         }
         tcp::DELACK_MAX_US => {
-            // As Linux in whole ticks, at least two.
-            let ticks = (u64::from(value as u32) * 1_000).div_ceil(TICK_NS);
-            let most = DELACK_MAX_NS / TICK_NS;
-            if value < 0 || ticks > most || ticks < 2 {
-                return Err(EINVAL);
-            }
-            options.delack_max = Some(Duration::from_nanos(ticks * TICK_NS));
+            options.delack_max = Some(whole_ticks(value, DELACK_MAX_NS)?);
         }
+        tcp::RTO_MAX_MS => {
+            let value = in_range(value, RTO_MAX_LEAST_MS, RTO_MAX_MOST_MS)?;
+            options.rto_max = Duration::from_millis(value as u64);
+        }
+        tcp::RTO_MIN_US => options.rto_min = whole_ticks(value, RTO_MIN_NS)?,
         tcp::THIN_LINEAR_TIMEOUTS => options.thin_linear = in_range(value, 0, 1)? != 0,
         _ => return Err(ENOPROTOOPT),
     }
@@ -291,6 +308,8 @@ fn is_known(name: i32) -> bool {
             | tcp::QUICKACK
             | tcp::WINDOW_CLAMP
             | tcp::DELACK_MAX_US
+            | tcp::RTO_MAX_MS
+            | tcp::RTO_MIN_US
             | tcp::THIN_LINEAR_TIMEOUTS
     )
 }
@@ -314,9 +333,12 @@ fn apply(lock: &mut Locked<'_, Tcp>, name: i32, options: &Options) {
     match name {
         tcp::NODELAY => conn.set_nodelay(now, options.nodelay),
         tcp::CORK => conn.set_cork(now, options.cork),
-        tcp::KEEPIDLE | tcp::KEEPINTVL | tcp::KEEPCNT if keeps_alive => {
-            conn.set_keepalive(now, Some(config::keepalive(options, &settings)));
+        tcp::KEEPIDLE if keeps_alive => {
+            conn.set_keepalive_idle(now, config::keepalive(options, &settings).idle);
         }
+        // These act when the timer fires.
+        tcp::KEEPINTVL | tcp::KEEPCNT => {}
+        tcp::RTO_MAX_MS | tcp::RTO_MIN_US => conn.retune(&config::limits(options, &settings)),
         tcp::USER_TIMEOUT => conn.set_user_timeout(options.user_timeout),
         tcp::WINDOW_CLAMP => conn.set_window_clamp(options.window_clamp),
         tcp::DELACK_MAX_US => {
@@ -398,6 +420,8 @@ pub(super) fn get(sk: &TcpSock, name: i32, out: OptionOut) -> Result {
             let limit = options.delack_max;
             limit.map_or((DELACK_MAX_NS / 1_000) as i32, |limit| micros(limit) as i32)
         }
+        tcp::RTO_MAX_MS => options.rto_max.as_millis() as i32,
+        tcp::RTO_MIN_US => micros(options.rto_min) as i32,
         tcp::THIN_LINEAR_TIMEOUTS => options.thin_linear.into(),
         tcp::INFO => {
             let info = info(&mut lock);

@@ -27,6 +27,7 @@ use super::{
         self,
         Options, //
     },
+    orphan::Orphan,
     poll,
     ports::PortUse,
     published::Published,
@@ -37,7 +38,10 @@ use super::{
     urgent::Seen,
 };
 use crate::{
-    engine::Instant,
+    engine::{
+        Duration,
+        Instant, //
+    },
     net::{
         boxed::in_place,
         msg::{
@@ -247,6 +251,8 @@ pub(crate) struct State {
     pub(super) fast_open: fast_open_client::Client,
     /// When the socket's timer will fire.
     pub(super) timer: Option<Instant>,
+    /// The connection counts as one that nobody owns.
+    pub(super) orphan: Option<Orphan>,
     /// How often another path was tried.
     pub(super) rehashes: u32,
     /// The MTU of the route that the connection knows of, less what IP options take.
@@ -265,6 +271,7 @@ impl State {
             ticket: None,
             fast_open: fast_open_client::Client::default(),
             timer: None,
+            orphan: None,
             rehashes: 0,
             mtu: 0,
         }
@@ -307,7 +314,10 @@ impl Protocol for Tcp {
         let settings = sk.sock().net().tcp_settings();
         sk.set_send_buffer(settings.wmem.default);
         sk.set_receive_buffer(settings.rmem.default);
-        sk.sock().shared().options.lock().congestion = config::congestion_of(sk.sock().net());
+        let mut options = sk.sock().shared().options.lock();
+        options.congestion = config::congestion_of(sk.sock().net());
+        options.rto_max = Duration::from_nanos(settings.rto_max_ns);
+        options.rto_min = Duration::from_nanos(settings.rto_min_ns);
     }
 
     fn state_changes(sk: &mut Locked<'_, Self>, old: u8, new: SockState) {

@@ -34,6 +34,7 @@ pub mod skbuff;
 pub mod small_queue;
 pub mod sock;
 pub mod spinlock;
+pub mod sysctl;
 pub mod tcp;
 pub mod time;
 pub mod wait;

@@ -380,6 +380,12 @@ impl<P: Protocol> Sock<P> {
         }
     }
 
+    /// Whether there is one.
+    pub fn has_soft_error(&self) -> bool {
+        // SAFETY: The socket is live; the kernel reads this field without a lock as well.
+        unsafe { (&raw const (*self.as_raw()).sk_err_soft).read_volatile() != 0 }
+    }
+
     /// Whether the user wants to hear of errors at once (`IP_RECVERR`).
     pub fn wants_errors(&self) -> bool {
         // SAFETY: The socket is live, and an Internet one; the flag is read atomically.
@@ -533,6 +539,12 @@ impl<P: Protocol> Sock<P> {
     pub fn is_memory_short(&self) -> bool {
         // SAFETY: The socket is live.
         unsafe { bindings::sk_under_memory_pressure(self.as_raw()) }
+    }
+
+    /// Whether the protocol's memory is used up and the socket has more than the least of it.
+    pub fn is_memory_out(&self) -> bool {
+        // SAFETY: The socket is live.
+        unsafe { bindings::tcp_out_of_memory(self.as_raw()) }
     }
 
     /// Whether no file has the socket: not yet, or not any more.

@@ -32,6 +32,10 @@ pub const DEFER_ACCEPT: i32 = bindings::TCP_DEFER_ACCEPT as i32;
 pub const WINDOW_CLAMP: i32 = bindings::TCP_WINDOW_CLAMP as i32;
 /// `TCP_DELACK_MAX_US`
 pub const DELACK_MAX_US: i32 = bindings::TCP_DELACK_MAX_US as i32;
+/// `TCP_RTO_MAX_MS`
+pub const RTO_MAX_MS: i32 = bindings::TCP_RTO_MAX_MS as i32;
+/// `TCP_RTO_MIN_US`
+pub const RTO_MIN_US: i32 = bindings::TCP_RTO_MIN_US as i32;
 /// `TCP_LINGER2`
 pub const LINGER2: i32 = bindings::TCP_LINGER2 as i32;
 /// `TCP_FASTOPEN`

@@ -7,6 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifndef TCP_RTO_MAX_MS
+#define TCP_RTO_MAX_MS	44
+#define TCP_RTO_MIN_US	45
+#endif
+
 static void what_it_is(void)
 {
 	struct sockaddr_in address;
@@ -329,6 +334,40 @@ static void time_limits(void)
 	      EDOM);
 }
 
+static void fails_with(int fd, int name, int value)
+{
+	FAILS(setsockopt(fd, IPPROTO_TCP, name, &value, sizeof(value)), EINVAL);
+}
+
+static void bounds_of_time_outs(void)
+{
+	struct sockaddr_in address;
+	int fd = listener(1, &address);
+	int one = make_socket(0), other;
+
+	EQ(get_option(fd, IPPROTO_TCP, TCP_RTO_MAX_MS), 120000);
+	EQ(get_option(fd, IPPROTO_TCP, TCP_RTO_MIN_US), 200000);
+	fails_with(fd, TCP_RTO_MAX_MS, 999);
+	fails_with(fd, TCP_RTO_MAX_MS, 120001);
+	fails_with(fd, TCP_RTO_MAX_MS, -1);
+	fails_with(fd, TCP_RTO_MIN_US, 200001);
+	fails_with(fd, TCP_RTO_MIN_US, 1);
+	fails_with(fd, TCP_RTO_MIN_US, 0);
+	fails_with(fd, TCP_RTO_MIN_US, -1);
+	EQ(get_option(fd, IPPROTO_TCP, TCP_RTO_MAX_MS), 120000);
+	EQ(get_option(fd, IPPROTO_TCP, TCP_RTO_MIN_US), 200000);
+	set_option(fd, IPPROTO_TCP, TCP_RTO_MAX_MS, 120000);
+	set_option(fd, IPPROTO_TCP, TCP_RTO_MAX_MS, 1000);
+	set_option(fd, IPPROTO_TCP, TCP_RTO_MIN_US, 100000);
+
+	OK(connect(one, (struct sockaddr *)&address, sizeof(address)));
+	other = OK(accept(fd, NULL, NULL));
+	EQ(get_option(other, IPPROTO_TCP, TCP_RTO_MAX_MS), 1000);
+	EQ(get_option(other, IPPROTO_TCP, TCP_RTO_MIN_US), 100000);
+	EQ(get_option(one, IPPROTO_TCP, TCP_RTO_MAX_MS), 120000);
+	EQ(get_option(one, IPPROTO_TCP, TCP_RTO_MIN_US), 200000);
+}
+
 static void ip_level(void)
 {
 	int fd = make_socket(0);
@@ -351,7 +390,7 @@ int main(void)
 		CASE(reuse_in_time_wait), CASE(server_restarts),
 		CASE(restart_while_connected), CASE(info),
 		CASE(info_of_others),	CASE(time_limits),
-		CASE(ip_level),
+		CASE(bounds_of_time_outs), CASE(ip_level),
 	};
 
 	return RUN_CASES(cases);

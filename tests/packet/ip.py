@@ -11,23 +11,11 @@ import time
 
 import packet
 from packet import (CLOSE, ESTABLISHED, HERE, SYN_SENT, THERE, accept, between, case, check, checksum, equal, error_of, fails,
-                    state_of)
+                    state_of, tell)
 
-ROUTER = "10.0.0.254"
 UNREACHABLE, SOURCE_QUENCH, TIME_EXCEEDED, PARAMETER_PROBLEM = 3, 4, 11, 12
 NET, HOST, PROTOCOL, PORT, TOO_BIG, SOURCE_ROUTE = range(6)
 MSS = 1460
-
-
-def tell(bench, segment, kind, code, rest=0):
-    """A router says what became of a segment of the socket under test."""
-    quoted = segment.pack(HERE, THERE)[:28]
-    body = struct.pack("!BBHI", kind, code, 0, rest) + quoted
-    body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
-    outer = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 0, 0, 64, 1, 0)
-    outer += socket.inet_aton(ROUTER) + socket.inet_aton(HERE)
-    bench.trace("<", f"ICMP type {kind} code {code}")
-    bench.tun.write(outer[:10] + struct.pack("!H", checksum(outer)) + outer[12:] + body)
 
 
 def with_ip_options(whole, options):

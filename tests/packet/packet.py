@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 
 HERE = "10.0.0.1"   # the socket under test
 THERE = "10.0.0.2"  # the script
+ROUTER = "10.0.0.254"
 AF_OXTCP = 18
 FAMILY = {"inet": socket.AF_INET, "oxtcp": AF_OXTCP}[os.environ.get("FAMILY", "inet")]
 
@@ -507,6 +508,17 @@ class Bench:
         sock = accept(listener)
         equal(state_of(sock), ESTABLISHED, "state")
         return sock, peer
+
+
+def tell(bench, segment, kind, code, rest=0):
+    """A router says what became of a segment of the socket under test."""
+    quoted = segment.pack(HERE, THERE)[:28]
+    body = struct.pack("!BBHI", kind, code, 0, rest) + quoted
+    body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
+    outer = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 0, 0, 64, 1, 0)
+    outer += socket.inet_aton(ROUTER) + socket.inet_aton(HERE)
+    bench.trace("<", f"ICMP type {kind} code {code}")
+    bench.tun.write(outer[:10] + struct.pack("!H", checksum(outer)) + outer[12:] + body)
 
 
 CASES = []

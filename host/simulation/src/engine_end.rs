@@ -491,7 +491,7 @@ fn outcome(reason: Reason) -> Outcome {
         Reason::Finished => Outcome::Finished,
         Reason::Refused | Reason::Reset | Reason::ResetInCloseWait => Outcome::Reset,
         Reason::TimedOut => Outcome::TimedOut,
-        Reason::Aborted => Outcome::Aborted,
+        Reason::Aborted | Reason::OutOfResources => Outcome::Aborted,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::engine::config::Config;
 use crate::engine::config::KeepAlive;
 use crate::engine::store::Store;
 use crate::engine::synchronized::Context;
+use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 
 impl<S: Store> Connection<S> {
@@ -34,9 +35,12 @@ impl<S: Store> Connection<S> {
         }
     }
 
-    /// Changes or turns off keepalive probes (`SO_KEEPALIVE`, `TCP_KEEPIDLE` and the others).
+    /// Turns keepalive probes on or off (`SO_KEEPALIVE`); what is on already goes on.
     pub fn set_keepalive(&mut self, now: Instant, keepalive: Option<KeepAlive>) {
-        self.config.keepalive = keepalive;
+        let before = core::mem::replace(&mut self.config.keepalive, keepalive);
+        if before.is_some() == keepalive.is_some() {
+            return;
+        }
         if let Phase::Synchronized(connection) = &mut self.phase {
             let cx = Context {
                 now,
@@ -44,13 +48,31 @@ impl<S: Store> Connection<S> {
                 counters: &mut self.counters,
                 events: &mut self.events,
             };
-            connection.restart_keepalive(&cx);
+            connection.switch_keepalive(&cx);
+        }
+    }
+
+    /// Brings the idle time of keepalive, if that is on, to what the user set (`TCP_KEEPIDLE`), at
+    /// once.
+    pub fn set_keepalive_idle(&mut self, now: Instant, idle: Duration) {
+        let Some(keepalive) = &mut self.config.keepalive else {
+            return;
+        };
+        keepalive.idle = idle;
+        if let Phase::Synchronized(connection) = &mut self.phase {
+            let cx = Context {
+                now,
+                config: &self.config,
+                counters: &mut self.counters,
+                events: &mut self.events,
+            };
+            connection.move_keepalive(&cx);
         }
     }
 
     /// Bounds how long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`), or leaves it to the
     /// number of tries.
-    pub fn set_user_timeout(&mut self, limit: Option<crate::engine::time::Duration>) {
+    pub fn set_user_timeout(&mut self, limit: Option<Duration>) {
         self.config.user_timeout = limit;
     }
 
@@ -104,6 +126,9 @@ impl<S: Store> Connection<S> {
         self.config.orphan_retries = config.orphan_retries;
         self.config.rto_min = config.rto_min;
         self.config.rto_max = config.rto_max;
+        if self.config.keepalive.is_some() && config.keepalive.is_some() {
+            self.config.keepalive = config.keepalive;
+        }
         self.config.min_rtt_window = config.min_rtt_window;
         self.config.reordering = config.reordering;
         self.config.max_reordering = config.max_reordering;

@@ -3,6 +3,8 @@
 //! What happens when a timer expires.
 
 use crate::engine::cc::NO_SSTHRESH;
+use crate::engine::config::Config;
+use crate::engine::config::RTO_MIN;
 use crate::engine::event::Blackhole;
 use crate::engine::event::Doubt;
 use crate::engine::event::Reason;
@@ -20,6 +22,14 @@ use crate::engine::timers::Timer;
 /// Time-outs that come evenly on a connection with little in flight (Linux's
 /// `TCP_THIN_LINEAR_RETRIES`).
 const THIN_RETRIES: u8 = 6;
+
+/// Returns how long after the first time-out so many tries are over.
+///
+/// Their time is counted from the first transmission. Linux begins with the first retransmission, but
+/// its ticks make each of the waits longer than they are here.
+fn patience(config: &Config, tries: u8) -> Duration {
+    config.timeout_of_tries(tries).saturating_sub(RTO_MIN)
+}
 
 impl<S: Store> Synchronized<S> {
     /// Acts on all timers that have expired.
@@ -70,6 +80,9 @@ impl<S: Store> Synchronized<S> {
         if self.tx.in_flight() == 0 {
             return Fate::Alive;
         }
+        if let Some(fate) = self.shed(cx) {
+            return fate;
+        }
         let over = self.give_up(cx);
         // As Linux (`tcp_fastopen_active_detect_blackhole`): data may not get through after a
         // handshake that did.
@@ -116,10 +129,10 @@ impl<S: Store> Synchronized<S> {
     /// [`Config::retries2`]: crate::engine::config::Config::retries2
     fn doubt(&self, cx: &Context<'_>) -> Doubt {
         let config = cx.config;
-        let limit = config.timeout_of_tries(config.retries1);
+        let limit = patience(config, config.retries1);
         let waited = self.stalled_since.map(|since| cx.now.since(since));
         match waited {
-            Some(waited) if waited >= limit.saturating_sub(config.rto_min) => Doubt::Route,
+            Some(waited) if waited >= limit => Doubt::Route,
             _ => Doubt::Path,
         }
     }
@@ -172,16 +185,25 @@ impl<S: Store> Synchronized<S> {
         let mut tries = config.retries2;
         if self.orphan {
             let alive = self.rto(config) < config.rto_max;
-            tries = config.orphan_tries(alive);
+            tries = self.orphan_tries(config, alive);
         }
-        // The time of so many tries is counted from the first transmission. Linux begins with the
-        // first retransmission, but its ticks make each of the waits longer than they are here.
-        let limit = config.user_timeout.unwrap_or_else(|| {
-            config
-                .timeout_of_tries(tries)
-                .saturating_sub(config.rto_min)
-        });
+        let limit = config
+            .user_timeout
+            .unwrap_or_else(|| patience(config, tries));
         (waited >= limit).then_some(Fate::Closed(Reason::TimedOut))
+    }
+
+    /// Decides at a time-out whether the host still bears a connection that nobody owns.
+    fn shed(&self, cx: &Context<'_>) -> Option<Fate> {
+        if !self.orphan {
+            return None;
+        }
+        let alive = self.rto(cx.config) < cx.config.rto_max;
+        let tries = self.orphan_tries(cx.config, alive);
+        let over = self
+            .stalled_since
+            .is_some_and(|since| cx.now.since(since) >= patience(cx.config, tries));
+        self.out_of_resources(cx, alive || !over)
     }
 
     /// The peer closed the window over what was in flight, so that retransmissions are probes.
@@ -202,6 +224,8 @@ impl<S: Store> Synchronized<S> {
     fn on_persist(&mut self, cx: &mut Context<'_>) -> Fate {
         let config = cx.config;
         if self.tx.in_flight() > 0 || !self.tx.has_unsent(self.state.sends_fin()) {
+            self.probes_out = 0;
+            self.probing_since = None;
             return Fate::Alive;
         }
         if self.tx.window_end() > self.tx.nxt {
@@ -218,9 +242,12 @@ impl<S: Store> Synchronized<S> {
         let mut tries = config.retries2;
         if self.orphan {
             let alive = self.rto(config) < config.rto_max;
-            tries = config.orphan_tries(alive);
+            tries = self.orphan_tries(config, alive);
             if !alive && self.backoff >= tries {
                 return Fate::Closed(Reason::TimedOut);
+            }
+            if let Some(fate) = self.out_of_resources(cx, true) {
+                return fate;
             }
         }
         // RFC 9293, 3.8.6.1: a peer that answers may keep the window closed for ever; answers reset
@@ -237,12 +264,7 @@ impl<S: Store> Synchronized<S> {
         if self.backoff < config.retries2 {
             self.backoff = self.backoff.saturating_add(1);
         }
-        let wait = self.rto(config).max(config.rto_min);
-        let mut at = cx.now.saturating_add(wait);
-        if let Some(limit) = config.user_timeout {
-            at = at.min(since.saturating_add(limit));
-        }
-        self.timers.set(Timer::Persist, cx.now, at);
+        self.arm_persist(cx);
         Fate::Alive
     }
 

@@ -76,8 +76,14 @@ impl<S: Store> Synchronized<S> {
             return (Payload::Discard, Fate::Alive);
         }
         self.end_opening(cx, segment);
-        self.last_heard = cx.now;
-        self.probes_out = 0;
+        // As Linux: an ACK that was overtaken tells nothing of the peer now, but for its data.
+        if check != AckCheck::Old || segment.len > 0 {
+            self.last_heard = cx.now;
+        }
+        if check != AckCheck::Old {
+            self.probes_out = 0;
+            self.postpone_persist(cx);
+        }
         self.ecn.count(segment);
         // As Linux the announcement of more data (MSG_MORE) holds until the peer is heard again; from
         // then on Nagle decides.

@@ -3,6 +3,7 @@
 //! The timers that wait for acknowledgments: retransmission, tail loss probe and reordering, of which
 //! one runs at a time, as in Linux; and what sets the persist timer.
 
+use crate::engine::config::RTO_MIN;
 use crate::engine::recovery::Rtts;
 use crate::engine::store::Store;
 use crate::engine::synchronized::Context;
@@ -10,6 +11,10 @@ use crate::engine::synchronized::Synchronized;
 use crate::engine::time::Instant;
 use crate::engine::timers::Timer;
 use crate::engine::tx::NewData;
+
+/// How often the time between window probes doubles at most, whatever `tcp_retries2` says: from the
+/// usual least RTO to beyond the longest.
+const PERSIST_DOUBLINGS: u32 = 10;
 
 /// The timers of which one runs at a time.
 pub(super) const EXCLUSIVE: [Timer; 3] = [Timer::Retransmit, Timer::LossProbe, Timer::Reorder];
@@ -122,7 +127,7 @@ impl<S: Store> Synchronized<S> {
             // RFC 9293, 3.8.6.1, and the override timer of 3.8.6.2.1: something must happen even if
             // the peer stays silent.
             NewData::Window | NewData::Held if idle => {
-                let wait = self.rto(cx.config).max(cx.config.rto_min);
+                let wait = self.rto(cx.config).max(RTO_MIN);
                 if !self.timers.is_set(Timer::Persist) {
                     let at = cx.now.saturating_add(wait);
                     self.timers.set(Timer::Persist, cx.now, at);
@@ -132,6 +137,26 @@ impl<S: Store> Synchronized<S> {
             NewData::Owner => {}
             _ if self.timers.is_set(Timer::Persist) => self.stop_persist(),
             _ => {}
+        }
+    }
+
+    /// Starts the persist timer anew, not beyond the user's time-out (Linux's `tcp_probe0_when`).
+    pub(super) fn arm_persist(&mut self, cx: &Context<'_>) {
+        let base = self.rtt.rto(cx.config).max(RTO_MIN);
+        let doublings = u32::from(self.backoff).min(PERSIST_DOUBLINGS);
+        let wait = base.doubled(doublings, cx.config.rto_max);
+        let mut at = cx.now.saturating_add(wait);
+        if let (Some(since), Some(limit)) = (self.probing_since, cx.config.user_timeout) {
+            at = at.min(since.saturating_add(limit));
+        }
+        self.timers.set(Timer::Persist, cx.now, at);
+    }
+
+    /// The peer answered while nothing was in flight: the next window probe waits from here on
+    /// (Linux's `tcp_ack_probe`).
+    pub(super) fn postpone_persist(&mut self, cx: &Context<'_>) {
+        if self.timers.is_set(Timer::Persist) && self.tx.in_flight() == 0 {
+            self.arm_persist(cx);
         }
     }
 

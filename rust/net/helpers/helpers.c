@@ -23,5 +23,6 @@
 #include "skbuff.c"
 #include "sock.c"
 #include "spinlock.c"
+#include "sysctl.c"
 #include "uio.c"
 #include "workqueue.c"

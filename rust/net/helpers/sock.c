@@ -190,6 +190,13 @@ long oxtcp_helper_sk_prot_mem_limits(const struct sock *sk, int index)
 	return sk_prot_mem_limits(sk, index);
 }
 
+/* TCP's own is not exported. */
+bool oxtcp_helper_tcp_out_of_memory(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_wmem_queued) > SOCK_MIN_SNDBUF &&
+	       sk_memory_allocated(sk) > sk_prot_mem_limits(sk, 2);
+}
+
 void oxtcp_helper_sk_stream_moderate_sndbuf(struct sock *sk)
 {
 	sk_stream_moderate_sndbuf(sk);
