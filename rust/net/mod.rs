@@ -33,6 +33,7 @@ pub mod siphash;
 pub mod skbuff;
 pub mod small_queue;
 pub mod sock;
+mod socket_level;
 pub mod spinlock;
 pub mod sysctl;
 pub mod tcp;

@@ -179,9 +179,15 @@ impl OptionIn {
         Self { value, len }
     }
 
+    /// The value as the option code got it.
+    pub(super) fn raw(&self) -> bindings::sockptr_t {
+        // SAFETY: A pointer and a mark, which may be copied.
+        unsafe { core::ptr::read(&self.value) }
+    }
+
     /// The value as a string of less than `N` bytes, padded with zeros; what is longer is cut.
     /// `EINVAL` where there is none.
-    pub fn name<const N: usize>(self) -> Result<[u8; N]> {
+    pub fn name<const N: usize>(&self) -> Result<[u8; N]> {
         let mut name = [0; N];
         let most = N.saturating_sub(1).min(self.len as usize);
         if most == 0 {
@@ -190,7 +196,7 @@ impl OptionIn {
         // SAFETY: `name` has room for the bytes and a zero; the source is checked by the callee if
         // it is user space's, and the kernel's own otherwise.
         let len =
-            unsafe { bindings::strncpy_from_sockptr(name.as_mut_ptr().cast(), self.value, most) };
+            unsafe { bindings::strncpy_from_sockptr(name.as_mut_ptr().cast(), self.raw(), most) };
         if len < 0 {
             return Err(EFAULT);
         }
@@ -203,13 +209,13 @@ impl OptionIn {
     }
 
     /// Copies the value into `room`, and tells how long it is; `EINVAL` where it is longer.
-    pub fn bytes(self, room: &mut [u8]) -> Result<usize> {
+    pub fn bytes(&self, room: &mut [u8]) -> Result<usize> {
         let len = self.len as usize;
         let room = room.get_mut(..len).ok_or(EINVAL)?;
         // SAFETY: `room` has `len` bytes; the source is checked by the callee if it is user space's,
         // and the kernel's own otherwise.
         let r = unsafe {
-            bindings::copy_from_sockptr(room.as_mut_ptr().cast::<c_void>(), self.value, len)
+            bindings::copy_from_sockptr(room.as_mut_ptr().cast::<c_void>(), self.raw(), len)
         };
         if r != 0 {
             return Err(EFAULT);
@@ -218,7 +224,7 @@ impl OptionIn {
     }
 
     /// The value as an integer; `EINVAL` where it is shorter.
-    pub fn int(self) -> Result<i32> {
+    pub fn int(&self) -> Result<i32> {
         let mut value: c_int = 0;
         if (self.len as usize) < size_of::<c_int>() {
             return Err(EINVAL);
@@ -228,7 +234,7 @@ impl OptionIn {
         let r = unsafe {
             bindings::copy_from_sockptr(
                 (&raw mut value).cast::<c_void>(),
-                self.value,
+                self.raw(),
                 size_of::<c_int>(),
             )
         };

@@ -21,7 +21,8 @@ use super::{
         Locked,
         Shutdown,
         Sock, //
-    }, //
+    },
+    socket_level, //
 };
 use core::{
     mem::size_of,
@@ -156,6 +157,7 @@ unsafe fn create_sock<P: Protocol>(
         (*inet).mc_ttl = 1;
         (*sk).sk_gso_type = bindings::SKB_GSO_TCPV4 as u16;
         bindings::sk_timer_setup(sk, Some(timer::<P>));
+        bindings::socket_set_custom_sockopt(socket);
         (*socket).ops = tables.ops.get();
 
         if kern == 0 {
@@ -367,6 +369,44 @@ pub(super) unsafe extern "C" fn accept<P: Protocol>(
                 ptr::null_mut()
             }
         }
+    }
+}
+
+/// `proto_ops->accept`
+///
+/// # Safety
+///
+/// For the kernel, which calls it with a listening `socket` and a new one.
+pub(super) unsafe extern "C" fn accept_socket(
+    socket: *mut bindings::socket,
+    new: *mut bindings::socket,
+    arg: *mut bindings::proto_accept_arg,
+) -> c_int {
+    // SAFETY: The callback's arguments are valid while it runs; `new` is not in a file yet.
+    unsafe {
+        bindings::socket_set_custom_sockopt(new);
+        bindings::inet_accept(socket, new, arg)
+    }
+}
+
+/// `proto_ops->setsockopt`, for options of all levels.
+///
+/// # Safety
+///
+/// For the kernel, which calls it with a `socket` whose `sk` is a socket of `P`.
+pub(super) unsafe extern "C" fn set_any_option<P: Protocol>(
+    socket: *mut bindings::socket,
+    level: c_int,
+    name: c_int,
+    value: bindings::sockptr_t,
+    len: c_uint,
+) -> c_int {
+    // SAFETY: The caller has a reference on the file, hence on the socket; `value` is what it got.
+    unsafe {
+        if level != bindings::SOL_SOCKET as c_int {
+            return bindings::sock_common_setsockopt(socket, level, name, value, len);
+        }
+        from_result(|| socket_level::set::<P>(socket, name, value, len).map(|()| 0))
     }
 }
 

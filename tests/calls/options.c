@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
+#include <linux/filter.h>
 #include <linux/tcp.h>
 #include <stdio.h>
 #include <string.h>
@@ -379,6 +380,57 @@ static void ip_level(void)
 	EQ(get_option(fd, IPPROTO_IP, IP_TOS), 0x10);
 }
 
+static const struct sock_filter accept_all[] = {
+	{ .code = 0x06, .k = 0xffffffff },
+};
+
+/* Whoever may not administrate the network may attach no filter to TCP. */
+static void filter_privilege(void)
+{
+	struct sock_fprog filter = {
+		.len = 1,
+		.filter = (struct sock_filter *)accept_all,
+	};
+	struct sockaddr_in address;
+	int server = listener(1, &address);
+	int fd = make_socket_of(peer_family(), 0);
+	int child;
+
+	OK(connect_to(fd, &address));
+	child = accept_one(server);
+	OK(setsockopt(child, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
+		      sizeof(filter)));
+	OK(setsockopt(child, SOL_SOCKET, SO_DETACH_FILTER, &filter, 4));
+	OK(seteuid(65534));
+	FAILS(setsockopt(child, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
+			 sizeof(filter)), EPERM);
+	FAILS(setsockopt(server, SOL_SOCKET, SO_ATTACH_FILTER, &filter,
+			 sizeof(filter)), EPERM);
+	FAILS(setsockopt(child, SOL_SOCKET, SO_ATTACH_FILTER, &filter, 3),
+	      EINVAL);
+}
+
+/* What the kernel keeps for TCP, on sockets of all origins. */
+static void kept_for_tcp(void)
+{
+	struct pair pair = make_pair();
+	int one = 1, two = 2, minus_two = -2, minus = -1;
+	int fds[] = { make_socket(0), pair.fd, pair.peer };
+
+	for (int i = 0; i < 3; i++) {
+		OK(setsockopt(fds[i], SOL_SOCKET, SO_TXREHASH, &one, 4));
+		OK(setsockopt(fds[i], SOL_SOCKET, SO_TXREHASH, &minus, 4));
+		FAILS(setsockopt(fds[i], SOL_SOCKET, SO_TXREHASH, &two, 4),
+		      EINVAL);
+		FAILS(setsockopt(fds[i], SOL_SOCKET, SO_TXREHASH, &minus_two,
+				 4), EINVAL);
+		FAILS(setsockopt(fds[i], SOL_SOCKET, SO_RESERVE_MEM, &minus, 4),
+		      EINVAL);
+		FAILS(setsockopt(fds[i], SOL_SOCKET, SO_RESERVE_MEM, &one, 3),
+		      EINVAL);
+	}
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
@@ -391,6 +443,7 @@ int main(void)
 		CASE(restart_while_connected), CASE(info),
 		CASE(info_of_others),	CASE(time_limits),
 		CASE(bounds_of_time_outs), CASE(ip_level),
+		CASE(filter_privilege),	CASE(kept_for_tcp),
 	};
 
 	return RUN_CASES(cases);

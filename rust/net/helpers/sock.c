@@ -318,3 +318,18 @@ void oxtcp_helper_sk_rmem_alloc_add(struct sock *sk, int delta)
 {
 	atomic_add(delta, &sk->sk_rmem_alloc);
 }
+
+bool oxtcp_helper_mem_cgroup_sk_enabled(const struct sock *sk)
+{
+	return mem_cgroup_sk_enabled(sk);
+}
+
+int oxtcp_helper_sk_mem_pages(int amt)
+{
+	return sk_mem_pages(amt);
+}
+
+void oxtcp_helper_socket_set_custom_sockopt(struct socket *sock)
+{
+	set_bit(SOCK_CUSTOM_SOCKOPT, &sock->flags);
+}
