@@ -204,41 +204,35 @@ fn make(
     state.role = Role::Connection(conn);
 
     let mut entered = false;
-    let child = listener.clone_child(
-        Shared::child(options),
-        state,
-        ends.source,
-        ends.destination,
-        |child| {
-            let key = Key::connection(ends.source, ends.destination);
-            let sock = child.sock().get();
-            if matches!(begin, Begin::Early(_)) {
-                sock.shared().set_early();
+    let child = listener.clone_child(Shared::child(options), state, ends, |child| {
+        let key = Key::connection(ends);
+        let sock = child.sock().get();
+        if matches!(begin, Begin::Early(_)) {
+            sock.shared().set_early();
+        }
+        let made = child.path().and_then(|_| {
+            let new = Entry::socket(namespace, key, sock, GFP_ATOMIC | __GFP_NOWARN)?;
+            match begin {
+                Begin::Record(_, old) => namespace.table.replace(old, new.clone())?,
+                Begin::Cookie(_) | Begin::Early(_) => namespace.table.insert(new.clone())?,
             }
-            let made = child.path().and_then(|_| {
-                let new = Entry::socket(namespace, key, sock, GFP_ATOMIC | __GFP_NOWARN)?;
-                match begin {
-                    Begin::Record(_, old) => namespace.table.replace(old, new.clone())?,
-                    Begin::Cookie(_) | Begin::Early(_) => namespace.table.insert(new.clone())?,
-                }
-                Ok(new)
-            });
-            match made {
-                Ok(new) => {
-                    entered = true;
-                    child.state().node = Some(new);
-                    input::receive(child, segment.into_skb());
-                }
-                Err(_) => {
-                    // The peer is to hear nothing of it: it is still half-open.
-                    child.state().role = Role::Idle;
-                    child.set_kernel_state(SockState::Close);
-                    child.orphan();
-                    super::close::abort(child);
-                }
+            Ok(new)
+        });
+        match made {
+            Ok(new) => {
+                entered = true;
+                child.state().node = Some(new);
+                input::receive(child, segment.into_skb());
             }
-        },
-    )?;
+            Err(_) => {
+                // The peer is to hear nothing of it: it is still half-open.
+                child.state().role = Role::Idle;
+                child.set_kernel_state(SockState::Close);
+                child.orphan();
+                super::close::abort(child);
+            }
+        }
+    })?;
     if !entered {
         return Err(ENOMEM);
     }

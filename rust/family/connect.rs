@@ -48,8 +48,8 @@ use crate::{
     }, //
 };
 use core::net::{
-    Ipv4Addr,
-    SocketAddrV4, //
+    IpAddr,
+    SocketAddr, //
 };
 use kernel::{
     prelude::*,
@@ -64,20 +64,17 @@ pub(super) fn get_port(sk: &mut Locked<'_, Tcp>, port: u16) -> Result {
 fn take(sk: &mut Locked<'_, Tcp>, port: u16, outgoing: bool) -> Result {
     let sock = sk.sock();
     let ports = sk.state().namespace.ports.clone();
-    let (hold, port) = ports.take(
-        sock.net(),
-        sock.receive_address(),
-        port,
-        sock.reuses_address(),
-        outgoing,
-    )?;
+    let IpAddr::V4(address) = sock.receive_address() else {
+        return Err(EADDRNOTAVAIL);
+    };
+    let (hold, port) = ports.take(sock.net(), address, port, sock.reuses_address(), outgoing)?;
     sk.state().port = Some(hold);
     sk.set_port(port);
     Ok(())
 }
 
 /// Begins to connect to `peer`. On failure the socket is as it was.
-pub(super) fn connect(sk: &mut Locked<'_, Tcp>, peer: SocketAddrV4) -> Result {
+pub(super) fn connect(sk: &mut Locked<'_, Tcp>, peer: SocketAddr) -> Result {
     let (_, port_bound) = sk.bound_by_user();
     let ends = sk.route_to(peer)?;
     let result = begin(sk, &ends);
@@ -106,7 +103,7 @@ fn begin(sk: &mut Locked<'_, Tcp>, ends: &Endpoints) -> Result {
         }
     };
     if sock.local().ip().is_unspecified() {
-        sk.set_local_address(*ends.source.ip());
+        sk.set_local_address(ends.source.ip());
     }
     sk.set_peer(ends.destination);
     sk.set_kernel_state(SockState::SynSent);
@@ -127,7 +124,7 @@ fn begin(sk: &mut Locked<'_, Tcp>, ends: &Endpoints) -> Result {
 fn enter(sk: &mut Locked<'_, Tcp>, chosen: bool) -> Result<Option<Successor>> {
     let sock = sk.sock();
     let namespace = sk.state().namespace.clone();
-    let key = Key::connection(sock.local(), sock.peer());
+    let key = Key::connection(&sock.endpoints());
     let old = namespace
         .table
         .lookup(&key, &rcu::read_lock())
@@ -181,10 +178,13 @@ fn successor(sock: &TcpSock, old: &NodeRef<Entry>, chosen: bool) -> Option<Succe
 ///
 /// The search begins where the keyed hash of the addresses says, so that the choice cannot be
 /// foretold (RFC 6056 section 3.3.3).
-fn share(sk: &mut Locked<'_, Tcp>, address: Ipv4Addr) -> Result<Option<Successor>> {
+fn share(sk: &mut Locked<'_, Tcp>, address: IpAddr) -> Result<Option<Successor>> {
     let sock = sk.sock();
+    let IpAddr::V4(address) = address else {
+        return Err(EADDRNOTAVAIL);
+    };
     let ports = sk.state().namespace.ports.clone();
-    let (hash, _) = initial_sequence(sock.net(), sock.local(), sock.peer());
+    let (hash, _) = initial_sequence(sock.net(), &sock.endpoints());
     let begin = (hash >> 16) as u16;
     for (from, to) in [(begin, u16::MAX), (0, begin)] {
         let mut after = from;
@@ -209,7 +209,7 @@ pub(super) fn start(sk: &mut Locked<'_, Tcp>, successor: Option<Successor>) -> R
     let sock = sk.sock();
     let path = sk.path()?;
     let now = super::now();
-    let (seq, ts_offset) = initial_sequence(sock.net(), sock.local(), sock.peer());
+    let (seq, ts_offset) = initial_sequence(sock.net(), &sock.endpoints());
     let isn = Isn {
         seq: SeqNum(seq),
         ts_offset,

@@ -5,6 +5,7 @@
 use super::{
     config::config,
     counters::Counter,
+    entry,
     minisock::send_for,
     syn::Arrival, //
 };
@@ -27,6 +28,7 @@ use crate::{
         siphash, //
     }, //
 };
+use kernel::prelude::*;
 
 /// A namespace's secrets.
 pub(super) struct Keys([siphash::Key; 2]);
@@ -38,30 +40,35 @@ impl Keys {
     }
 }
 
+/// What is hashed.
+#[derive(IntoBytes, zerocopy_derive::Immutable)]
+#[repr(C)]
+struct CookieInput {
+    connection: entry::Key,
+    count: u32,
+}
+
 /// The hashes of one connection.
 struct Hashes<'a> {
     keys: &'a Keys,
-    /// Both addresses, and both ports.
-    words: [u32; 3],
+    connection: entry::Key,
 }
 
 impl<'a> Hashes<'a> {
     fn new(keys: &'a Keys, ends: &Endpoints) -> Self {
-        let Endpoints {
-            source,
-            destination,
-        } = ends;
-        let ports = u32::from(source.port()) << 16 | u32::from(destination.port());
         Self {
             keys,
-            words: [(*source.ip()).into(), (*destination.ip()).into(), ports],
+            connection: entry::Key::connection(ends),
         }
     }
 
     fn hash(&self, key: usize, count: u32) -> u32 {
-        let [a, b, c] = self.words;
+        let input = CookieInput {
+            connection: self.connection,
+            count,
+        };
         let key = self.keys.0.get(key);
-        key.map_or(0, |key| key.hash_4u32([a, b, c, count]) as u32)
+        key.map_or(0, |key| key.hash(input.as_bytes()) as u32)
     }
 }
 
@@ -122,7 +129,7 @@ fn check(arrival: &Arrival<'_>) -> Option<HalfOpen> {
     }
     let path = listener.path_for(ends).ok()?;
     let config = config(listener, &listener.shared().options(), &path);
-    let (_, ts_offset) = initial_sequence(net, ends.source, ends.destination);
+    let (_, ts_offset) = initial_sequence(net, ends);
     let hashes = Hashes::new(&ns.cookie_keys, ends);
     let verdict = cookie_check(
         arrival.now,

@@ -28,9 +28,10 @@ use crate::{
 };
 use core::{
     net::{
-        Ipv4Addr,
+        IpAddr,
         Ipv6Addr,
-        SocketAddrV4, //
+        SocketAddr,
+        SocketAddrV6, //
     },
     sync::atomic::Ordering, //
 };
@@ -50,47 +51,66 @@ pub(crate) struct Key {
     local: [u8; 16],
     remote: [u8; 16],
     ports: u32,
+    /// The device that leads to a link-local peer: two links may have peers of one address.
+    scope: u32,
+}
+
+/// An address in the form of IPv6.
+fn mapped(addr: IpAddr) -> [u8; 16] {
+    match addr {
+        IpAddr::V4(addr) => addr.to_ipv6_mapped().octets(),
+        IpAddr::V6(addr) => addr.octets(),
+    }
+}
+
+/// What [`mapped`] made the octets of, with a port and a scope.
+fn unmapped(octets: [u8; 16], port: u16, scope: u32) -> SocketAddr {
+    let addr = Ipv6Addr::from(octets);
+    match addr.to_ipv4_mapped() {
+        Some(addr) => SocketAddr::new(addr.into(), port),
+        None => SocketAddrV6::new(addr, port, 0, scope).into(),
+    }
 }
 
 impl Key {
-    fn new(local: SocketAddrV4, remote: SocketAddrV4) -> Self {
-        Self {
-            local: local.ip().to_ipv6_mapped().octets(),
-            remote: remote.ip().to_ipv6_mapped().octets(),
-            ports: u32::from(local.port()) << 16 | u32::from(remote.port()),
-        }
-    }
-
     /// Our address and port.
-    pub(super) fn local(&self) -> SocketAddrV4 {
-        SocketAddrV4::new(ipv4(self.local), (self.ports >> 16) as u16)
+    pub(super) fn local(&self) -> SocketAddr {
+        unmapped(self.local, (self.ports >> 16) as u16, 0)
     }
 
     /// The peer's address and port.
-    pub(super) fn remote(&self) -> SocketAddrV4 {
-        SocketAddrV4::new(ipv4(self.remote), self.ports as u16)
+    pub(super) fn remote(&self) -> SocketAddr {
+        unmapped(self.remote, self.ports as u16, self.scope)
     }
 
-    /// The connection between `local` and `remote`.
-    pub(super) fn connection(local: SocketAddrV4, remote: SocketAddrV4) -> Self {
-        Self::new(local, remote)
+    /// The connection between `ends`, of which we are the source.
+    pub(super) fn connection(ends: &Endpoints) -> Self {
+        let (local, remote) = (&ends.source, &ends.destination);
+        Self {
+            local: mapped(local.ip()),
+            remote: mapped(remote.ip()),
+            ports: u32::from(local.port()) << 16 | u32::from(remote.port()),
+            scope: match remote {
+                SocketAddr::V4(_) => 0,
+                SocketAddr::V6(remote) => remote.scope_id(),
+            },
+        }
     }
 
     /// The connection that a received segment belongs to.
     pub(super) fn of_segment(ends: &Endpoints) -> Self {
-        Self::new(ends.destination, ends.source)
+        Self::connection(&ends.reversed())
     }
 
-    /// The listener at `local`.
-    pub(super) fn listener(local: SocketAddrV4) -> Self {
-        Self::new(local, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0))
+    /// The listener at `local`. The unspecified address of IPv6 is not that of IPv4.
+    pub(super) fn listener(local: SocketAddr) -> Self {
+        Self {
+            local: mapped(local.ip()),
+            remote: [0; 16],
+            ports: u32::from(local.port()) << 16,
+            scope: 0,
+        }
     }
-}
-
-/// The IPv4 address that is mapped to this one.
-fn ipv4(mapped: [u8; 16]) -> Ipv4Addr {
-    let address = Ipv6Addr::from(mapped).to_ipv4_mapped();
-    address.unwrap_or(Ipv4Addr::UNSPECIFIED)
 }
 
 /// A connection that is not established yet.

@@ -14,6 +14,7 @@ use crate::{
         siphash, //
     }, //
 };
+use core::net::IpAddr;
 
 /// Bits of `tcp_fastopen`.
 const SERVER: u32 = 2;
@@ -107,8 +108,15 @@ pub(super) fn judge(arrival: &Arrival<'_>, setting: u32) -> Verdict {
 
 /// The cookie of a client, which is the destination.
 fn cookie(key: &siphash::Key, ends: &Endpoints, experimental: bool) -> Option<FastOpenCookie> {
-    let [a, b, c, d] = ends.destination.ip().octets();
-    let [e, f, g, h] = ends.source.ip().octets();
-    let hash = key.hash_8([a, b, c, d, e, f, g, h]);
+    let hash = match (ends.destination.ip(), ends.source.ip()) {
+        (IpAddr::V4(client), IpAddr::V4(server)) => {
+            key.hash([client.octets(), server.octets()].as_flattened())
+        }
+        (IpAddr::V6(client), IpAddr::V6(server)) => {
+            key.hash([client.octets(), server.octets()].as_flattened())
+        }
+        // Nobody sends such a segment.
+        _ => return None,
+    };
     FastOpenCookie::new(&hash.to_le_bytes(), experimental)
 }

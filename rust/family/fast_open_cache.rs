@@ -15,7 +15,7 @@ use crate::{
     }, //
 };
 use core::{
-    net::Ipv4Addr,
+    net::IpAddr,
     sync::atomic::{
         AtomicU32,
         AtomicU64,
@@ -35,8 +35,8 @@ const DOUBLINGS_MAX: u32 = 6;
 /// Our address and the server's: a cookie is good for both only.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pair {
-    pub(super) local: Ipv4Addr,
-    pub(super) server: Ipv4Addr,
+    pub(super) local: IpAddr,
+    pub(super) server: IpAddr,
 }
 
 /// What option the next request for a cookie uses, after one that brought none (Linux's `try_exp`).

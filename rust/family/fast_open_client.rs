@@ -103,8 +103,8 @@ enum Choice {
 
 fn pair(sk: &Locked<'_, Tcp>) -> Pair {
     Pair {
-        local: *sk.sock().local().ip(),
-        server: *sk.sock().peer().ip(),
+        local: sk.sock().local().ip(),
+        server: sk.sock().peer().ip(),
     }
 }
 

@@ -49,7 +49,6 @@ use crate::{
             ECONNRESET, //
         },
         ip::{
-            Endpoints,
             Payload,
             Wire,
             COPY_MAX,
@@ -62,10 +61,6 @@ use crate::{
             SockState, //
         }, //
     }, //
-};
-use core::net::{
-    Ipv4Addr,
-    SocketAddrV4, //
 };
 use kernel::prelude::*;
 
@@ -321,16 +316,12 @@ fn acked(sk: &mut Locked<'_, Tcp>) {
 /// Leaves the record of TIME-WAIT in the place of the socket. Without memory for it, or where there
 /// are enough of them, the connection just ends, as in Linux.
 fn wait(sk: &mut Locked<'_, Tcp>, now: Instant, record: engine::TimeWait) {
-    let ends = Endpoints {
-        source: sk.sock().local(),
-        destination: sk.sock().peer(),
-    };
+    let key = Key::connection(&sk.sock().endpoints());
     let state = sk.state();
     let Some(node) = state.node.take() else {
         return;
     };
     let deadline = record.deadline();
-    let key = Key::connection(ends.source, ends.destination);
     let port = state.port.as_ref().map(|port| port.for_child());
     let namespace = state.namespace.clone();
     let most = sk.sock().net().tcp_settings().max_tw_buckets;
@@ -417,9 +408,9 @@ pub(super) fn leave(sk: &mut Locked<'_, Tcp>) {
 
 /// Forgets the peer, the route, and the local address unless the user bound it.
 pub(super) fn forget_addresses(sk: &mut Locked<'_, Tcp>) {
-    sk.set_peer(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+    sk.clear_peer();
     if !sk.bound_by_user().0 {
-        sk.set_local_address(Ipv4Addr::UNSPECIFIED);
+        sk.clear_local_address();
     }
     sk.reset_route();
 }

@@ -49,7 +49,7 @@ pub(super) fn error(ns: &Namespace, error: &IcmpError) {
     }
     let _bh = BhDisabled::new();
     let rcu = rcu::read_lock();
-    let key = Key::connection(error.quoted.source, error.quoted.destination);
+    let key = Key::connection(&error.quoted);
     let Some(entry) = ns.table.lookup(&key, &rcu) else {
         return;
     };

@@ -31,6 +31,7 @@ use crate::{
     net::{
         bottom_half::BhDisabled,
         ip::{
+            any_of,
             Endpoints,
             Segment, //
         },
@@ -48,8 +49,8 @@ use crate::{
     }, //
 };
 use core::net::{
-    Ipv4Addr,
-    SocketAddrV4, //
+    Ipv6Addr,
+    SocketAddr, //
 };
 use kernel::sync::rcu;
 
@@ -106,16 +107,18 @@ impl Namespace {
     /// address before one that is not.
     pub(super) fn listener<'g>(
         &self,
-        to: SocketAddrV4,
+        to: SocketAddr,
         rcu: &'g rcu::Guard,
         hears: impl Fn(&Node<Entry>) -> bool,
     ) -> Option<&'g Node<Entry>> {
-        let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, to.port());
         let at = |address| {
-            let entry = self.table.lookup(&Key::listener(address), rcu);
+            let key = Key::listener(SocketAddr::new(address, to.port()));
+            let entry = self.table.lookup(&key, rcu);
             entry.filter(|entry| hears(entry))
         };
-        at(to).or_else(|| at(any))
+        at(to.ip())
+            .or_else(|| at(any_of(to.ip())))
+            .or_else(|| at(Ipv6Addr::UNSPECIFIED.into()))
     }
 }
 
@@ -192,7 +195,7 @@ fn take(sk: &mut Locked<'_, Tcp>, skb: Skb) {
     };
     // The socket may have been given another connection since it was looked up.
     let ends = segment.endpoints();
-    if sk.sock().peer() != ends.source || sk.sock().local() != ends.destination {
+    if sk.sock().endpoints() != ends.reversed() {
         segment.into_skb().drop_because(DropReason::NoSocket);
         return;
     }

@@ -24,7 +24,7 @@ use crate::net::{
         SockState, //
     }, //
 };
-use core::net::SocketAddrV4;
+use core::net::SocketAddr;
 use kernel::prelude::*;
 
 /// `listen(2)`: opens the queues and enters the table.
@@ -60,7 +60,7 @@ pub(super) fn listen(sk: &mut Locked<'_, Tcp>, backlog: u32) -> Result {
 
 fn begin(sk: &mut Locked<'_, Tcp>, backlog: u32, hold: super::ports::PortUse) -> Result {
     let sock = sk.sock();
-    let key = Key::listener(SocketAddrV4::new(sock.receive_address(), sock.port()));
+    let key = Key::listener(SocketAddr::new(sock.receive_address(), sock.port()));
     let namespace = sk.state().namespace.clone();
     let node = Entry::socket(&namespace, key, sock.get(), GFP_KERNEL)?;
     sock.shared().queue.open(backlog, Some(hold))?;

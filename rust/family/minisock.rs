@@ -51,14 +51,6 @@ pub(super) fn send(ns: &Namespace, ends: &Endpoints, segment: &SegmentOut) {
     ns.counters.sent(segment);
 }
 
-/// The way back.
-pub(super) fn reverse(ends: &Endpoints) -> Endpoints {
-    Endpoints {
-        source: ends.destination,
-        destination: ends.source,
-    }
-}
-
 /// What a segment does to a record.
 enum Next {
     Nothing,
@@ -132,15 +124,15 @@ pub(super) fn segment(
         Next::Nothing => {}
         Next::Send(answer) => match &half_open_listener {
             Some(_) if answer.challenge && !ns.may_challenge(net, now) => {}
-            Some(listener) => send_for(ns, listener, &reverse(ends), &answer),
-            None => send(ns, &reverse(ends), &answer),
+            Some(listener) => send_for(ns, listener, &ends.reversed(), &answer),
+            None => send(ns, &ends.reversed(), &answer),
         },
         Next::Remove(answer) => {
             if let Some(listener) = &half_open_listener {
                 ns.counters.count(Counter::AttemptFails);
                 ns.counters.count(Counter::EmbryonicRsts);
                 if let Some(answer) = answer {
-                    send_for(ns, listener, &reverse(ends), &answer);
+                    send_for(ns, listener, &ends.reversed(), &answer);
                 }
             }
             drop(retire(node));
@@ -149,7 +141,7 @@ pub(super) fn segment(
         }
         Next::Establish => {
             if let Some(listener) = half_open_listener {
-                child::establish(node, &listener, segment, &reverse(ends));
+                child::establish(node, &listener, segment, &ends.reversed());
             }
             return;
         }

@@ -33,7 +33,10 @@ use crate::{
         sock::SockState, //
     }, //
 };
-use core::net::SocketAddrV4;
+use core::net::{
+    SocketAddr,
+    SocketAddrV4, //
+};
 use kernel::{
     prelude::*,
     seq_file::SeqFile,
@@ -132,15 +135,27 @@ fn print(out: &SeqFile, number: &mut u32, row: &Row) {
     *number += 1;
 }
 
+/// An address of IPv4; the file has no place for others.
+fn ipv4(address: SocketAddr) -> Option<SocketAddrV4> {
+    match address {
+        SocketAddr::V4(address) => Some(address),
+        SocketAddr::V6(_) => None,
+    }
+}
+
 fn socket(out: &SeqFile, number: &mut u32, now: Instant, sk: &TcpSock) {
     let state = sk.kernel_state();
     if state == SockState::Close as u8 {
         // On its way out of the table.
         return;
     }
+    let local = SocketAddr::new(sk.receive_address(), sk.local().port());
+    let (Some(local), Some(remote)) = (ipv4(local), ipv4(sk.peer())) else {
+        return;
+    };
     let mut row = Row {
-        local: SocketAddrV4::new(sk.receive_address(), sk.local().port()),
-        remote: sk.peer(),
+        local,
+        remote,
         state,
         tx_queue: 0,
         rx_queue: 0,
@@ -192,16 +207,19 @@ fn record(out: &SeqFile, number: &mut u32, now: Instant, node: &Node<Entry>) {
         Record::HalfOpen(half) => half_open(out, now, half),
         Record::TimeWait(waiting) => time_wait(now, waiting, node),
     };
+    let Some(row) = row else {
+        return;
+    };
     line(out, WIDTH, |out| {
         print(out, number, &row);
         print_address(out, node);
     });
 }
 
-fn half_open(out: &SeqFile, now: Instant, half: &HalfOpen) -> Row {
-    Row {
-        local: half.ends.source,
-        remote: half.ends.destination,
+fn half_open(out: &SeqFile, now: Instant, half: &HalfOpen) -> Option<Row> {
+    Some(Row {
+        local: ipv4(half.ends.source)?,
+        remote: ipv4(half.ends.destination)?,
         state: SockState::SynRecv as u8,
         tx_queue: 0,
         rx_queue: 0,
@@ -212,13 +230,13 @@ fn half_open(out: &SeqFile, now: Instant, half: &HalfOpen) -> Row {
         probes: 0,
         inode: 0,
         references: 0,
-    }
+    })
 }
 
-fn time_wait(now: Instant, waiting: &Waiting, node: &Node<Entry>) -> Row {
-    Row {
-        local: node.key().local(),
-        remote: node.key().remote(),
+fn time_wait(now: Instant, waiting: &Waiting, node: &Node<Entry>) -> Option<Row> {
+    Some(Row {
+        local: ipv4(node.key().local())?,
+        remote: ipv4(node.key().remote())?,
         state: TIME_WAIT,
         tx_queue: 0,
         rx_queue: 0,
@@ -229,5 +247,5 @@ fn time_wait(now: Instant, waiting: &Waiting, node: &Node<Entry>) -> Row {
         probes: 0,
         inode: 0,
         references: node.references(),
-    }
+    })
 }

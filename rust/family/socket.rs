@@ -72,7 +72,7 @@ use crate::{
     }, //
 };
 use core::{
-    net::SocketAddrV4,
+    net::SocketAddr,
     sync::atomic::{
         AtomicBool,
         AtomicU32,
@@ -324,7 +324,7 @@ impl Protocol for Tcp {
         counters::state_changes(sk.state(), old, new);
     }
 
-    fn connect(sk: &mut Locked<'_, Self>, peer: SocketAddrV4) -> Result {
+    fn connect(sk: &mut Locked<'_, Self>, peer: SocketAddr) -> Result {
         connect::connect(sk, peer)
     }
 

@@ -17,7 +17,6 @@ use super::{
     fast_open,
     input::parse,
     minisock::{
-        reverse,
         send,
         send_for, //
     },
@@ -86,7 +85,7 @@ pub(super) fn segment(
         listener,
         now: Instant::from_nanos(segment.arrival_ns()),
         parsed,
-        ends: reverse(ends),
+        ends: ends.reversed(),
     };
     let segment = match cookie::returned(&arrival) {
         Some(half) => return child::of_cookie(&arrival, &half, segment),
@@ -137,7 +136,7 @@ fn syn(arrival: &Arrival<'_>, after: Option<SeqNum>) -> Result<Option<Early>> {
     }
     let path = listener.path_for(ends)?;
     let config = config(listener, &listener.shared().options(), &path);
-    let (seq, ts_offset) = initial_sequence(arrival.net, ends.source, ends.destination);
+    let (seq, ts_offset) = initial_sequence(arrival.net, ends);
     if wants_cookie {
         cookie::send(arrival, &config, ts_offset);
         return Ok(None);
@@ -166,7 +165,7 @@ fn syn(arrival: &Arrival<'_>, after: Option<SeqNum>) -> Result<Option<Early>> {
         listener: listener.get(),
         ends: *ends,
     });
-    let key = Key::connection(ends.source, ends.destination);
+    let key = Key::connection(ends);
     let node = Entry::record(ns, key, record, GFP_ATOMIC | __GFP_NOWARN)?;
     match ns.table.insert(node.clone()) {
         // The same SYN, on another CPU.

@@ -6,6 +6,7 @@
 
 use super::{
     bindings,
+    ip::Endpoints,
     proto::Protocol,
     proto_ops,
     sock::{
@@ -14,10 +15,7 @@ use super::{
         Sock, //
     }, //
 };
-use core::{
-    net::SocketAddrV4,
-    ptr, //
-};
+use core::ptr;
 use kernel::{
     prelude::*,
     sync::aref::ARef, //
@@ -25,15 +23,14 @@ use kernel::{
 
 impl<P: Protocol> Sock<P> {
     /// Makes a connection of a listener's, from a softirq. The child comes locked, with the options
-    /// of its parent, and with two references: its life, and the one that is returned.
+    /// of its parent, between `ends`, of which we are the source, and with two references: its life, and the one that is returned.
     ///
     /// Fails without memory.
     pub fn clone_child(
         &self,
         shared: impl PinInit<P::Shared, Error>,
         state: P::State,
-        local: SocketAddrV4,
-        peer: SocketAddrV4,
+        ends: &Endpoints,
         with: impl FnOnce(&mut Locked<'_, P>),
     ) -> Result<ARef<Self>> {
         // SAFETY: The listener is live; `sk_clone` does not change it.
@@ -73,9 +70,9 @@ impl<P: Protocol> Sock<P> {
             let child = Sock::<P>::from_raw(sk);
             let mut lock = sock::BhLock::from_held(Locked::new(child));
             if let Some(locked) = lock.owned() {
-                locked.set_local_address(*local.ip());
-                locked.set_port(local.port());
-                locked.set_peer(peer);
+                locked.set_local_address(ends.source.ip());
+                locked.set_port(ends.source.port());
+                locked.set_peer(ends.destination);
                 bindings::sk_set_txhash(sk);
                 with(locked);
             }

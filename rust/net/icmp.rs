@@ -12,7 +12,7 @@ use super::{
 };
 use core::net::{
     Ipv4Addr,
-    SocketAddrV4, //
+    SocketAddr, //
 };
 use kernel::prelude::*;
 
@@ -100,12 +100,12 @@ impl Skb {
         }
         Some(IcmpError {
             quoted: Endpoints {
-                source: SocketAddrV4::new(
-                    Ipv4Addr::new(s0, s1, s2, s3),
+                source: SocketAddr::new(
+                    Ipv4Addr::new(s0, s1, s2, s3).into(),
                     u16::from_be_bytes([sp0, sp1]),
                 ),
-                destination: SocketAddrV4::new(
-                    Ipv4Addr::new(d0, d1, d2, d3),
+                destination: SocketAddr::new(
+                    Ipv4Addr::new(d0, d1, d2, d3).into(),
                     u16::from_be_bytes([dp0, dp1]),
                 ),
             },

@@ -27,8 +27,12 @@ use super::{
 };
 use core::{
     net::{
+        IpAddr,
         Ipv4Addr,
-        SocketAddrV4, //
+        Ipv6Addr,
+        SocketAddr,
+        SocketAddrV4,
+        SocketAddrV6, //
     },
     ptr, //
 };
@@ -43,18 +47,70 @@ fn from_be(addr: u32) -> Ipv4Addr {
     Ipv4Addr::from(u32::from_be(addr))
 }
 
+/// `addr` as the kernel's structures hold it.
+fn in6(addr: Ipv6Addr) -> bindings::in6_addr {
+    // SAFETY: `struct in6_addr` is 16 octets, any of which are valid.
+    unsafe { core::mem::transmute(addr.octets()) }
+}
+
 /// The IPv4 part of a flow, which is where the flow is.
 fn flow4(fl: *mut bindings::flowi) -> *mut bindings::flowi4 {
     fl.cast()
 }
 
-/// Source and destination of a segment.
-#[derive(Clone, Copy)]
+/// Source and destination of a segment, both of one version of IP.
+///
+/// Version 4 means that the segment goes by IPv4, whatever the family of the socket: one of AF_INET6
+/// may have such a connection, and calls the addresses v4-mapped.
+///
+/// Here and wherever an address finds a connection, a link-local address of a *peer's* has as its scope
+/// the index of the device that the peer is reached through; nothing else has a scope, and no address
+/// has a flow label. So two addresses are equal where they are the same end.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Endpoints {
     /// Where it comes from.
-    pub source: SocketAddrV4,
+    pub source: SocketAddr,
     /// Where it goes to.
-    pub destination: SocketAddrV4,
+    pub destination: SocketAddr,
+}
+
+/// Source and destination of a segment, by the version of IP that carries it.
+pub(super) enum Versioned {
+    V4(SocketAddrV4, SocketAddrV4),
+    V6(SocketAddrV6, SocketAddrV6),
+}
+
+impl Endpoints {
+    /// The way back.
+    pub fn reversed(&self) -> Self {
+        Self {
+            source: self.destination,
+            destination: self.source,
+        }
+    }
+
+    /// The two, by the version of IP.
+    ///
+    /// Fails with `EAFNOSUPPORT` where they differ.
+    pub(super) fn versioned(&self) -> Result<Versioned> {
+        match (self.source, self.destination) {
+            (SocketAddr::V4(source), SocketAddr::V4(destination)) => {
+                Ok(Versioned::V4(source, destination))
+            }
+            (SocketAddr::V6(source), SocketAddr::V6(destination)) => {
+                Ok(Versioned::V6(source, destination))
+            }
+            _ => Err(super::errno::EAFNOSUPPORT),
+        }
+    }
+}
+
+/// The address that stands for all of the host's own, of the version of `addr`.
+pub fn any_of(addr: IpAddr) -> IpAddr {
+    match addr {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
 }
 
 /// What the route to the peer allows.
@@ -101,7 +157,10 @@ unsafe fn path_of(dst: *const bindings::dst_entry) -> Path {
 impl<P: Protocol> Locked<'_, P> {
     /// Finds the route to `peer` for a socket that is about to connect, and the local address where
     /// none was chosen. The route is kept; [`Locked::route_with_ports`] comes once the port is known.
-    pub fn route_to(&mut self, peer: SocketAddrV4) -> Result<Endpoints> {
+    pub fn route_to(&mut self, peer: SocketAddr) -> Result<Endpoints> {
+        let SocketAddr::V4(peer) = peer else {
+            return Err(super::errno::EAFNOSUPPORT);
+        };
         let inet = self.sock().as_inet();
         let sk = self.sock().as_raw();
         // SAFETY: The lock is held. An `Ok` route is ours to put, or to give to the socket.
@@ -131,8 +190,8 @@ impl<P: Protocol> Locked<'_, P> {
                 return Err(super::errno::ENETUNREACH);
             }
             let endpoints = Endpoints {
-                source: SocketAddrV4::new(from_be((*fl4).saddr), self.sock().port()),
-                destination: SocketAddrV4::new(from_be((*fl4).daddr), peer.port()),
+                source: SocketAddr::new(from_be((*fl4).saddr).into(), self.sock().port()),
+                destination: SocketAddr::new(from_be((*fl4).daddr).into(), peer.port()),
             };
             bindings::sk_setup_caps(sk, ptr::addr_of_mut!((*rt).dst));
             Ok(endpoints)
@@ -208,19 +267,35 @@ impl<P: Protocol> Locked<'_, P> {
     }
 }
 
-/// The first sequence number and timestamp offset of a connection, which only the holder of the
-/// kernel's secret can foretell (RFC 6528).
-pub fn initial_sequence(net: &Net, local: SocketAddrV4, peer: SocketAddrV4) -> (u32, u32) {
-    // SAFETY: The namespace is valid; a union of plain integers.
-    unsafe {
-        let both = bindings::secure_tcp_seq_and_ts_off(
-            net.as_raw(),
-            be(*local.ip()),
-            be(*peer.ip()),
-            local.port().to_be(),
-            peer.port().to_be(),
-        );
-        let halves = both.__bindgen_anon_1.as_ref();
-        (halves.seq, halves.ts_off)
-    }
+/// The first sequence number and timestamp offset of a connection, `ends` as its own segments have
+/// them, which only the holder of the kernel's secret can foretell (RFC 6528).
+pub fn initial_sequence(net: &Net, ends: &Endpoints) -> (u32, u32) {
+    let net = net.as_raw();
+    // SAFETY: The namespace is valid, and the addresses have 16 octets.
+    let both = match ends.versioned() {
+        Ok(Versioned::V4(local, peer)) => unsafe {
+            bindings::secure_tcp_seq_and_ts_off(
+                net,
+                be(*local.ip()),
+                be(*peer.ip()),
+                local.port().to_be(),
+                peer.port().to_be(),
+            )
+        },
+        Ok(Versioned::V6(local, peer)) => unsafe {
+            let (ours, theirs) = (in6(*local.ip()), in6(*peer.ip()));
+            bindings::secure_tcpv6_seq_and_ts_off(
+                net,
+                (&raw const ours).cast(),
+                (&raw const theirs).cast(),
+                local.port().to_be(),
+                peer.port().to_be(),
+            )
+        },
+        // No connection has such ends.
+        Err(_) => return (0, 0),
+    };
+    // SAFETY: A union of plain integers.
+    let halves = unsafe { both.__bindgen_anon_1.as_ref() };
+    (halves.seq, halves.ts_off)
 }

@@ -15,6 +15,7 @@ mod child;
 pub mod errno;
 pub mod fast_open;
 pub mod icmp;
+mod inet_sock;
 pub mod ip;
 pub mod msg;
 pub mod net_namespace;

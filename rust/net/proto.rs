@@ -33,7 +33,7 @@ use core::{
         offset_of,
         size_of, //
     },
-    net::SocketAddrV4,
+    net::SocketAddr,
     ptr, //
 };
 use kernel::{
@@ -77,7 +77,7 @@ pub trait Protocol: Sized + 'static {
     /// The state that the rest of the kernel sees is about to change from `old`.
     fn state_changes(sk: &mut Locked<'_, Self>, old: u8, new: SockState);
     /// `connect(2)`: begins to connect.
-    fn connect(sk: &mut Locked<'_, Self>, peer: SocketAddrV4) -> Result;
+    fn connect(sk: &mut Locked<'_, Self>, peer: SocketAddr) -> Result;
     /// Gives a connection or a listener up, the socket may be used again.
     fn disconnect(sk: &mut Locked<'_, Self>) -> Result;
     /// `bind(2)`: takes `port`, or a free one for 0, at the socket's receive address.

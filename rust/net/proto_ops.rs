@@ -28,7 +28,7 @@ use core::{
     mem::size_of,
     net::{
         Ipv4Addr,
-        SocketAddrV4, //
+        SocketAddr, //
     },
     ptr, //
 };
@@ -54,10 +54,7 @@ const SOL_TCP: c_int = 6;
 ///
 /// `addr` must point at `len` readable bytes, and `len` must be at least 2 (the callers of
 /// `proto->connect` see to both).
-unsafe fn socket_address(
-    addr: *mut bindings::sockaddr_unsized,
-    len: c_int,
-) -> Result<SocketAddrV4> {
+unsafe fn socket_address(addr: *mut bindings::sockaddr_unsized, len: c_int) -> Result<SocketAddr> {
     if (len as usize) < size_of::<bindings::sockaddr_in>() {
         return Err(EINVAL);
     }
@@ -66,8 +63,8 @@ unsafe fn socket_address(
     if u32::from(sin.sin_family) != bindings::AF_INET {
         return Err(super::errno::EAFNOSUPPORT);
     }
-    Ok(SocketAddrV4::new(
-        Ipv4Addr::from(u32::from_be(sin.sin_addr.s_addr)),
+    Ok(SocketAddr::new(
+        Ipv4Addr::from(u32::from_be(sin.sin_addr.s_addr)).into(),
         u16::from_be(sin.sin_port),
     ))
 }

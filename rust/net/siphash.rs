@@ -36,18 +36,10 @@ impl Key {
         Self(key.key)
     }
 
-    /// Hashes eight octets, as `siphash`.
-    pub fn hash_8(&self, bytes: [u8; 8]) -> u64 {
+    /// Hashes `bytes`, as `siphash`.
+    pub fn hash(&self, bytes: &[u8]) -> u64 {
         let key = bindings::siphash_key_t { key: self.0 };
-        // SAFETY: The key is valid for reads during the call.
-        unsafe { bindings::siphash_1u64(u64::from_le_bytes(bytes), &key) }
-    }
-
-    /// Hashes four words, as `siphash_4u32`.
-    pub fn hash_4u32(&self, [a, b, c, d]: [u32; 4]) -> u64 {
-        let pair = |low: u32, high: u32| u64::from(high) << 32 | u64::from(low);
-        let key = bindings::siphash_key_t { key: self.0 };
-        // SAFETY: The key is valid for reads during the call.
-        unsafe { bindings::siphash_2u64(pair(a, b), pair(c, d), &key) }
+        // SAFETY: Both are valid for reads during the call.
+        unsafe { bindings::__siphash_unaligned(bytes.as_ptr().cast(), bytes.len(), &key) }
     }
 }

@@ -31,10 +31,6 @@ use super::{
 use core::{
     cell::UnsafeCell,
     mem::MaybeUninit,
-    net::{
-        Ipv4Addr,
-        SocketAddrV4, //
-    },
     ptr,
     sync::atomic::{
         AtomicBool,
@@ -310,48 +306,6 @@ impl<P: Protocol> Sock<P> {
     pub fn has_queued_error(&self) -> bool {
         // SAFETY: The socket is live.
         unsafe { bindings::skb_queue_empty_lockless(&(*self.as_raw()).sk_error_queue) == 0 }
-    }
-
-    /// The local address and port. Port and address are 0 where they are not chosen yet.
-    pub fn local(&self) -> SocketAddrV4 {
-        // SAFETY: The socket is live.
-        let inet = unsafe { &*self.as_inet() };
-        SocketAddrV4::new(
-            Ipv4Addr::from(u32::from_be(inet.inet_saddr)),
-            u16::from_be(inet.inet_sport),
-        )
-    }
-
-    /// The address that packets to the socket must be sent to, unspecified where any will do.
-    pub fn receive_address(&self) -> Ipv4Addr {
-        // SAFETY: The socket is live; the union holds IPv4 addresses for an AF_INET socket.
-        Ipv4Addr::from(u32::from_be(unsafe {
-            bindings::inet_rcv_saddr(self.as_raw())
-        }))
-    }
-
-    /// The peer's address and port, 0 where there is none.
-    pub fn peer(&self) -> SocketAddrV4 {
-        // SAFETY: The socket is live.
-        let (addr, port) = unsafe {
-            (
-                bindings::inet_daddr(self.as_raw()),
-                bindings::inet_dport(self.as_raw()),
-            )
-        };
-        SocketAddrV4::new(Ipv4Addr::from(u32::from_be(addr)), u16::from_be(port))
-    }
-
-    /// The bound port in host order, 0 if none.
-    pub fn port(&self) -> u16 {
-        // SAFETY: The socket is live.
-        unsafe { bindings::inet_num(self.as_raw()) }
-    }
-
-    /// The index of the device that the socket is bound to, 0 if none.
-    pub fn bound_device(&self) -> i32 {
-        // SAFETY: The socket is live; the kernel reads this field without a lock as well.
-        unsafe { ptr::addr_of!((*self.as_raw()).__sk_common.skc_bound_dev_if).read_volatile() }
     }
 
     /// The largest number of connections that may wait for `accept`.

@@ -19,7 +19,7 @@ use crate::net::{
     sock::Sock, //
 };
 use core::{
-    net::SocketAddrV4,
+    net::SocketAddr,
     ptr, //
 };
 
@@ -58,8 +58,11 @@ impl Skb {
             let [s0, s1, d0, d1] = *at;
             let addrs = ip.__bindgen_anon_1.addrs.as_ref();
             Some(Endpoints {
-                source: SocketAddrV4::new(from_be(addrs.saddr), u16::from_be_bytes([s0, s1])),
-                destination: SocketAddrV4::new(from_be(addrs.daddr), u16::from_be_bytes([d0, d1])),
+                source: SocketAddr::new(from_be(addrs.saddr).into(), u16::from_be_bytes([s0, s1])),
+                destination: SocketAddr::new(
+                    from_be(addrs.daddr).into(),
+                    u16::from_be_bytes([d0, d1]),
+                ),
             })
         }
     }
@@ -240,8 +243,8 @@ impl Segment {
             _ => 0,
         };
         Endpoints {
-            source: SocketAddrV4::new(from_be(addrs.saddr), port(0)),
-            destination: SocketAddrV4::new(from_be(addrs.daddr), port(2)),
+            source: SocketAddr::new(from_be(addrs.saddr).into(), port(0)),
+            destination: SocketAddr::new(from_be(addrs.daddr).into(), port(2)),
         }
     }
 

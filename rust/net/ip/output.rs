@@ -9,10 +9,12 @@ use super::{
     flow4,
     path_of,
     Endpoints,
-    Path, //
+    Path,
+    Versioned, //
 };
 use crate::net::{
     bindings,
+    errno::EAFNOSUPPORT,
     msg::Msg,
     net_namespace::Net,
     proto::Protocol,
@@ -155,10 +157,7 @@ pub struct Wire<'a, P: Protocol>(&'a Sock<P>);
 impl<P: Protocol> Wire<'_, P> {
     /// We and the peer.
     pub fn endpoints(&self) -> Endpoints {
-        Endpoints {
-            source: self.0.local(),
-            destination: self.0.peer(),
-        }
+        self.0.endpoints()
     }
 
     /// Sends one segment, or a range that is cut into segments below. What becomes of it further
@@ -237,16 +236,19 @@ unsafe fn route_stateless(
     fl: *mut bindings::flowi,
     ends: &Endpoints,
 ) -> Result<*mut bindings::rtable> {
+    let Versioned::V4(source, destination) = ends.versioned()? else {
+        return Err(EAFNOSUPPORT);
+    };
     // SAFETY: By the requirement. The flow is an IPv4 one from here on.
     unsafe {
         kernel::error::from_err_ptr(bindings::ip_route_output_ports(
             bindings::sock_net(sk),
             flow4(fl),
             sk,
-            be(*ends.destination.ip()),
-            be(*ends.source.ip()),
-            ends.destination.port().to_be(),
-            ends.source.port().to_be(),
+            be(*destination.ip()),
+            be(*source.ip()),
+            destination.port().to_be(),
+            source.port().to_be(),
             bindings::IPPROTO_TCP as u8,
             (*sk.cast::<bindings::inet_sock>()).tos,
             ptr::addr_of!((*sk).__sk_common.skc_bound_dev_if).read_volatile(),

@@ -16,10 +16,6 @@ use crate::net::{
     time::jiffies_after, //
 };
 use core::{
-    net::{
-        Ipv4Addr,
-        SocketAddrV4, //
-    },
     ops::{
         Deref,
         DerefMut, //
@@ -135,59 +131,6 @@ impl<'a, P: Protocol> Locked<'a, P> {
     pub fn orphan(&mut self) {
         // SAFETY: The lock is held.
         unsafe { bindings::sock_orphan(self.raw()) };
-    }
-
-    /// Sets the local address, both for packets out and in.
-    pub fn set_local_address(&mut self, addr: Ipv4Addr) {
-        let addr = u32::from(addr).to_be();
-        // SAFETY: The lock is held.
-        unsafe {
-            (*self.sk.as_inet()).inet_saddr = addr;
-            bindings::inet_set_rcv_saddr(self.raw(), addr);
-        }
-    }
-
-    /// Sets the local port.
-    pub fn set_port(&mut self, port: u16) {
-        // SAFETY: The lock is held.
-        unsafe {
-            bindings::inet_set_num(self.raw(), port);
-            (*self.sk.as_inet()).inet_sport = port.to_be();
-        }
-    }
-
-    /// Gives the port up, but leaves its number for `getsockname`.
-    pub fn clear_port_number(&mut self) {
-        // SAFETY: The lock is held.
-        unsafe { bindings::inet_set_num(self.raw(), 0) };
-    }
-
-    /// Chooses where the numbers of the connection's packets begin, and the hash of its flow.
-    pub fn seed_packet_ids(&mut self) {
-        // SAFETY: The lock is held.
-        unsafe {
-            bindings::inet_id_set(self.raw(), bindings::get_random_u16());
-            bindings::sk_set_txhash(self.raw());
-        }
-    }
-
-    /// Sets the peer.
-    pub fn set_peer(&mut self, peer: SocketAddrV4) {
-        // SAFETY: The lock is held.
-        unsafe {
-            bindings::inet_set_daddr(self.raw(), u32::from(*peer.ip()).to_be());
-            bindings::inet_set_dport(self.raw(), peer.port().to_be());
-        }
-    }
-
-    /// Whether `bind` chose the address, or the port.
-    pub fn bound_by_user(&self) -> (bool, bool) {
-        // SAFETY: The lock is held.
-        let locks = u32::from(unsafe { (*self.raw()).sk_userlocks });
-        (
-            locks & bindings::SOCK_BINDADDR_LOCK != 0,
-            locks & bindings::SOCK_BINDPORT_LOCK != 0,
-        )
     }
 
     /// Whether `SO_SNDBUF`, or `SO_RCVBUF`, fixed the size of a buffer.
