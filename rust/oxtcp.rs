@@ -22,8 +22,7 @@ use net::{
     rhashtable::{
         live_nodes,
         rcu_barrier, //
-    },
-    sysctl, //
+    }, //
 };
 
 module! {
@@ -33,6 +32,12 @@ module! {
     description: "TCP as a protocol family of its own, in Rust",
     license: "GPL",
     alias: ["net-pf-18"],
+    params: {
+        enabled: u8 {
+            default: 1,
+            description: "net.oxtcp.enabled of namespaces as they begin: 0 or 1",
+        },
+    },
 }
 
 /// What load sets up. Unload takes it down in the order of the fields: first nobody can make a socket
@@ -42,20 +47,18 @@ struct Oxtcp {
     _family: Registration<Tcp>,
     _namespaces: PernetRegistration<Namespaces>,
     _ports: ReleaseQueue,
-    _settings: sysctl::Registration,
     _nodes: LeakCheck,
 }
 
 impl kernel::Module for Oxtcp {
     fn init(module: &'static ThisModule) -> Result<Self> {
-        let settings = sysctl::Registration::new()?;
+        family::enable(*module_parameters::enabled.value() != 0);
         let ports = ReleaseQueue::new()?;
         let namespaces = PernetRegistration::new()?;
         Ok(Self {
             _family: Registration::new(module)?,
             _namespaces: namespaces,
             _ports: ports,
-            _settings: settings,
             _nodes: LeakCheck,
         })
     }

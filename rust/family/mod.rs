@@ -49,7 +49,10 @@ mod socket;
 mod syn;
 mod urgent;
 
-pub(crate) use namespace::Namespaces;
+pub(crate) use namespace::{
+    enable,
+    Namespaces, //
+};
 pub(crate) use socket::Tcp;
 
 use crate::{

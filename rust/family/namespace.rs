@@ -41,18 +41,32 @@ use crate::{
             synchronize_rcu,
             Table, //
         },
-        siphash, //
+        siphash,
+        sysctl::Settings, //
     }, //
 };
 use core::sync::atomic::{
+    AtomicBool,
     AtomicU32,
     AtomicU64,
     Ordering, //
 };
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    sync::{
+        rcu,
+        Arc, //
+    }, //
 };
+
+/// Whether sockets can be made in new namespaces.
+static ENABLED: AtomicBool = AtomicBool::new(true);
+
+/// Says whether sockets can be made in the namespaces that come from now on, until
+/// `net.oxtcp.enabled` of a namespace says something else.
+pub(crate) fn enable(on: bool) {
+    ENABLED.store(on, Ordering::Relaxed);
+}
 
 /// The connections and ports of one namespace.
 pub(crate) struct Namespace {
@@ -76,6 +90,8 @@ pub(crate) struct Namespace {
     pub(super) fast_open_pause: Pause,
     /// The secrets in SYN cookies.
     pub(super) cookie_keys: cookie::Keys,
+    /// `net.oxtcp.*`
+    pub(super) settings: Settings,
 }
 
 impl Namespace {
@@ -118,9 +134,14 @@ impl Pernet for Namespaces {
                 fast_open_cache: Cache::new()?,
                 fast_open_pause: Pause::default(),
                 cookie_keys: cookie::Keys::random(),
+                settings: Settings::new(ENABLED.load(Ordering::Relaxed)),
             },
             GFP_KERNEL,
         )?)
+    }
+
+    fn settings(namespace: &Namespace) -> &Settings {
+        &namespace.settings
     }
 
     fn exit(_net: &Net, namespace: Arc<Namespace>) {
@@ -144,4 +165,10 @@ impl Pernet for Namespaces {
 /// The state of `net`; fails while the module comes or goes.
 pub(super) fn of(net: &Net) -> Result<Arc<Namespace>> {
     net_namespace::get_owned::<Namespaces>(net).ok_or(ENODEV)
+}
+
+/// Whether sockets can be made in `net` (`net.oxtcp.enabled`), if the module does not come or go.
+pub(super) fn is_enabled(net: &Net) -> bool {
+    let guard = rcu::read_lock();
+    net_namespace::get::<Namespaces>(net, &guard).is_none_or(|n| n.settings.is_enabled())
 }

@@ -305,6 +305,10 @@ impl Protocol for Tcp {
         Shared::new(Options::default())
     }
 
+    fn is_supported(net: &Net) -> bool {
+        namespace::is_enabled(net)
+    }
+
     fn state(net: &Net) -> Result<State> {
         Ok(State::new(namespace::of(net)?))
     }

@@ -14,7 +14,8 @@ use super::{
         self,
         ProcFile, //
     },
-    siphash, //
+    siphash,
+    sysctl::Settings, //
 };
 use core::{
     any::TypeId,
@@ -439,9 +440,12 @@ pub trait Pernet: 'static {
     /// Packets reach the data once this has returned.
     fn init(net: &Net) -> Result<Arc<Self::Data>>;
 
+    /// The settings that are in the data of a namespace.
+    fn settings(data: &Self::Data) -> &Settings;
+
     /// Called when the namespace goes away, or the registration. This may sleep.
     ///
-    /// No packet reaches the data any more, nobody reads a file of it, [`get`] does not find it,
+    /// No packet reaches the data any more, nobody reads a file of it or changes its settings, [`get`] does not find it,
     /// and who had found it under RCU has finished.
     fn exit(net: &Net, data: Arc<Self::Data>);
 }
@@ -597,15 +601,21 @@ impl<P: Pernet> PernetRegistration<P> {
         let (slot, net) = unsafe { (Self::slot(net), Net::from_raw(net)) };
         from_result(|| {
             let data = Arc::into_raw(P::init(net)?);
+            // SAFETY: The pointer is that of an `Arc` that is dropped below, or after `exit`.
+            let settings = P::settings(unsafe { &*data });
             // SAFETY: The slot is this namespace's, nobody else's before it is published, and
             // stays where it is until after `exit`. `data` is dropped after the hooks are gone: a
             // grace period after `pre_exit`, or below where nothing was registered. `pre_exit`
-            // removes the files.
+            // removes the files and settings.
             unsafe {
                 (*slot).published.store(data.cast_mut(), Release);
-                let begun = proc_fs::create_all(net, P::FILES).and_then(|()| {
-                    Hooks::register(&raw mut (*slot).hooks, net, data)
-                        .inspect_err(|_| proc_fs::remove_all(net, P::FILES))
+                let begun = settings.register(net).and_then(|()| {
+                    proc_fs::create_all(net, P::FILES)
+                        .and_then(|()| {
+                            Hooks::register(&raw mut (*slot).hooks, net, data)
+                                .inspect_err(|_| proc_fs::remove_all(net, P::FILES))
+                        })
+                        .inspect_err(|_| settings.unregister())
                 });
                 if let Err(error) = begun {
                     (*slot).published.store(ptr::null_mut(), Relaxed);
@@ -629,6 +639,9 @@ impl<P: Pernet> PernetRegistration<P> {
             let slot = Self::slot(net);
             let net = Net::from_raw(net);
             proc_fs::remove_all(net, P::FILES);
+            if let Some(data) = (*slot).owned.as_ref() {
+                P::settings(data).unregister();
+            }
             Hooks::unregister(&raw mut (*slot).hooks, net);
             (*slot).published.store(ptr::null_mut(), Relaxed);
         }

@@ -65,6 +65,8 @@ pub trait Protocol: Sized + 'static {
     /// Where the C tables of this protocol are.
     fn tables() -> &'static Tables;
 
+    /// Whether sockets can be made in a namespace.
+    fn is_supported(net: &Net) -> bool;
     /// Makes what a new socket keeps.
     fn shared() -> impl PinInit<Self::Shared, Error>;
     /// Makes what a new socket keeps under its lock.

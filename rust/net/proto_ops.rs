@@ -94,9 +94,15 @@ unsafe fn create_sock<P: Protocol>(
     kern: c_int,
 ) -> Result {
     use super::errno::{
+        EAFNOSUPPORT,
         EPROTONOSUPPORT,
         ESOCKTNOSUPPORT, //
     };
+    // SAFETY: The namespace is valid while the callback runs.
+    let namespace = unsafe { Net::from_raw(net) };
+    if !P::is_supported(namespace) {
+        return Err(EAFNOSUPPORT);
+    }
     if !(0..bindings::IPPROTO_MAX as c_int).contains(&protocol) {
         return Err(EINVAL);
     }
@@ -123,8 +129,7 @@ unsafe fn create_sock<P: Protocol>(
     if sk.is_null() {
         return Err(ENOMEM);
     }
-    // SAFETY: The namespace is valid while the callback runs.
-    let state = P::state(unsafe { Net::from_raw(net) });
+    let state = P::state(namespace);
     // SAFETY: The object is new and of our size, and nobody else knows it.
     let made = state.and_then(|state| unsafe { sock::init_parts::<P>(sk, P::shared(), state) });
     if let Err(e) = made {
