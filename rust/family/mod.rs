@@ -29,6 +29,7 @@ mod fast_open_client;
 mod flush;
 mod header;
 mod icmp;
+mod info;
 mod input;
 mod listen;
 mod memory;
