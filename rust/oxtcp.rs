@@ -17,7 +17,7 @@ use family::{
 };
 use net::{
     net_namespace::PernetRegistration,
-    port::ReleaseQueue,
+    port::Holders,
     proto::Registration,
     rhashtable::{
         live_nodes,
@@ -41,19 +41,19 @@ module! {
 }
 
 /// What load sets up. Unload takes it down in the order of the fields: first nobody can make a socket
-/// any more (none is left, each holds the module), then the namespaces are left, then the ports they
-/// held are given back.
+/// any more (none is left, each holds the module), then the namespaces are left, then nothing holds a
+/// port.
 struct Oxtcp {
     _family: Registration<Tcp>,
     _namespaces: PernetRegistration<Namespaces>,
-    _ports: ReleaseQueue,
+    _ports: Holders,
     _nodes: LeakCheck,
 }
 
 impl kernel::Module for Oxtcp {
     fn init(module: &'static ThisModule) -> Result<Self> {
         family::enable(*module_parameters::enabled.value() != 0);
-        let ports = ReleaseQueue::new()?;
+        let ports = Holders::new()?;
         let namespaces = PernetRegistration::new()?;
         Ok(Self {
             _family: Registration::new(module)?,

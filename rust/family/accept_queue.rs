@@ -6,7 +6,6 @@
 //! lock stands between.
 
 use super::{
-    ports::PortUse,
     socket::TcpSock, //
 };
 use crate::{
@@ -66,8 +65,8 @@ struct Inner {
     len: usize,
     /// Places promised to connections that are being made.
     reserved: usize,
-    /// The listener's port while it listens, for the connections to hold it too.
-    port: Option<PortUse>,
+    /// Whether the socket listens.
+    open: bool,
 }
 
 /// What a listener knows of Fast Open.
@@ -127,8 +126,6 @@ impl Drop for Ticket {
 /// A place in the queue, promised to a connection that is being made. Given back when dropped.
 pub(super) struct Place<'a> {
     queue: &'a AcceptQueue,
-    /// The hold on the port for the connection.
-    pub(super) port: Option<PortUse>,
 }
 
 impl AcceptQueue {
@@ -141,7 +138,7 @@ impl AcceptQueue {
                     first: 0,
                     len: 0,
                     reserved: 0,
-                    port: None,
+                    open: false,
                 },
                 "oxtcp_accept_queue"
             ),
@@ -154,7 +151,7 @@ impl AcceptQueue {
 
     /// Opens the queue for at most `backlog + 1` connections (as Linux counts), or makes room for more
     /// in an open one. May sleep.
-    pub(super) fn open(&self, backlog: u32, port: Option<PortUse>) -> Result {
+    pub(super) fn open(&self, backlog: u32) -> Result {
         let mut ring = KVVec::with_capacity(backlog.min(BACKLOG_MAX) as usize + 1, GFP_KERNEL)?;
         while ring.len() < ring.capacity() {
             ring.push(None, GFP_KERNEL)?;
@@ -174,9 +171,7 @@ impl AcceptQueue {
             core::mem::swap(old, &mut ring);
             *first = 0;
         }
-        if port.is_some() {
-            inner.port = port;
-        }
+        inner.open = true;
         drop(inner);
         // The old ring is freed here, outside the lock.
         drop(ring);
@@ -186,7 +181,7 @@ impl AcceptQueue {
     /// Closes the queue and hands out what is in it, one by one, until `None`.
     pub(super) fn close(&self) -> Option<ARef<TcpSock>> {
         let mut inner = self.inner.lock();
-        let port = inner.port.take();
+        inner.open = false;
         let next = inner.pop();
         if next.is_none() {
             let ring = core::mem::replace(&mut inner.ring, KVVec::new());
@@ -195,7 +190,6 @@ impl AcceptQueue {
         } else {
             drop(inner);
         }
-        drop(port);
         next
     }
 
@@ -213,18 +207,15 @@ impl AcceptQueue {
     /// Promises a place, if there is one and the queue is open.
     pub(super) fn reserve(&self, backlog: u32) -> Option<Place<'_>> {
         let mut inner = self.inner.lock();
-        if inner.len + inner.reserved > backlog as usize
+        if !inner.open
+            || inner.len + inner.reserved > backlog as usize
             || inner.len + inner.reserved >= inner.ring.len()
         {
             return None;
         }
-        let port = inner.port.as_ref()?.for_child();
         inner.reserved += 1;
         drop(inner);
-        Some(Place {
-            queue: self,
-            port: Some(port),
-        })
+        Some(Place { queue: self })
     }
 
     /// Lets as many connections with Fast Open wait (`TCP_FASTOPEN`).
@@ -333,7 +324,7 @@ impl Place<'_> {
     pub(super) fn fill(self, sock: ARef<TcpSock>) -> core::result::Result<u32, ARef<TcpSock>> {
         let mut inner = self.queue.inner.lock();
         // The queue may be another than the place was promised in, and smaller.
-        if inner.port.is_none() || inner.len >= inner.ring.len() {
+        if !inner.open || inner.len >= inner.ring.len() {
             drop(inner);
             return Err(sock);
         }

@@ -177,7 +177,7 @@ fn make(
     begin: &Begin<'_>,
     segment: Segment,
     ends: &Endpoints,
-    mut place: Place<'_>,
+    place: Place<'_>,
 ) -> Result {
     let path = listener.path_for(ends)?;
     let mut options = listener.shared().options();
@@ -187,7 +187,6 @@ fn make(
     }
     let config = config(listener, &options, &path);
     let mut state = State::new(namespace.clone());
-    state.port = place.port.take();
     let mut conn = new_connection(GFP_ATOMIC | __GFP_NOWARN)?;
     match begin {
         Begin::Record(half, _) | Begin::Cookie(half) => conn.complete(&config, half),
@@ -211,17 +210,19 @@ fn make(
             sock.shared().set_early();
         }
         let made = child.path().and_then(|_| {
+            let port = namespace.ports.inherit(&sock)?;
             let new = Entry::socket(namespace, key, sock, GFP_ATOMIC | __GFP_NOWARN)?;
             match begin {
                 Begin::Record(_, old) => namespace.table.replace(old, new.clone())?,
                 Begin::Cookie(_) | Begin::Early(_) => namespace.table.insert(new.clone())?,
             }
-            Ok(new)
+            Ok((new, port))
         });
         match made {
-            Ok(new) => {
+            Ok((new, port)) => {
                 entered = true;
                 child.state().node = Some(new);
+                child.state().port = Some(port);
                 input::receive(child, segment.into_skb());
             }
             Err(_) => {

@@ -28,7 +28,6 @@ use crate::{
     engine,
     net::{
         errno::ECONNRESET,
-        port::flush_released,
         sock::{
             Locked,
             Shutdown,
@@ -86,7 +85,6 @@ pub(super) fn close(sk: &TcpSock, linger: isize) {
     let mut lock = sk.lock();
     lock.add_shutdown(Shutdown::BOTH);
     retune(&mut lock);
-    let had_connection = matches!(lock.state().role, Role::Connection(_));
     let now = super::now();
     let state = lock.state();
     match &mut state.role {
@@ -124,11 +122,6 @@ pub(super) fn close(sk: &TcpSock, linger: isize) {
         destroy(&mut lock);
     } else {
         let_go(&mut lock);
-    }
-    drop(lock);
-    if !had_connection {
-        // The port of a socket that only was bound, or listened, is free for AF_INET on return.
-        flush_released();
     }
 }
 

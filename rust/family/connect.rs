@@ -11,6 +11,7 @@ use super::{
         Key,
         Record, //
     },
+    ephemeral::Search,
     fast_open_client,
     flush::{
         flush,
@@ -40,6 +41,7 @@ use crate::{
             initial_sequence,
             Endpoints, //
         },
+        port::Claim,
         rhashtable::NodeRef,
         sock::{
             Locked,
@@ -47,30 +49,28 @@ use crate::{
         }, //
     }, //
 };
-use core::net::{
-    IpAddr,
-    SocketAddr, //
-};
+use core::net::SocketAddr;
 use kernel::{
     prelude::*,
     sync::rcu, //
 };
 
 /// Takes `port` at the address that the socket receives at, or a free one for 0.
-pub(super) fn get_port(sk: &mut Locked<'_, Tcp>, port: u16) -> Result {
-    take(sk, port, false)
+pub(super) fn take_port(sk: &mut Locked<'_, Tcp>, port: u16, claim: Claim) -> Result {
+    let sock = sk.sock();
+    let taken = sk.state().namespace.ports.bind(sock, port, claim)?;
+    sk.set_port(taken.port());
+    sk.state().port = Some(taken);
+    Ok(())
 }
 
-fn take(sk: &mut Locked<'_, Tcp>, port: u16, outgoing: bool) -> Result {
+/// The socket's port follows what became of its address or options.
+pub(super) fn follow(sk: &mut Locked<'_, Tcp>) -> Result {
     let sock = sk.sock();
-    let ports = sk.state().namespace.ports.clone();
-    let IpAddr::V4(address) = sock.receive_address() else {
-        return Err(EADDRNOTAVAIL);
-    };
-    let (hold, port) = ports.take(sock.net(), address, port, sock.reuses_address(), outgoing)?;
-    sk.state().port = Some(hold);
-    sk.set_port(port);
-    Ok(())
+    match &mut sk.state().port {
+        Some(port) => port.follow(sock),
+        None => Ok(()),
+    }
 }
 
 /// Begins to connect to `peer`. On failure the socket is as it was.
@@ -91,26 +91,16 @@ pub(super) fn connect(sk: &mut Locked<'_, Tcp>, peer: SocketAddr) -> Result {
 
 fn begin(sk: &mut Locked<'_, Tcp>, ends: &Endpoints) -> Result {
     let sock = sk.sock();
-    let address = sock.receive_address();
-    // Before the local address is set: the port is ours at every address, so that a listener
-    // elsewhere cannot get it.
-    let taken = if sock.port() != 0 {
-        true
-    } else {
-        match take(sk, 0, true) {
-            Err(e) if e == EADDRINUSE => false,
-            other => other.map(|()| true)?,
-        }
-    };
     if sock.local().ip().is_unspecified() {
         sk.set_local_address(ends.source.ip());
+        follow(sk)?;
     }
     sk.set_peer(ends.destination);
     sk.set_kernel_state(SockState::SynSent);
-    let successor = if taken {
+    let successor = if sock.port() != 0 {
         enter(sk, true)?
     } else {
-        share(sk, address)?
+        choose(sk)?
     };
     sk.route_with_ports()?;
     if fast_open_client::defers(sk, successor)? {
@@ -174,34 +164,50 @@ fn successor(sock: &TcpSock, old: &NodeRef<Entry>, chosen: bool) -> Option<Succe
     }
 }
 
-/// No port is free: finds one that connections to other peers use.
-///
-/// The search begins where the keyed hash of the addresses says, so that the choice cannot be
-/// foretold (RFC 6056 section 3.3.3).
-fn share(sk: &mut Locked<'_, Tcp>, address: IpAddr) -> Result<Option<Successor>> {
+/// Chooses a port, as `__inet_hash_connect`: one that nobody has, or one that only connections to
+/// other peers leave from.
+fn choose(sk: &mut Locked<'_, Tcp>) -> Result<Option<Successor>> {
     let sock = sk.sock();
-    let IpAddr::V4(address) = address else {
-        return Err(EADDRNOTAVAIL);
-    };
-    let ports = sk.state().namespace.ports.clone();
-    let (hash, _) = initial_sequence(sock.net(), &sock.endpoints());
-    let begin = (hash >> 16) as u16;
-    for (from, to) in [(begin, u16::MAX), (0, begin)] {
-        let mut after = from;
-        while let Some((hold, port)) = ports.share(address, after, sock.reuses_address()) {
-            if port > to {
-                break;
-            }
-            after = port;
-            sk.state().port = Some(hold);
-            sk.set_port(port);
-            match enter(sk, false) {
-                Err(e) if e == EADDRNOTAVAIL => {}
-                other => return other,
+    let net = sock.net();
+    let namespace = sk.state().namespace.clone();
+    let mut search = Search::new(
+        &sock.port_range(),
+        sock.port_offset(),
+        net.port_step_width(),
+    );
+    let mut spare = None;
+    while let Some(port) = search.next() {
+        if net.is_reserved_port(port) {
+            continue;
+        }
+        sk.set_port(port);
+        if namespace.ports.is_used(port) && is_taken(sk) {
+            continue;
+        }
+        let hold = match namespace.ports.leave_from(sock, port, &mut spare) {
+            Err(e) if e == EADDRINUSE => continue,
+            other => other?,
+        };
+        match enter(sk, false) {
+            Err(e) if e == EADDRNOTAVAIL => continue,
+            Err(e) => return Err(e),
+            Ok(successor) => {
+                search.found();
+                sk.state().port = Some(hold);
+                return Ok(successor);
             }
         }
     }
+    sk.set_port(0);
     Err(EADDRNOTAVAIL)
+}
+
+/// Whether there is a connection between the socket's addresses and ports, TIME-WAIT aside.
+fn is_taken(sk: &mut Locked<'_, Tcp>) -> bool {
+    let key = Key::connection(&sk.sock().endpoints());
+    let rcu = rcu::read_lock();
+    let entry = sk.state().namespace.table.lookup(&key, &rcu);
+    entry.is_some_and(|entry| !matches!(*entry.value().record.lock(), Record::TimeWait(_)))
 }
 
 /// Starts the connection in the engine and sends the SYN, unless that waits for data to go with it.

@@ -8,6 +8,7 @@ use super::{
         keepalive,
         limits, //
     },
+    connect,
     counters::Counter,
     entry::{
         Entry,
@@ -317,14 +318,21 @@ fn acked(sk: &mut Locked<'_, Tcp>) {
 /// are enough of them, the connection just ends, as in Linux.
 fn wait(sk: &mut Locked<'_, Tcp>, now: Instant, record: engine::TimeWait) {
     let key = Key::connection(&sk.sock().endpoints());
+    let sock = sk.sock();
+    let bound = sk.bound_by_user().1;
     let state = sk.state();
     let Some(node) = state.node.take() else {
         return;
     };
     let deadline = record.deadline();
-    let port = state.port.as_ref().map(|port| port.for_child());
     let namespace = state.namespace.clone();
-    let most = sk.sock().net().tcp_settings().max_tw_buckets;
+    let port = if bound {
+        namespace.ports.wait_beside(sock).ok()
+    } else {
+        let port = state.port.take();
+        port.map(|port| port.into_time_wait(sock.net()))
+    };
+    let most = sock.net().tcp_settings().max_tw_buckets;
     let new = Waiting::new(record, port, &namespace, most).and_then(|waiting| {
         let record = Record::TimeWait(waiting);
         let new = Entry::record(&namespace, key, record, GFP_ATOMIC | __GFP_NOWARN).ok()?;
@@ -411,6 +419,8 @@ pub(super) fn forget_addresses(sk: &mut Locked<'_, Tcp>) {
     sk.clear_peer();
     if !sk.bound_by_user().0 {
         sk.clear_local_address();
+        // Without memory for it the port stays held at the address that it was.
+        let _ = connect::follow(sk);
     }
     sk.reset_route();
 }

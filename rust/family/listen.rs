@@ -3,6 +3,7 @@
 //! Listeners: how they begin and end.
 
 use super::{
+    connect::take_port,
     entry::{
         retire,
         Entry,
@@ -19,6 +20,7 @@ use super::{
 };
 use crate::net::{
     errno::EADDRINUSE,
+    port::Claim,
     sock::{
         Locked,
         SockState, //
@@ -37,19 +39,17 @@ pub(super) fn listen(sk: &mut Locked<'_, Tcp>, backlog: u32) -> Result {
     let backlog = backlog.min(sock.net().tcp_settings().somaxconn);
     sock.set_max_ack_backlog(backlog);
     if sock.is_listening() {
-        return sock.shared().queue.open(backlog, None);
+        return sock.shared().queue.open(backlog);
     }
     let setting = sock.net().tcp_settings().fast_open;
     if fast_open::is_offered_unasked(setting) && sock.shared().queue.fast_open() == 0 {
         sock.shared().queue.set_fast_open(backlog);
     }
-    if sock.port() == 0 {
-        super::connect::get_port(sk, 0)?;
+    match sk.state().port.as_mut() {
+        Some(port) => port.listen()?,
+        None => take_port(sk, 0, Claim::Listen)?,
     }
-    let port = sk.state().port.as_mut().ok_or(EINVAL)?;
-    port.listen()?;
-    let hold = port.for_child();
-    if let Err(e) = begin(sk, backlog, hold) {
+    if let Err(e) = begin(sk, backlog) {
         if let Some(port) = sk.state().port.as_mut() {
             port.stop_listening();
         }
@@ -58,12 +58,12 @@ pub(super) fn listen(sk: &mut Locked<'_, Tcp>, backlog: u32) -> Result {
     Ok(())
 }
 
-fn begin(sk: &mut Locked<'_, Tcp>, backlog: u32, hold: super::ports::PortUse) -> Result {
+fn begin(sk: &mut Locked<'_, Tcp>, backlog: u32) -> Result {
     let sock = sk.sock();
     let key = Key::listener(SocketAddr::new(sock.receive_address(), sock.port()));
     let namespace = sk.state().namespace.clone();
     let node = Entry::socket(&namespace, key, sock.get(), GFP_KERNEL)?;
-    sock.shared().queue.open(backlog, Some(hold))?;
+    sock.shared().queue.open(backlog)?;
     sk.reset_route();
     sk.state().role = Role::Listener;
     sk.set_kernel_state(SockState::Listen);

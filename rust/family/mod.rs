@@ -23,6 +23,7 @@ mod connect;
 mod cookie;
 mod counters;
 mod entry;
+mod ephemeral;
 mod fast_open;
 mod fast_open_cache;
 mod fast_open_client;

@@ -33,7 +33,6 @@ use crate::{
             Net,
             Pernet, //
         },
-        port::flush_released,
         proc_fs::ProcFile,
         random,
         rhashtable::{
@@ -158,7 +157,6 @@ impl Pernet for Namespaces {
         synchronize_rcu();
         rcu_barrier();
         drop(namespace);
-        flush_released();
     }
 }
 

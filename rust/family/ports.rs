@@ -2,31 +2,32 @@
 
 //! The ports that sockets of the family use, in one namespace.
 //!
-//! A port in use at an address is one [`ReservedPort`], which holds it against AF_INET, and the uses
-//! of it by our own sockets and TIME-WAIT records. Whether two of ours may share a port is decided
-//! here, with Linux's rule for `SO_REUSEADDR` (`inet_bind_conflict`): both must allow it, and none of
-//! them listen.
+//! Who may have a port is the kernel's to decide, see [`crate::net::port`]. A socket that binds has a
+//! [`Holder`] of its own, since what it asks for changes (it listens, its options are set). All
+//! connections of one port that the kernel would treat alike share one: a listener's, and those that
+//! leave from one address to different peers. A record in TIME-WAIT keeps the use that its
+//! connection had.
 
+use super::socket::TcpSock;
 use crate::net::{
     errno::EADDRINUSE,
     net_namespace::Net,
     port::{
-        flush_released,
-        ReservedPort, //
+        Binding,
+        Claim,
+        Holder, //
     },
     spinlock::{
         new_spinlock_bh,
         SpinLockBh, //
     }, //
 };
-use core::{
-    net::Ipv4Addr,
-    sync::atomic::{
-        AtomicU64,
-        Ordering, //
-    }, //
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering, //
 };
 use kernel::{
+    alloc::Flags,
     prelude::*,
     rbtree::{
         RBTree,
@@ -43,41 +44,41 @@ pub(super) struct Ports {
     /// One bit for each port that is in use: the first thing that is asked for every segment.
     bitmap: [AtomicU64; 65536 / BITS],
     #[pin]
-    uses: SpinLockBh<RBTree<u64, Reservation>>,
+    uses: SpinLockBh<RBTree<Place, Users>>,
 }
 
-/// One port at one address.
-struct Reservation {
-    reserved: ReservedPort,
-    addr: Ipv4Addr,
-    /// All uses.
-    users: u32,
-    /// Uses that do not allow others.
-    strict: u32,
-    /// Uses that listen.
-    listening: u32,
-    /// Chosen for a connection that leaves, and bound by nobody.
-    outgoing: bool,
+/// Where the users of a port stand. In this order, since a port that somebody has bound, or that
+/// connections of a listener have, is not one to leave from: the first place of a port tells.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    port: u16,
+    kind: Kind,
 }
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// Each has a holder of its own.
+    Own,
+    /// Connections of a listener.
+    Inherited(Binding),
+    /// Connections that leave, and whose port nobody chose.
+    Outgoing(Binding),
+}
+
+/// The users in one place, and the holder that they share.
+struct Users {
+    count: u32,
+    _holder: Option<Holder>,
+}
+
+type Node = RBTreeNode<Place, Users>;
 
 /// One socket's, or record's, use of a port.
 pub(super) struct PortUse {
     ports: Arc<Ports>,
-    key: u64,
-    reuse: bool,
-    listening: bool,
-}
-
-fn key(addr: Ipv4Addr, port: u16) -> u64 {
-    u64::from(port) << 32 | u64::from(u32::from(addr))
-}
-
-fn port_of(key: u64) -> u16 {
-    (key >> 32) as u16
-}
-
-fn overlap(a: Ipv4Addr, b: Ipv4Addr) -> bool {
-    a == b || a.is_unspecified() || b.is_unspecified()
+    place: Place,
+    /// For [`Kind::Own`].
+    holder: Option<Holder>,
 }
 
 impl Ports {
@@ -113,209 +114,265 @@ impl Ports {
         }
     }
 
-    /// Whether a new use of `port` at `addr` must be refused.
-    fn conflicts(uses: &RBTree<u64, Reservation>, addr: Ipv4Addr, port: u16, reuse: bool) -> bool {
-        Self::at(uses, port, |r| {
-            overlap(r.addr, addr) && (!reuse || r.strict != 0 || r.listening != 0)
+    /// Takes `port` for the socket at the address that it receives at, or a free one for 0. May sleep.
+    pub(super) fn bind(self: &Arc<Self>, sk: &TcpSock, port: u16, claim: Claim) -> Result<PortUse> {
+        let mut holder = Holder::of(sk, GFP_KERNEL)?;
+        holder.take(port, claim)?;
+        self.own(holder, GFP_KERNEL)
+    }
+
+    /// A use of a port by one with a holder of its own.
+    fn own(self: &Arc<Self>, holder: Holder, flags: Flags) -> Result<PortUse> {
+        let place = Place {
+            port: holder.port(),
+            kind: Kind::Own,
+        };
+        self.enter(&place, Users::first(place, None, flags)?);
+        Ok(PortUse {
+            ports: self.clone(),
+            place,
+            holder: Some(holder),
         })
     }
 
-    /// Whether `f` holds for one of the reservations of `port`.
-    fn at(
-        uses: &RBTree<u64, Reservation>,
-        port: u16,
-        mut f: impl FnMut(&Reservation) -> bool,
-    ) -> bool {
-        let mut next = key(Ipv4Addr::UNSPECIFIED, port);
-        while let Some(cursor) = uses.cursor_lower_bound(&next) {
-            let (&at, reservation) = cursor.current();
-            if port_of(at) != port {
-                break;
-            }
-            if f(reservation) {
-                return true;
-            }
-            next = at + 1;
-        }
-        false
+    /// The port of a listener's connection.
+    pub(super) fn inherit(self: &Arc<Self>, child: &TcpSock) -> Result<PortUse> {
+        let flags = GFP_ATOMIC | __GFP_NOWARN;
+        let kind = Kind::Inherited(Binding::of(child).shared());
+        self.share(child.net(), child.port(), kind, flags)
     }
 
-    /// Joins the first port above `after` at `addr` that only outgoing connections use: they share
-    /// it as long as their peers differ, which is for the caller to see.
-    pub(super) fn share(
-        self: &Arc<Self>,
-        addr: Ipv4Addr,
-        after: u16,
-        reuse: bool,
-    ) -> Option<(PortUse, u16)> {
-        let mut uses = self.uses.lock();
-        let mut next = key(Ipv4Addr::UNSPECIFIED, after.checked_add(1)?);
-        loop {
-            let cursor = uses.cursor_lower_bound(&next)?;
-            let (&at, r) = cursor.current();
-            if r.outgoing && r.addr == addr {
-                next = at;
-                break;
-            }
-            next = at.checked_add(1)?;
-        }
-        let r = uses.get_mut(&next)?;
-        r.users += 1;
-        r.strict += u32::from(!reuse);
-        drop(uses);
-        Some((PortUse::new(self, next, reuse), port_of(next)))
+    /// The port of a connection in TIME-WAIT whose socket stays bound to it.
+    pub(super) fn wait_beside(self: &Arc<Self>, sk: &TcpSock) -> Result<PortUse> {
+        let flags = GFP_ATOMIC | __GFP_NOWARN;
+        let kind = Kind::Inherited(Binding::of(sk).shared().in_time_wait());
+        self.share(sk.net(), sk.port(), kind, flags)
     }
 
-    /// Takes `port` at `addr`, or a free port for 0. May sleep.
-    ///
-    /// `outgoing`: the port is for a connection, others may [`share`](Self::share) it.
-    pub(super) fn take(
-        self: &Arc<Self>,
-        net: &Net,
-        addr: Ipv4Addr,
-        port: u16,
-        reuse: bool,
-        outgoing: bool,
-    ) -> Result<(PortUse, u16)> {
-        if port != 0 {
-            let mut uses = self.uses.lock();
-            if Self::conflicts(&uses, addr, port, reuse) {
-                return Err(EADDRINUSE);
-            }
-            if let Some(r) = uses.get_mut(&key(addr, port)) {
-                r.users += 1;
-                r.strict += u32::from(!reuse);
-                r.outgoing = false;
-                drop(uses);
-                return Ok((PortUse::new(self, key(addr, port), reuse), port));
-            }
-        }
-        let (reserved, port) = match ReservedPort::new(net, addr, port, reuse) {
-            Err(e) if e == EADDRINUSE => {
-                // The last use may be over, and the port on its way back.
-                flush_released();
-                ReservedPort::new(net, addr, port, reuse)?
-            }
-            other => other?,
+    /// Whether a connection may leave from `port`: nobody has bound it.
+    fn is_for_leaving(&self, port: u16) -> bool {
+        let first = Place {
+            port,
+            kind: Kind::Own,
         };
-        let node = RBTreeNode::new(
-            key(addr, port),
-            Reservation {
-                reserved,
-                addr,
-                users: 1,
-                strict: u32::from(!reuse),
-                listening: 0,
-                outgoing,
-            },
-            GFP_KERNEL,
-        )?;
-        let mut uses = self.uses.lock();
-        if Self::conflicts(&uses, addr, port, reuse) {
-            drop(uses);
+        let uses = self.uses.lock();
+        let cursor = uses.cursor_lower_bound(&first);
+        cursor.is_none_or(|cursor| {
+            let (place, _) = cursor.current();
+            place.port != port || matches!(place.kind, Kind::Outgoing(_))
+        })
+    }
+
+    /// Takes `port` for a connection that leaves. Others may leave from it too, as long as their peers
+    /// differ, which is for the caller to see.
+    ///
+    /// Fails with `EADDRINUSE` where somebody has bound the port, or AF_INET uses it.
+    ///
+    /// `spare` is what is left of an attempt that failed, for the next.
+    pub(super) fn leave_from(
+        self: &Arc<Self>,
+        sk: &TcpSock,
+        port: u16,
+        spare: &mut Option<Holder>,
+    ) -> Result<PortUse> {
+        if self.is_used(port) && !self.is_for_leaving(port) {
             return Err(EADDRINUSE);
         }
-        let spare = match uses.get_mut(&key(addr, port)) {
-            // Another task was here meanwhile, which two sockets that allow reuse can: its
-            // reservation does for both.
-            Some(r) => {
-                r.users += 1;
-                r.strict += u32::from(!reuse);
-                r.outgoing &= outgoing;
+        let binding = Binding::of(sk).shared();
+        let place = Place {
+            port,
+            kind: Kind::Outgoing(binding),
+        };
+        if !self.join(&place) {
+            let mut holder = match spare.take() {
+                Some(holder) => holder,
+                None => Holder::new(sk.net(), &binding, GFP_KERNEL)?,
+            };
+            match holder.take(port, Claim::Connect) {
+                Ok(_) => self.enter(&place, Users::first(place, Some(holder), GFP_KERNEL)?),
+                // Perhaps because of one who was here meanwhile.
+                Err(_) if self.join(&place) => *spare = Some(holder),
+                Err(e) => {
+                    *spare = Some(holder);
+                    return Err(e);
+                }
+            }
+        }
+        Ok(self.shared(place))
+    }
+
+    /// Joins those who have `port` in the same way, or is the first, where the port is the caller's
+    /// already.
+    fn share(self: &Arc<Self>, net: &Net, port: u16, kind: Kind, flags: Flags) -> Result<PortUse> {
+        let place = Place { port, kind };
+        if !self.join(&place) {
+            let (Kind::Inherited(binding) | Kind::Outgoing(binding)) = kind else {
+                return Err(EINVAL);
+            };
+            let mut holder = Holder::new(net, &binding, flags)?;
+            holder.take(port, Claim::Inherit)?;
+            self.enter(&place, Users::first(place, Some(holder), flags)?);
+        }
+        Ok(self.shared(place))
+    }
+
+    fn shared(self: &Arc<Self>, place: Place) -> PortUse {
+        PortUse {
+            ports: self.clone(),
+            place,
+            holder: None,
+        }
+    }
+
+    /// Counts one more in a place where somebody is.
+    fn join(&self, place: &Place) -> bool {
+        let mut uses = self.uses.lock();
+        let users = uses.get_mut(place);
+        let found = users.is_some();
+        if let Some(users) = users {
+            users.count += 1;
+        }
+        found
+    }
+
+    /// Counts one more in a place. The node is for the first.
+    fn enter(&self, place: &Place, node: Node) {
+        let mut uses = self.uses.lock();
+        let spare = match uses.get_mut(place) {
+            Some(users) => {
+                users.count += 1;
                 Some(node)
             }
             None => {
                 uses.insert(node);
-                self.mark(port, true);
+                self.mark(place.port, true);
                 None
             }
         };
         drop(uses);
-        // Outside the lock: gives the port back to AF_INET.
+        // Outside the lock: the kernel's table has its own.
         drop(spare);
-        Ok((PortUse::new(self, key(addr, port), reuse), port))
+    }
+
+    /// Counts one less in a place.
+    fn quit(&self, place: &Place) {
+        let mut uses = self.uses.lock();
+        let Some(users) = uses.get_mut(place) else {
+            return;
+        };
+        users.count -= 1;
+        if users.count != 0 {
+            return;
+        }
+        let gone = uses.remove_node(place);
+        let first = Place {
+            port: place.port,
+            kind: Kind::Own,
+        };
+        let next = uses.cursor_lower_bound(&first);
+        if next.is_none_or(|next| next.current().0.port != place.port) {
+            self.mark(place.port, false);
+        }
+        drop(uses);
+        // Outside the lock: the kernel's table has its own.
+        drop(gone);
+    }
+}
+
+impl Users {
+    /// The first in a place.
+    fn first(place: Place, holder: Option<Holder>, flags: Flags) -> Result<Node> {
+        let users = Self {
+            count: 1,
+            _holder: holder,
+        };
+        RBTreeNode::new(place, users, flags)
     }
 }
 
 impl PortUse {
-    fn new(ports: &Arc<Ports>, key: u64, reuse: bool) -> Self {
-        Self {
-            ports: ports.clone(),
-            key,
-            reuse,
-            listening: false,
-        }
+    /// The port.
+    pub(super) fn port(&self) -> u16 {
+        self.place.port
     }
 
-    /// A use of the same port by a connection of a listener.
-    pub(super) fn for_child(&self) -> Self {
-        let mut uses = self.ports.uses.lock();
-        if let Some(r) = uses.get_mut(&self.key) {
-            r.users += 1;
-            r.strict += u32::from(!self.reuse);
-        }
-        drop(uses);
-        Self::new(&self.ports, self.key, self.reuse)
-    }
-
-    /// The socket begins to listen: no other may that overlaps, nor one that does not allow reuse.
+    /// The socket begins to listen. Fails with `EADDRINUSE` where that is more than its port allows.
     pub(super) fn listen(&mut self) -> Result {
-        let reuse = self.reuse;
-        let mut uses = self.ports.uses.lock();
-        let addr = uses
-            .get(&self.key)
-            .map_or(Ipv4Addr::UNSPECIFIED, |r| r.addr);
-        let own = self.key;
-        let port = port_of(own);
-        let busy = Ports::at(&uses, port, |r| {
-            let is_own = key(r.addr, port) == own;
-            let others = r.users - u32::from(is_own);
-            let strict = r.strict - u32::from(is_own && !reuse);
-            overlap(r.addr, addr) && (r.listening != 0 || strict != 0 || (others != 0 && !reuse))
-        });
-        if busy {
-            return Err(EADDRINUSE);
-        }
-        if let Some(r) = uses.get_mut(&self.key) {
-            r.listening += 1;
-            // Two listeners on one port, ours and one of AF_INET, would hide one another.
-            r.reserved.share(false);
-        }
-        drop(uses);
-        self.listening = true;
-        Ok(())
+        let port = self.port();
+        // Who listens has bound before, or took the port for that.
+        let holder = self.holder.as_mut().ok_or(EINVAL)?;
+        holder.take(port, Claim::Listen).map(drop)
     }
 
     /// The socket no longer listens.
     pub(super) fn stop_listening(&mut self) {
-        if core::mem::take(&mut self.listening) {
-            if let Some(r) = self.ports.uses.lock().get_mut(&self.key) {
-                r.listening -= 1;
-                r.reserved.share(r.listening == 0 && r.strict == 0);
-            }
+        if let Some(holder) = &mut self.holder {
+            holder.stop_listening();
         }
+    }
+
+    /// Follows what became of the socket: its address was chosen or forgotten, or an option set.
+    pub(super) fn follow(&mut self, sk: &TcpSock) -> Result {
+        let binding = Binding::of(sk);
+        let port = self.port();
+        let new = match (&mut self.holder, self.place.kind) {
+            (Some(holder), _) => {
+                if holder.is_at(&binding) {
+                    holder.look_like(&binding);
+                    return Ok(());
+                }
+                let mut moved = Holder::new(sk.net(), &binding, GFP_KERNEL)?;
+                moved.take(port, Claim::Inherit)?;
+                self.ports.own(moved, GFP_KERNEL)?
+            }
+            (None, Kind::Inherited(old)) => {
+                let binding = binding.shared();
+                if binding == old {
+                    return Ok(());
+                }
+                let kind = Kind::Inherited(binding);
+                let ports = &self.ports;
+                ports.share(sk.net(), port, kind, GFP_KERNEL)?
+            }
+            (None, Kind::Outgoing(old)) => {
+                let binding = binding.shared();
+                if binding == old {
+                    return Ok(());
+                }
+                let kind = Kind::Outgoing(binding);
+                let ports = &self.ports;
+                ports.share(sk.net(), port, kind, GFP_KERNEL)?
+            }
+            (None, Kind::Own) => return Ok(()),
+        };
+        *self = new;
+        Ok(())
+    }
+
+    /// The port of a connection that is in TIME-WAIT now. Where memory is short it stays as it was,
+    /// which only keeps other users from it for longer.
+    pub(super) fn into_time_wait(mut self, net: &Net) -> Self {
+        if let Some(holder) = &mut self.holder {
+            holder.wait();
+            return self;
+        }
+        let kind = match self.place.kind {
+            Kind::Own => return self,
+            Kind::Inherited(binding) => Kind::Inherited(binding.in_time_wait()),
+            Kind::Outgoing(binding) => Kind::Outgoing(binding.in_time_wait()),
+        };
+        if kind == self.place.kind {
+            return self;
+        }
+        let flags = GFP_ATOMIC | __GFP_NOWARN;
+        let ports = &self.ports;
+        let waiting = ports.share(net, self.port(), kind, flags);
+        waiting.unwrap_or(self)
     }
 }
 
 impl Drop for PortUse {
     fn drop(&mut self) {
-        self.stop_listening();
-        let mut uses = self.ports.uses.lock();
-        let Some(r) = uses.get_mut(&self.key) else {
-            return;
-        };
-        r.users -= 1;
-        r.strict -= u32::from(!self.reuse);
-        if r.users != 0 {
-            return;
-        }
-        let gone = uses.remove_node(&self.key);
-        let port = port_of(self.key);
-        if !Ports::at(&uses, port, |_| true) {
-            self.ports.mark(port, false);
-        }
-        drop(uses);
-        // Outside the lock: gives the port back to AF_INET.
-        drop(gone);
+        self.ports.quit(&self.place);
     }
 }

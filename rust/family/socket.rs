@@ -50,6 +50,7 @@ use crate::{
             OptionOut, //
         },
         net_namespace::Net,
+        port::Claim,
         proto::{
             Accepted,
             Protocol,
@@ -338,7 +339,12 @@ impl Protocol for Tcp {
     }
 
     fn get_port(sk: &mut Locked<'_, Self>, port: u16) -> Result {
-        connect::get_port(sk, port)
+        connect::take_port(sk, port, Claim::Bind)
+    }
+
+    fn binding_changed(sk: &mut Locked<'_, Self>) {
+        // Without memory for another holder the old one stays, which AF_INET still sees.
+        let _ = connect::follow(sk);
     }
 
     fn put_port(sk: &mut Locked<'_, Self>) {

@@ -86,6 +86,10 @@ pub trait Protocol: Sized + 'static {
     fn get_port(sk: &mut Locked<'_, Self>, port: u16) -> Result;
     /// Gives the port back.
     fn put_port(sk: &mut Locked<'_, Self>);
+
+    /// An option was set that has a say in who may share the port (`SO_REUSEADDR`, `SO_REUSEPORT`,
+    /// `SO_BINDTODEVICE`). May sleep.
+    fn binding_changed(sk: &mut Locked<'_, Self>);
     /// `listen(2)` on a socket that is closed or listens.
     fn listen(sk: &mut Locked<'_, Self>, backlog: u32) -> Result;
     /// `accept(2)`.

@@ -71,7 +71,17 @@ pub(super) unsafe fn set<P: Protocol>(
             value.raw(),
             len,
         )
-    })
+    })?;
+    if matches!(
+        name as u32,
+        bindings::SO_REUSEADDR
+            | bindings::SO_REUSEPORT
+            | bindings::SO_BINDTODEVICE
+            | bindings::SO_BINDTOIFINDEX
+    ) {
+        P::binding_changed(&mut sk.lock());
+    }
+    Ok(())
 }
 
 impl<P: Protocol> Sock<P> {

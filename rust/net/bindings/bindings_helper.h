@@ -37,6 +37,7 @@
 #include <net/flow.h>
 #include <net/icmp.h>
 #include <net/inet_common.h>
+#include <net/inet_connection_sock.h>
 #include <net/inet_ecn.h>
 #include <net/inet_sock.h>
 #include <net/ip.h>
@@ -46,6 +47,7 @@
 #include <net/route.h>
 #include <net/secure_seq.h>
 #include <net/sock.h>
+#include <net/sock_reuseport.h>
 #include <net/tcp.h>
 #include <net/tcp_states.h>
 #include <net/transp_v6.h>
@@ -58,6 +60,8 @@ const gfp_t OXTCP_CONST_HELPER_GFP_KERNEL = GFP_KERNEL;
 const unsigned long OXTCP_CONST_HELPER_MAX_JIFFY_OFFSET = MAX_JIFFY_OFFSET;
 const size_t OXTCP_CONST_HELPER_MAX_TCP_HEADER = MAX_TCP_HEADER;
 const size_t OXTCP_CONST_HELPER_SKB_MAX_HEAD = SKB_MAX_ORDER(0, 0);
+const size_t OXTCP_CONST_HELPER_PORT_HOLDER_SIZE =
+	offsetofend(struct inet_connection_sock, icsk_bind2_hash);
 const int OXTCP_CONST_HELPER_NF_IP_PRI_LAST = NF_IP_PRI_LAST;
 const size_t OXTCP_CONST_HELPER_SKB_SHARED_INFO_SIZE =
 	SKB_DATA_ALIGN(sizeof(struct skb_shared_info));

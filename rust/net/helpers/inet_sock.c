@@ -2,9 +2,11 @@
 
 #include <net/inet_common.h>
 #include <net/inet_sock.h>
+#include <net/inet_timewait_sock.h>
 #include <net/ip.h>
 #include <net/route.h>
 #include <net/sock.h>
+#include <net/sock_reuseport.h>
 
 __be32 oxtcp_helper_inet_daddr(const struct sock *sk)
 {
@@ -91,4 +93,25 @@ bool oxtcp_helper_inet_sk_bound_dev_eq(const struct net *net, int bound_dev_if,
 				       int dif, int sdif)
 {
 	return inet_sk_bound_dev_eq(net, bound_dev_if, dif, sdif);
+}
+
+bool oxtcp_helper_inet_is_local_reserved_port(const struct net *net, u16 port)
+{
+	return inet_is_local_reserved_port(net, port);
+}
+
+/* What a holder of a port has where a TIME-WAIT record has this bit, it does not use. */
+static_assert(offsetof(struct inet_timewait_sock, tw_txhash) - sizeof(u32) >=
+	      offsetof(struct sock, sk_error_queue));
+static_assert(offsetof(struct inet_timewait_sock, tw_txhash) <=
+	      offsetofend(struct sock, sk_error_queue));
+
+void oxtcp_helper_twsk_clear_connect_bind(struct sock *sk)
+{
+	inet_twsk(sk)->tw_connect_bind = 0;
+}
+
+struct sock_reuseport *oxtcp_helper_sk_reuseport_cb(const struct sock *sk)
+{
+	return rcu_access_pointer(sk->sk_reuseport_cb);
 }

@@ -3,7 +3,6 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/wait.h>
-#include <linux/workqueue.h>
 
 int oxtcp_helper_cond_resched(void)
 {
@@ -34,9 +33,4 @@ void oxtcp_helper_local_bh_disable(void)
 void oxtcp_helper_local_bh_enable(void)
 {
 	local_bh_enable();
-}
-
-struct workqueue_struct *oxtcp_helper_alloc_workqueue_unbound(const char *name)
-{
-	return alloc_workqueue("%s", WQ_UNBOUND, 0, name);
 }
