@@ -8,7 +8,7 @@
 int main(int argc, char **argv)
 {
 	int count = argc > 1 ? atoi(argv[1]) : 100;
-	struct sockaddr_in address;
+	union address address;
 	int server = listener(count, &address);
 
 	for (int i = 0; i < count; i++) {

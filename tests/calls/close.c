@@ -180,7 +180,7 @@ static void linger_resets(void)
 static void was_reset(void)
 {
 	struct pair pair = make_pair();
-	struct sockaddr_in name;
+	union address name;
 	socklen_t length = sizeof(name);
 	char byte;
 
@@ -192,9 +192,9 @@ static void was_reset(void)
 	FAILS(send(pair.fd, "x", 1, 0), ECONNRESET);
 	FAILS(send(pair.fd, "x", 1, MSG_NOSIGNAL), EPIPE);
 	EQ(recv(pair.fd, &byte, 1, 0), 0);
-	FAILS(getpeername(pair.fd, (struct sockaddr *)&name, &length),
+	FAILS(getpeername(pair.fd, &name.any, &length),
 	      ENOTCONN);
-	CHECK(local_of(pair.fd).sin_port != 0);
+	CHECK(port_of(local_of(pair.fd)) != 0);
 	FAILS(shutdown(pair.fd, SHUT_RDWR), ENOTCONN);
 }
 
@@ -308,7 +308,7 @@ static void states_of_active_close(void)
 
 static void listener_shut(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(1, &address);
 	int client = make_socket_of(peer_family(), 0);
 
@@ -320,14 +320,14 @@ static void listener_shut(void)
 	FAILS(accept(fd, NULL, NULL), EINVAL);
 	/* It may listen again; the port was not given, so it may change. */
 	OK(listen(fd, 1));
-	address.sin_port = local_of(fd).sin_port;
+	set_port(&address, port_of(local_of(fd)));
 	OK(connect_to(client, &address));
 	accept_one(fd);
 }
 
 static void listener_closed(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(1, &address);
 
 	close(fd);
@@ -337,7 +337,7 @@ static void listener_closed(void)
 
 struct ends {
 	int server;
-	struct sockaddr_in address;
+	union address address;
 };
 
 static void connect_and_wait(void *argument)

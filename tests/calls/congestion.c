@@ -130,7 +130,7 @@ static void privileged(void)
 
 static void default_of_the_namespace(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int before, after, server, client;
 
 	own_netns();
@@ -158,7 +158,7 @@ static void default_of_the_namespace(void)
 
 static void inherited(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int server, client, child;
 
 	own_netns();

@@ -3,31 +3,30 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
-static int peer_listener(struct sockaddr_in *address)
+static int peer_listener(union address *address)
 {
 	return listener_of(peer_family(), 8, address);
 }
 
 static void blocking(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int server = peer_listener(&address);
 	int fd = make_socket(0);
 
 	OK(connect_to(fd, &address));
 	EQ(tcp_state(fd), STATE_ESTABLISHED);
-	EQ(remote_of(fd).sin_port, address.sin_port);
-	EQ(ntohl(local_of(fd).sin_addr.s_addr), INADDR_LOOPBACK);
-	CHECK(local_of(fd).sin_port != 0);
+	EQ(port_of(remote_of(fd)), port_of(address));
+	EQ_HOST(local_of(fd), loopback(0));
+	CHECK(port_of(local_of(fd)) != 0);
 	accept_one(server);
 }
 
 static void non_blocking(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int server = peer_listener(&address);
 	int fd = make_socket(SOCK_NONBLOCK);
 
@@ -43,7 +42,7 @@ static void non_blocking(void)
 static void connected(void)
 {
 	struct pair pair = make_pair();
-	struct sockaddr_in address = loopback(1);
+	union address address = loopback(1);
 
 	FAILS(connect_to(pair.fd, &address), EISCONN);
 	FAILS(connect_to(pair.peer, &address), EISCONN);
@@ -51,7 +50,7 @@ static void connected(void)
 
 static void refused(void)
 {
-	struct sockaddr_in address = loopback(unused_port());
+	union address address = loopback(unused_port());
 	int fd = make_socket(0);
 	char byte;
 
@@ -65,14 +64,14 @@ static void refused(void)
 static void refused_by_bound(void)
 {
 	int holder = bound(peer_family(), 0);
-	struct sockaddr_in address = local_of(holder);
+	union address address = local_of(holder);
 
 	FAILS(connect_to(make_socket(0), &address), ECONNREFUSED);
 }
 
 static void refused_non_blocking(void)
 {
-	struct sockaddr_in address = loopback(unused_port());
+	union address address = loopback(unused_port());
 	int fd = make_socket(SOCK_NONBLOCK);
 	char byte;
 
@@ -92,7 +91,7 @@ static void refused_non_blocking(void)
 
 static void refused_then_told_by_connect(void)
 {
-	struct sockaddr_in address = loopback(unused_port());
+	union address address = loopback(unused_port());
 	int fd = make_socket(SOCK_NONBLOCK);
 
 	FAILS(connect_to(fd, &address), EINPROGRESS);
@@ -103,7 +102,7 @@ static void refused_then_told_by_connect(void)
 
 static void refused_then_told_by_recv(void)
 {
-	struct sockaddr_in address = loopback(unused_port());
+	union address address = loopback(unused_port());
 	int fd = make_socket(SOCK_NONBLOCK);
 	char byte;
 
@@ -115,8 +114,8 @@ static void refused_then_told_by_recv(void)
 
 static void again_after_failure(void)
 {
-	struct sockaddr_in address;
-	struct sockaddr_in closed = loopback(unused_port());
+	union address address;
+	union address closed = loopback(unused_port());
 	int server = peer_listener(&address);
 	int fd = make_socket(0);
 
@@ -129,8 +128,8 @@ static void again_after_failure(void)
 
 static void under_way(void)
 {
-	struct sockaddr_in address = silent_host();
-	struct sockaddr_in name;
+	union address address = silent_host();
+	union address name;
 	socklen_t length = sizeof(name);
 	int fd = make_socket(SOCK_NONBLOCK);
 	char byte;
@@ -141,11 +140,11 @@ static void under_way(void)
 	EQ(tcp_state(fd), STATE_SYN_SENT);
 	FAILS(send(fd, "x", 1, 0), EAGAIN);
 	FAILS(recv(fd, &byte, 1, 0), EAGAIN);
-	FAILS(getpeername(fd, (struct sockaddr *)&name, &length), ENOTCONN);
-	EQ(local_of(fd).sin_addr.s_addr, inet_addr("10.9.0.1"));
+	FAILS(getpeername(fd, &name.any, &length), ENOTCONN);
+	EQ_HOST(local_of(fd), silent_source(0));
 	FAILS(listen(fd, 1), EINVAL);
 	address = local_of(fd);
-	FAILS(bind(fd, (struct sockaddr *)&address, sizeof(address)), EINVAL);
+	FAILS(bind_to(fd, &address), EINVAL);
 	EQ(take_error(fd), 0);
 	OK(shutdown(fd, SHUT_RDWR));
 	EQ(tcp_state(fd), STATE_CLOSE);
@@ -154,7 +153,7 @@ static void under_way(void)
 
 static void closed_under_way(void)
 {
-	struct sockaddr_in address = silent_host();
+	union address address = silent_host();
 
 	for (int i = 0; i < 50; i++) {
 		int fd = make_socket(SOCK_NONBLOCK);
@@ -166,7 +165,7 @@ static void closed_under_way(void)
 
 static void send_timeout(void)
 {
-	struct sockaddr_in address = silent_host();
+	union address address = silent_host();
 	struct timeval limit = { .tv_usec = 300000 };
 	int fd = make_socket(0);
 	long long before = now_ms();
@@ -179,7 +178,7 @@ static void send_timeout(void)
 
 static void interrupted(void)
 {
-	struct sockaddr_in address = silent_host();
+	union address address = silent_host();
 	int fd = make_socket(0);
 	long long before = now_ms();
 
@@ -192,88 +191,96 @@ static void interrupted(void)
 
 static void no_route(void)
 {
-	struct sockaddr_in address = loopback(7);
+	static const struct {
+		const char *type;
+		int error;
+	} routes[] = {
+		{ "unreachable", EHOSTUNREACH },
+		{ "prohibit", EACCES },
+		{ "blackhole", EINVAL },
+	};
+	union address address = foreign(1, 7);
 
 	own_netns();
-	address.sin_addr.s_addr = inet_addr("192.0.2.1");
 	FAILS(connect_to(make_socket(0), &address), ENETUNREACH);
 	FAILS(connect_to(make_socket(SOCK_NONBLOCK), &address), ENETUNREACH);
-	shell("ip route add unreachable 192.0.2.2");
-	shell("ip route add prohibit 192.0.2.3");
-	shell("ip route add blackhole 192.0.2.4");
-	address.sin_addr.s_addr = inet_addr("192.0.2.2");
-	FAILS(connect_to(make_socket(0), &address), EHOSTUNREACH);
-	address.sin_addr.s_addr = inet_addr("192.0.2.3");
-	FAILS(connect_to(make_socket(0), &address), EACCES);
-	address.sin_addr.s_addr = inet_addr("192.0.2.4");
-	FAILS(connect_to(make_socket(0), &address), EINVAL);
+	for (int i = 0; i < 3; i++) {
+		address = foreign(2 + i, 7);
+		shell("ip route add %s %s", routes[i].type,
+		      host_text(address));
+		FAILS(connect_to(make_socket(0), &address), routes[i].error);
+	}
 }
 
 static void not_one_host(void)
 {
-	struct sockaddr_in address = silent_host();
+	union address address = silent_host();
 
-	address.sin_addr.s_addr = inet_addr("224.0.0.1");
+	address = numeric("224.0.0.1", "ff0e::1", 7);
 	FAILS(connect_to(make_socket(0), &address), ENETUNREACH);
-	address.sin_addr.s_addr = inet_addr("10.9.0.255");
+}
+
+static void broadcast(void)
+{
+	union address address = silent_host();
+
+	address = numeric("10.9.0.255", "::", 7);
 	FAILS(connect_to(make_socket(0), &address), ENETUNREACH);
 }
 
 static void bad_addresses(void)
 {
-	struct sockaddr_in address = loopback(7);
-	struct sockaddr *any = (struct sockaddr *)&address;
+	union address address = loopback(7);
+	socklen_t least = v6() ? offsetof(struct sockaddr_in6, sin6_scope_id) :
+				 sizeof(struct sockaddr_in);
 	int fd = make_socket(0);
 
-	FAILS(connect(fd, any, 0), EINVAL);
-	FAILS(connect(fd, any, 1), EINVAL);
-	FAILS(connect(fd, any, sizeof(address) - 1), EINVAL);
-	FAILS(connect(fd, any, 4096), EINVAL);
-	FAILS(connect(fd, (struct sockaddr *)8, sizeof(address)), EFAULT);
-	address.sin_family = AF_INET6;
-	FAILS(connect_to(fd, &address), EAFNOSUPPORT);
-	address.sin_family = AF_OXTCP;
-	FAILS(connect_to(fd, &address), EAFNOSUPPORT);
+	FAILS(connect(fd, &address.any, 0), EINVAL);
+	FAILS(connect(fd, &address.any, 1), EINVAL);
+	FAILS(connect(fd, &address.any, least - 1), EINVAL);
+	FAILS(connect(fd, &address.any, 4096), EINVAL);
+	FAILS(connect(fd, (struct sockaddr *)8, least), EFAULT);
+	address.any.sa_family = v6() ? AF_INET : AF_INET6;
+	FAILS(connect(fd, &address.any, least), EAFNOSUPPORT);
+	address.any.sa_family = AF_OXTCP;
+	FAILS(connect(fd, &address.any, least), EAFNOSUPPORT);
 }
 
 static void wildcard_destination(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int server = peer_listener(&address);
 	int fd = make_socket(0);
 
-	address.sin_addr.s_addr = htonl(INADDR_ANY);
+	address = wildcard(port_of(address));
 	OK(connect_to(fd, &address));
-	EQ(ntohl(remote_of(fd).sin_addr.s_addr), INADDR_LOOPBACK);
+	EQ_HOST(remote_of(fd), loopback(0));
 	accept_one(server);
 }
 
 static void from_bound(void)
 {
-	struct sockaddr_in address;
-	struct sockaddr_in source = loopback(0);
+	union address address;
+	union address source = second_local(0);
 	int server = peer_listener(&address);
 	int fd = make_socket(0);
 
-	source.sin_addr.s_addr = inet_addr("127.0.0.9");
-	OK(bind(fd, (struct sockaddr *)&source, sizeof(source)));
+	OK(bind_to(fd, &source));
 	source = local_of(fd);
 	OK(connect_to(fd, &address));
-	EQ(local_of(fd).sin_port, source.sin_port);
-	EQ(local_of(fd).sin_addr.s_addr, source.sin_addr.s_addr);
-	EQ(remote_of(accept_one(server)).sin_addr.s_addr,
-	   source.sin_addr.s_addr);
+	EQ_ADDRESS(local_of(fd), source);
+	EQ_ADDRESS(remote_of(accept_one(server)), source);
 }
 
 /* A socket that is its own peer: RFC 9293's simultaneous open. */
 static void to_itself(void)
 {
 	int fd = bound(family(), 0);
-	struct sockaddr_in address = local_of(fd);
+	union address address = local_of(fd);
 
 	OK(connect_to(fd, &address));
 	EQ(tcp_state(fd), STATE_ESTABLISHED);
-	EQ(remote_of(fd).sin_port, address.sin_port);
+	EQ(port_of(remote_of(fd)), port_of(address));
 	send_pattern(fd, 0, 5000);
 	recv_pattern(fd, 0, 5000);
 	OK(shutdown(fd, SHUT_WR));
@@ -283,24 +290,24 @@ static void to_itself(void)
 /* Both ends of one four-tuple cannot be used again. */
 static void tuple_in_use(void)
 {
-	struct sockaddr_in address;
-	struct sockaddr_in source = loopback(0);
+	union address address;
+	union address source = loopback(0);
 	int first = make_socket(0);
 	int second = make_socket(0);
 
 	peer_listener(&address);
 	set_option(first, SOL_SOCKET, SO_REUSEADDR, 1);
 	set_option(second, SOL_SOCKET, SO_REUSEADDR, 1);
-	OK(bind(first, (struct sockaddr *)&source, sizeof(source)));
+	OK(bind_to(first, &source));
 	source = local_of(first);
-	OK(bind(second, (struct sockaddr *)&source, sizeof(source)));
+	OK(bind_to(second, &source));
 	OK(connect_to(first, &address));
 	FAILS(connect_to(second, &address), EADDRNOTAVAIL);
 }
 
 static void ephemeral_ports_differ(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	uint16_t ports[8];
 	int steps = 0;
 	int server = peer_listener(&address);
@@ -309,7 +316,7 @@ static void ephemeral_ports_differ(void)
 		int fd = make_socket(0);
 
 		OK(connect_to(fd, &address));
-		ports[i] = ntohs(local_of(fd).sin_port);
+		ports[i] = port_of(local_of(fd));
 		BETWEEN(ports[i], 1024, 65535);
 		accept_one(server);
 		for (int j = 0; j < i; j++)
@@ -324,7 +331,7 @@ static void ephemeral_ports_differ(void)
 /* Connections share a port as long as their peers differ. */
 static void few_ephemeral_ports(void)
 {
-	struct sockaddr_in address[3];
+	union address address[3];
 	int servers[3];
 	int fd;
 
@@ -336,7 +343,7 @@ static void few_ephemeral_ports(void)
 		for (int j = 0; j < 2; j++) {
 			fd = make_socket(0);
 			OK(connect_to(fd, &address[i]));
-			BETWEEN(ntohs(local_of(fd).sin_port), 30000, 30001);
+			BETWEEN(port_of(local_of(fd)), 30000, 30001);
 			send_pattern(fd, 0, 100);
 			recv_pattern(accept_one(servers[i]), 0, 100);
 		}
@@ -350,22 +357,22 @@ static void few_ephemeral_ports(void)
 /* A port can be listened on while one connects from it to elsewhere. */
 static void listens_beside(void)
 {
-	struct sockaddr_in address = silent_host();
-	struct sockaddr_in here = loopback(0);
+	union address address = silent_host();
+	union address here = loopback(0);
 	int connecting = make_socket(SOCK_NONBLOCK);
 	int server = make_socket(0);
 	int client = make_socket_of(peer_family(), 0);
 
-	here.sin_addr.s_addr = htonl(INADDR_ANY);
+	here = wildcard(port_of(here));
 	set_option(connecting, SOL_SOCKET, SO_REUSEADDR, 1);
-	OK(bind(connecting, (struct sockaddr *)&here, sizeof(here)));
+	OK(bind_to(connecting, &here));
 	FAILS(connect_to(connecting, &address), EINPROGRESS);
 	EQ(tcp_state(connecting), STATE_SYN_SENT);
-	here.sin_port = local_of(connecting).sin_port;
+	set_port(&here, port_of(local_of(connecting)));
 	set_option(server, SOL_SOCKET, SO_REUSEADDR, 1);
-	OK(bind(server, (struct sockaddr *)&here, sizeof(here)));
+	OK(bind_to(server, &here));
 	OK(listen(server, 1));
-	here.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	here = loopback(port_of(here));
 	OK(connect_to(client, &here));
 	accept_one(server);
 	EQ(tcp_state(connecting), STATE_SYN_SENT);
@@ -374,7 +381,7 @@ static void listens_beside(void)
 static void disconnect(void)
 {
 	struct sockaddr none = { .sa_family = AF_UNSPEC };
-	struct sockaddr_in address;
+	union address address;
 	int server = peer_listener(&address);
 	int fd = make_socket(0);
 	int child;
@@ -403,7 +410,7 @@ static void connect_when_ready(void *argument)
 
 static void several_at_once(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int server = peer_listener(&address);
 	pid_t children[6];
 
@@ -426,7 +433,8 @@ int main(void)
 		CASE(again_after_failure),	CASE(under_way),
 		CASE(closed_under_way),		CASE(send_timeout),
 		CASE(interrupted),		CASE(no_route),
-		CASE(not_one_host),		CASE(bad_addresses),
+		CASE(not_one_host),		CASE_V4(broadcast),
+			CASE(bad_addresses),
 		CASE(wildcard_destination),	CASE(from_bound),
 		CASE(to_itself),		CASE(tuple_in_use),
 		CASE(ephemeral_ports_differ),	CASE(few_ephemeral_ports),

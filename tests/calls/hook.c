@@ -3,8 +3,6 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
-#include <arpa/inet.h>
-
 #define VOLUME	(1 << 20)
 
 static void send_volume(void *argument)
@@ -25,9 +23,12 @@ static void both_ways(struct pair *pair)
 
 static void track(void)
 {
-	shell("nft 'add table ip t; "
-	      "add chain ip t in { type filter hook input priority 0; policy drop; }; "
-	      "add rule ip t in ct state new,established,related accept'");
+	/* Neighbours are found by messages that are not tracked. */
+	shell("nft 'add table %1$s t; "
+	      "add chain %1$s t in { type filter hook input priority 0; policy drop; }; "
+	      "add rule %1$s t in meta l4proto icmpv6 accept; "
+	      "add rule %1$s t in ct state new,established,related accept'",
+	      v6() ? "ip6" : "ip");
 }
 
 /* Connection tracking sees each packet, and only the first confirms. */
@@ -58,13 +59,12 @@ static void tracked_over_link(void)
 static void device(void)
 {
 	struct link link = make_link(NULL);
-	struct sockaddr_in address = loopback(8080);
+	union address address = near_address(8080);
 	int server, client;
 
 	shell("ip link add idle type dummy && ip link set idle up");
 	server = make_socket(0);
-	address.sin_addr.s_addr = inet_addr(NEAR);
-	OK(bind(server, (struct sockaddr *)&address, sizeof(address)));
+	OK(bind_to(server, &address));
 	OK(setsockopt(server, SOL_SOCKET, SO_BINDTODEVICE, "idle", 5));
 	OK(listen(server, 1));
 	enter_netns(link.far);
@@ -75,13 +75,12 @@ static void device(void)
 	accept_one(server);
 }
 
-static int reusing(int af, const struct sockaddr_in *address, bool *done)
+static int reusing(int af, const union address *address, bool *done)
 {
 	int fd = make_socket_of(af, 0);
 
 	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	*done = bind(fd, (const struct sockaddr *)address,
-		     sizeof(*address)) == 0 && listen(fd, 1) == 0;
+	*done = bind_to(fd, address) == 0 && listen(fd, 1) == 0;
 	CHECK(*done || errno == EADDRINUSE);
 	return fd;
 }
@@ -89,7 +88,7 @@ static int reusing(int af, const struct sockaddr_in *address, bool *done)
 /* Only one of the families listens at a port, even where both allow reuse. */
 static void one_listener(void)
 {
-	struct sockaddr_in address = loopback(unused_port());
+	union address address = loopback(unused_port());
 	int first, second;
 	bool done;
 
@@ -114,7 +113,7 @@ static void time_waits(void)
 	shell("echo 2 >/proc/sys/net/ipv4/tcp_max_tw_buckets");
 	for (int i = 0; i < 5; i++) {
 		struct pair pair = make_pair();
-		struct sockaddr_in address = local_of(pair.fd);
+		union address address = local_of(pair.fd);
 		int fd = make_socket(0);
 
 		OK(shutdown(pair.fd, SHUT_WR));
@@ -123,7 +122,7 @@ static void time_waits(void)
 		expect_end(pair.fd);
 		close(pair.fd);
 		sleep_ms(20);
-		if (bind(fd, (struct sockaddr *)&address, sizeof(address))) {
+		if (bind_to(fd, &address)) {
 			CHECK(errno == EADDRINUSE);
 			in_use++;
 		}

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-static int connected_to(const struct sockaddr_in *address)
+static int connected_to(const union address *address)
 {
 	int fd = make_socket_of(peer_family(), 0);
 
@@ -29,36 +29,36 @@ static void not_listening(void)
 static void unbound(void)
 {
 	int fd = make_socket(0);
-	struct sockaddr_in address;
+	union address address;
 	int client;
 
 	OK(listen(fd, 1));
 	EQ(get_option(fd, SOL_SOCKET, SO_ACCEPTCONN), 1);
 	EQ(tcp_state(fd), STATE_LISTEN);
 	address = local_of(fd);
-	EQ(address.sin_addr.s_addr, 0);
-	CHECK(address.sin_port != 0);
+	EQ_HOST(address, wildcard(0));
+	CHECK(port_of(address) != 0);
 	/* 0.0.0.0 as a destination means this machine. */
 	client = connected_to(&address);
-	EQ(ntohl(remote_of(client).sin_addr.s_addr), INADDR_LOOPBACK);
-	EQ(ntohl(local_of(accept_one(fd)).sin_addr.s_addr), INADDR_LOOPBACK);
+	EQ_HOST(remote_of(client), loopback(0));
+	EQ_HOST(local_of(accept_one(fd)), loopback(0));
 }
 
 static void again(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(1, &address);
 
 	OK(listen(fd, 5));
-	EQ(local_of(fd).sin_port, address.sin_port);
+	EQ(port_of(local_of(fd)), port_of(address));
 	connected_to(&address);
 	accept_one(fd);
 }
 
 static void unusable(void)
 {
-	struct sockaddr_in address;
-	struct sockaddr_in name;
+	union address address;
+	union address name;
 	socklen_t length = sizeof(name);
 	int fd = listener(1, &address);
 	char byte;
@@ -66,13 +66,13 @@ static void unusable(void)
 	FAILS(connect_to(fd, &address), EISCONN);
 	FAILS(recv(fd, &byte, 1, 0), ENOTCONN);
 	FAILS(send(fd, &byte, 1, MSG_NOSIGNAL), EPIPE);
-	FAILS(getpeername(fd, (struct sockaddr *)&name, &length), ENOTCONN);
-	FAILS(bind(fd, (struct sockaddr *)&address, sizeof(address)), EINVAL);
+	FAILS(getpeername(fd, &name.any, &length), ENOTCONN);
+	FAILS(bind_to(fd, &address), EINVAL);
 }
 
 static void would_block(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(1, &address);
 
 	set_nonblocking(fd, true);
@@ -87,7 +87,7 @@ static void would_block(void)
 
 static void flags(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(8, &address);
 	int child;
 
@@ -111,33 +111,28 @@ static void flags(void)
 
 static void names(void)
 {
-	struct sockaddr_in address;
-	struct sockaddr_in peer;
+	union address address;
+	union address peer;
 	socklen_t length = sizeof(peer);
 	int fd = listener(1, &address);
 	int client = connected_to(&address);
-	struct sockaddr_in client_name = local_of(client);
-	struct sockaddr_in child_name;
-	struct sockaddr_in child_peer;
+	union address client_name = local_of(client);
 	char part[4];
 	int child;
 
 	memset(&peer, 0xff, sizeof(peer));
-	child = OK(accept(fd, (struct sockaddr *)&peer, &length));
-	EQ(length, sizeof(peer));
-	CHECK(memcmp(&peer, &client_name, sizeof(peer)) == 0);
-	child_name = local_of(child);
-	CHECK(memcmp(&child_name, &address, sizeof(address)) == 0);
-	child_peer = remote_of(child);
-	CHECK(memcmp(&child_peer, &client_name, sizeof(peer)) == 0);
-	child_peer = remote_of(client);
-	CHECK(memcmp(&child_peer, &address, sizeof(address)) == 0);
+	child = OK(accept(fd, &peer.any, &length));
+	EQ(length, length_of(&client_name));
+	EQ_ADDRESS(peer, client_name);
+	EQ_ADDRESS(local_of(child), address);
+	EQ_ADDRESS(remote_of(child), client_name);
+	EQ_ADDRESS(remote_of(client), address);
 
 	/* A short buffer gets what fits, and learns the true length. */
 	connected_to(&address);
 	length = sizeof(part);
 	OK(accept(fd, (struct sockaddr *)part, &length));
-	EQ(length, sizeof(peer));
+	EQ(length, length_of(&client_name));
 	connected_to(&address);
 	length = -1;
 	FAILS(accept(fd, (struct sockaddr *)part, &length), EINVAL);
@@ -145,7 +140,7 @@ static void names(void)
 
 static void child_state(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(1, &address);
 	int client = connected_to(&address);
 	int child = accept_one(fd);
@@ -159,7 +154,7 @@ static void child_state(void)
 /* The handshake, data and even the end do not wait for accept. */
 static void before_accept(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(1, &address);
 	int client = connected_to(&address);
 	int child;
@@ -177,7 +172,7 @@ static void before_accept(void)
 
 static void reset_before_accept(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(1, &address);
 	int client = connected_to(&address);
 	int child;
@@ -192,18 +187,18 @@ static void reset_before_accept(void)
 
 static void in_order(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(10, &address);
 	int clients[8];
 
 	for (int i = 0; i < 8; i++)
 		clients[i] = connected_to(&address);
 	for (int i = 0; i < 8; i++)
-		EQ(remote_of(accept_one(fd)).sin_port,
-		   local_of(clients[i]).sin_port);
+		EQ(port_of(remote_of(accept_one(fd))),
+		   port_of(local_of(clients[i])));
 }
 
-static int begin_connect(const struct sockaddr_in *address)
+static int begin_connect(const union address *address)
 {
 	int fd = make_socket_of(peer_family(), SOCK_NONBLOCK);
 
@@ -217,7 +212,7 @@ static int begin_connect(const struct sockaddr_in *address)
  */
 static void backlog_full(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(1, &address);
 	int clients[3];
 
@@ -230,11 +225,11 @@ static void backlog_full(void)
 	EQ_BITS(poll_for(clients[2], POLLOUT, 500), 0);
 	EQ(take_error(clients[2]), 0);
 
-	EQ(remote_of(accept_one(fd)).sin_port, local_of(clients[0]).sin_port);
-	EQ(remote_of(accept_one(fd)).sin_port, local_of(clients[1]).sin_port);
+	EQ(port_of(remote_of(accept_one(fd))), port_of(local_of(clients[0])));
+	EQ(port_of(remote_of(accept_one(fd))), port_of(local_of(clients[1])));
 	EQ_BITS(poll_for(clients[2], POLLOUT, 5000), POLLOUT);
 	EQ_BITS(poll_for(fd, POLLIN, 5000), POLLIN);
-	EQ(remote_of(accept_one(fd)).sin_port, local_of(clients[2]).sin_port);
+	EQ(port_of(remote_of(accept_one(fd))), port_of(local_of(clients[2])));
 }
 
 static void connect_later(void *argument)
@@ -246,7 +241,7 @@ static void connect_later(void *argument)
 
 static void waits(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(1, &address);
 	pid_t child = start(connect_later, &address);
 	long long before = now_ms();
@@ -258,7 +253,7 @@ static void waits(void)
 
 static void accept_timeout(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	struct timeval limit = { .tv_usec = 200000 };
 	int fd = listener(1, &address);
 	long long before = now_ms();
@@ -270,7 +265,7 @@ static void accept_timeout(void)
 
 static void interrupted(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(1, &address);
 	long long before = now_ms();
 
@@ -281,7 +276,7 @@ static void interrupted(void)
 
 static void restarted(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(1, &address);
 	pid_t child = start(connect_later, &address);
 
@@ -305,7 +300,7 @@ static void accept_until_error(void *argument)
 
 static void shut_while_waiting(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(1, &address);
 	pid_t child = start(accept_until_error, argument_of(fd));
 
@@ -325,7 +320,7 @@ static void accept_and_tell(void *argument)
 
 static void several_wait(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(4, &address);
 	pid_t waiting[3];
 	int clients[3];
@@ -344,7 +339,7 @@ static void several_wait(void)
 
 static void closed_with_waiting(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(4, &address);
 	int first = connected_to(&address);
 	int second = connected_to(&address);
@@ -360,7 +355,7 @@ static void closed_with_waiting(void)
 
 static void child_outlives(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(4, &address);
 	int client = connected_to(&address);
 	int child = accept_one(fd);
@@ -376,7 +371,7 @@ static void child_outlives(void)
 
 static void inherited_options(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(1, &address);
 	int child;
 

@@ -118,7 +118,7 @@ static void at_once(void)
 	struct rlimit limit = { 3 * COUNT, 3 * COUNT };
 	static struct end ends[2 * COUNT];
 	struct end listening = { 0 };
-	struct sockaddr_in address;
+	union address address;
 	int descriptors_before;
 	int accepted = COUNT;
 	int done = 0;
@@ -182,7 +182,7 @@ static void at_once(void)
 
 static void one_after_the_other(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int server;
 
 	own_netns();
@@ -213,7 +213,7 @@ static void one_after_the_other(void)
 
 static void with_resets(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int server;
 
 	own_netns();
@@ -241,7 +241,7 @@ static void with_resets(void)
 
 static void refused(void)
 {
-	struct sockaddr_in address = loopback(unused_port());
+	union address address = loopback(unused_port());
 
 	own_netns();
 	await_sockets(0);

@@ -3,12 +3,11 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 static void same_port_twice(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int first = new_netns();
 	int second = new_netns();
 	int servers[2], clients[2];
@@ -16,7 +15,7 @@ static void same_port_twice(void)
 	enter_netns(first);
 	servers[0] = listener(1, &address);
 	enter_netns(second);
-	servers[1] = bound(family(), ntohs(address.sin_port));
+	servers[1] = bound(family(), port_of(address));
 	OK(listen(servers[1], 1));
 	clients[1] = make_socket_of(peer_family(), 0);
 	OK(connect_to(clients[1], &address));
@@ -30,7 +29,7 @@ static void same_port_twice(void)
 		int child = accept_one(servers[i]);
 
 		FAILS(accept(servers[i], NULL, NULL), EAGAIN);
-		EQ(remote_of(child).sin_port, local_of(clients[i]).sin_port);
+		EQ(port_of(remote_of(child)), port_of(local_of(clients[i])));
 		send_pattern(clients[i], i, 1000);
 		recv_pattern(child, i, 1000);
 	}
@@ -38,7 +37,7 @@ static void same_port_twice(void)
 
 static void not_seen_elsewhere(void)
 {
-	struct sockaddr_in address;
+	union address address;
 
 	enter_netns(new_netns());
 	listener(1, &address);
@@ -53,8 +52,8 @@ static void between(void)
 	struct link link = make_link(NULL);
 	struct pair pair = make_pair_over(&link);
 
-	EQ(local_of(pair.fd).sin_addr.s_addr, inet_addr(NEAR));
-	EQ(remote_of(pair.fd).sin_addr.s_addr, inet_addr(FAR));
+	EQ_HOST(local_of(pair.fd), near_address(0));
+	EQ_HOST(remote_of(pair.fd), far_address(0));
 	for (int i = 0; i < 20; i++) {
 		send_pattern(pair.fd, 0, 20000);
 		recv_pattern(pair.peer, 0, 20000);
@@ -68,27 +67,25 @@ static void between(void)
 static void refused_from_afar(void)
 {
 	struct link link = make_link(NULL);
-	struct sockaddr_in address = loopback(4321);
+	union address address = far_address(4321);
 
 	(void)link;
-	address.sin_addr.s_addr = inet_addr(FAR);
 	FAILS(connect_to(make_socket(0), &address), ECONNREFUSED);
 }
 
 static void nobody_on_the_link(void)
 {
 	struct link link = make_link(NULL);
-	struct sockaddr_in address = loopback(4321);
+	union address address = numeric("10.1.0.77", "fd01::77", 4321);
 
 	(void)link;
-	address.sin_addr.s_addr = inet_addr("10.1.0.77");
-	/* ARP fails after three seconds, and that is told at once. */
+	/* Finding it fails after three seconds, and that is told at once. */
 	FAILS(connect_to(make_socket(0), &address), EHOSTUNREACH);
 }
 
 static void socket_stays_where_made(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int first = new_netns();
 	int second = new_netns();
 	int server, fd;
@@ -122,14 +119,13 @@ static void destroyed_with_orphans(void)
 {
 	for (int round = 0; round < 10; round++) {
 		struct link link = make_link("delay 20ms");
-		struct sockaddr_in address = loopback(7);
+		union address address = far_address(7);
 		struct pair pair = make_pair_over(&link);
 		int fd = make_socket(SOCK_NONBLOCK);
-		struct sockaddr_in listening;
+		union address listening;
 
 		listener(1, &listening);
 		OK(connect_to(make_socket_of(peer_family(), 0), &listening));
-		address.sin_addr.s_addr = inet_addr(FAR);
 		FAILS(connect_to(fd, &address), EINPROGRESS);
 		send_pattern(pair.fd, 0, 20000);
 		send_pattern(pair.peer, 0, 5000);

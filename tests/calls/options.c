@@ -15,7 +15,7 @@
 
 static void what_it_is(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = make_socket(0);
 
 	EQ(get_option(fd, SOL_SOCKET, SO_TYPE), SOCK_STREAM);
@@ -146,7 +146,8 @@ static void unknown(void)
 	FAILS(getsockopt(fd, SOL_SOCKET, 999, &value, &length), ENOPROTOOPT);
 	FAILS(setsockopt(fd, IPPROTO_IP, 999, &value, sizeof(value)),
 	      ENOPROTOOPT);
-	FAILS(getsockopt(fd, 12345, 1, &value, &length), EOPNOTSUPP);
+	FAILS(getsockopt(fd, 12345, 1, &value, &length),
+	      v6() ? ENOPROTOOPT : EOPNOTSUPP);
 }
 
 static void bad_lengths(void)
@@ -181,9 +182,9 @@ static void bad_lengths(void)
 }
 
 /* A port whose last connection is in TIME_WAIT, kept by this end. */
-static struct sockaddr_in port_in_time_wait(void)
+static union address port_in_time_wait(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int server = listener(1, &address);
 	int client = make_socket_of(peer_family(), 0);
 	int child;
@@ -201,20 +202,18 @@ static struct sockaddr_in port_in_time_wait(void)
 
 static void reuse_in_time_wait(void)
 {
-	struct sockaddr_in address = port_in_time_wait();
-	struct sockaddr *any = (struct sockaddr *)&address;
+	union address address = port_in_time_wait();
 	int fd = make_socket(0);
 
-	FAILS(bind(fd, any, sizeof(address)), EADDRINUSE);
+	FAILS(bind_to(fd, &address), EADDRINUSE);
 	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	FAILS(bind(fd, any, sizeof(address)), EADDRINUSE);
+	FAILS(bind_to(fd, &address), EADDRINUSE);
 }
 
 /* Who had set the option before may come back at once, as servers do. */
 static void server_restarts(void)
 {
-	struct sockaddr_in address = loopback(0);
-	struct sockaddr *any = (struct sockaddr *)&address;
+	union address address = loopback(0);
 
 	for (int round = 0; round < 3; round++) {
 		int server = make_socket(0);
@@ -222,7 +221,7 @@ static void server_restarts(void)
 		int child;
 
 		set_option(server, SOL_SOCKET, SO_REUSEADDR, 1);
-		OK(bind(server, any, sizeof(address)));
+		OK(bind_to(server, &address));
 		address = local_of(server);
 		OK(listen(server, 1));
 		OK(connect_to(client, &address));
@@ -238,14 +237,13 @@ static void server_restarts(void)
 
 static void restart_while_connected(void)
 {
-	struct sockaddr_in address = loopback(0);
-	struct sockaddr *any = (struct sockaddr *)&address;
+	union address address = loopback(0);
 	int server = make_socket(0);
 	int client = make_socket_of(peer_family(), 0);
 	int child;
 
 	set_option(server, SOL_SOCKET, SO_REUSEADDR, 1);
-	OK(bind(server, any, sizeof(address)));
+	OK(bind_to(server, &address));
 	address = local_of(server);
 	OK(listen(server, 1));
 	OK(connect_to(client, &address));
@@ -253,7 +251,7 @@ static void restart_while_connected(void)
 	close(server);
 	server = make_socket(0);
 	set_option(server, SOL_SOCKET, SO_REUSEADDR, 1);
-	OK(bind(server, any, sizeof(address)));
+	OK(bind_to(server, &address));
 	OK(listen(server, 1));
 	send_pattern(client, 0, 100);
 	recv_pattern(child, 0, 100);
@@ -298,7 +296,7 @@ static void info(void)
 
 static void info_of_others(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	struct tcp_info info;
 	socklen_t length = 8;
 	int fd = make_socket(0);
@@ -342,7 +340,7 @@ static void fails_with(int fd, int name, int value)
 
 static void bounds_of_time_outs(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(1, &address);
 	int one = make_socket(0), other;
 
@@ -361,7 +359,7 @@ static void bounds_of_time_outs(void)
 	set_option(fd, IPPROTO_TCP, TCP_RTO_MAX_MS, 1000);
 	set_option(fd, IPPROTO_TCP, TCP_RTO_MIN_US, 100000);
 
-	OK(connect(one, (struct sockaddr *)&address, sizeof(address)));
+	OK(connect(one, &address.any, sizeof(address)));
 	other = OK(accept(fd, NULL, NULL));
 	EQ(get_option(other, IPPROTO_TCP, TCP_RTO_MAX_MS), 1000);
 	EQ(get_option(other, IPPROTO_TCP, TCP_RTO_MIN_US), 100000);
@@ -391,7 +389,7 @@ static void filter_privilege(void)
 		.len = 1,
 		.filter = (struct sock_filter *)accept_all,
 	};
-	struct sockaddr_in address;
+	union address address;
 	int server = listener(1, &address);
 	int fd = make_socket_of(peer_family(), 0);
 	int child;

@@ -32,7 +32,7 @@ static void fresh(void)
 
 static void listening(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(2, &address);
 
 	EQ_BITS(events_now(fd), 0);
@@ -343,7 +343,7 @@ static void epoll_once(void)
 
 static void epoll_connect(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int server = listener_of(peer_family(), 1, &address);
 	int fd = make_socket(SOCK_NONBLOCK);
 	int epoll = watch(fd, EPOLLIN | EPOLLOUT | EPOLLET);
@@ -359,7 +359,7 @@ static void epoll_connect(void)
 
 static void epoll_accept_edge(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = listener(4, &address);
 	int epoll = watch(fd, EPOLLIN | EPOLLET);
 

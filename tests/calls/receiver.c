@@ -31,7 +31,7 @@ static struct tcp_info info_of(int fd)
 /* What is set on a listener holds for what it accepts. */
 static int child_of(int server)
 {
-	struct sockaddr_in address = local_of(server);
+	union address address = local_of(server);
 	int client = make_socket_of(peer_family(), 0);
 
 	OK(connect_to(client, &address));
@@ -52,7 +52,7 @@ static void bad_length(int name)
 static void quick_ack(void)
 {
 	struct pair pair = make_pair();
-	struct sockaddr_in address;
+	union address address;
 	int server;
 	int fd = make_socket(0);
 
@@ -76,7 +76,7 @@ static void quick_ack(void)
 static void window_clamp(void)
 {
 	struct pair pair = make_pair();
-	struct sockaddr_in address;
+	union address address;
 	int server;
 	int zero = 0;
 	int fd = make_socket(0);
@@ -108,7 +108,7 @@ static void window_clamp(void)
 
 static void longest_delay(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int server = listener(1, &address);
 	int too_long = 200001 + 20000;
 	int zero = 0;

@@ -36,13 +36,13 @@ static void spellings(void)
 	struct iovec iov[3];
 	struct msghdr message = { .msg_iov = iov, .msg_iovlen = 3 };
 	struct mmsghdr messages[2] = { 0 };
-	struct sockaddr_in name;
+	union address name;
 	socklen_t length = sizeof(name);
 
 	EQ(read(pair.fd, bytes, 100), 100);
 	EQ(recv(pair.fd, bytes + 100, 100, 0), 100);
 	/* A stream has no sender's address. */
-	EQ(recvfrom(pair.fd, bytes + 200, 100, 0, (struct sockaddr *)&name,
+	EQ(recvfrom(pair.fd, bytes + 200, 100, 0, &name.any,
 		    &length), 100);
 	EQ(length, 0);
 	iov[0] = (struct iovec){ bytes + 300, 1 };

@@ -19,7 +19,7 @@ static void spellings(void)
 	struct iovec iov[3];
 	struct msghdr message = { .msg_iov = iov, .msg_iovlen = 3 };
 	struct mmsghdr messages[2] = { 0 };
-	struct sockaddr_in elsewhere = loopback(9);
+	union address elsewhere = loopback(9);
 
 	pattern_fill(bytes, 0, sizeof(bytes));
 	EQ(write(pair.fd, bytes, 100), 100);

@@ -24,7 +24,7 @@ static void create(void)
 
 static void protocol_tcp(void)
 {
-	int fd = OK(socket(family(), SOCK_STREAM, IPPROTO_TCP));
+	int fd = OK(socket(domain_of(family()), SOCK_STREAM, IPPROTO_TCP));
 
 	OK(close(fd));
 }
@@ -53,26 +53,27 @@ static void other_types(void)
 	static const int unknown[] = { SOCK_RDM, SOCK_SEQPACKET, SOCK_DCCP };
 
 	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
-		FAILS(socket(family(), unknown[i], 0), ESOCKTNOSUPPORT);
-	FAILS(socket(family(), 0, 0), ESOCKTNOSUPPORT);
-	FAILS(socket(family(), 11, 0), EINVAL);
-	FAILS(socket(family(), SOCK_STREAM | 0x100000, 0), EINVAL);
+		FAILS(socket(domain_of(family()), unknown[i], 0), ESOCKTNOSUPPORT);
+	FAILS(socket(domain_of(family()), 0, 0), ESOCKTNOSUPPORT);
+	FAILS(socket(domain_of(family()), 11, 0), EINVAL);
+	FAILS(socket(domain_of(family()), SOCK_STREAM | 0x100000, 0), EINVAL);
 }
 
 static void other_protocols(void)
 {
-	FAILS(socket(family(), SOCK_STREAM, IPPROTO_UDP), EPROTONOSUPPORT);
-	FAILS(socket(family(), SOCK_STREAM, IPPROTO_ICMPV6), EPROTONOSUPPORT);
-	FAILS(socket(family(), SOCK_STREAM, 255), EPROTONOSUPPORT);
-	FAILS(socket(family(), SOCK_STREAM, -1), EINVAL);
-	FAILS(socket(family(), SOCK_STREAM, 4096), EINVAL);
+	FAILS(socket(domain_of(family()), SOCK_STREAM, IPPROTO_UDP), EPROTONOSUPPORT);
+	FAILS(socket(domain_of(family()), SOCK_STREAM, IPPROTO_ICMPV6), EPROTONOSUPPORT);
+	FAILS(socket(domain_of(family()), SOCK_STREAM, 255), EPROTONOSUPPORT);
+	FAILS(socket(domain_of(family()), SOCK_STREAM, -1), EINVAL);
+	FAILS(socket(domain_of(family()), SOCK_STREAM, 4096), EINVAL);
 }
 
 static void pair_of_sockets(void)
 {
 	int fds[2];
 
-	FAILS(socketpair(family(), SOCK_STREAM, 0, fds), EOPNOTSUPP);
+	FAILS(socketpair(domain_of(family()), SOCK_STREAM,
+			 protocol_of(family()), fds), EOPNOTSUPP);
 }
 
 static void link_name(void)

@@ -6,8 +6,6 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
-#include <arpa/inet.h>
-
 static void await_error(int fd, int expected)
 {
 	CHECK(poll_for(fd, 0, 4000 * 1000) & POLLERR);
@@ -17,7 +15,7 @@ static void await_error(int fd, int expected)
 
 static void silent_host_blocking(void)
 {
-	struct sockaddr_in address = silent_host();
+	union address address = silent_host();
 	long long before = now_ms();
 
 	FAILS(connect_to(make_socket(0), &address), ETIMEDOUT);
@@ -26,7 +24,7 @@ static void silent_host_blocking(void)
 
 static void silent_host_non_blocking(void)
 {
-	struct sockaddr_in address = silent_host();
+	union address address = silent_host();
 	int fd = make_socket(SOCK_NONBLOCK);
 	long long before = now_ms();
 
@@ -40,6 +38,13 @@ static void cut(struct link *link)
 	change_link(link, "loss 100%");
 }
 
+/* Or the neighbour would be found to be gone much earlier. */
+static void know_far(void)
+{
+	shell("ip neigh replace %s lladdr 02:00:00:00:00:02 dev near nud permanent",
+	      host_text(far_address(0)));
+}
+
 static void vanished_peer(void)
 {
 	struct link link = make_link(NULL);
@@ -48,8 +53,7 @@ static void vanished_peer(void)
 	char byte;
 
 	cut(&link);
-	/* No ARP: the neighbour would be found to be gone much earlier. */
-	shell("ip neigh replace " FAR " lladdr 02:00:00:00:00:02 dev near nud permanent");
+	know_far();
 	before = now_ms();
 	send_all(pair.fd, "hello", 5);
 	FAILS(recv(pair.fd, &byte, 1, 0), ETIMEDOUT);
@@ -75,11 +79,11 @@ static void repaired_after_minutes(void)
 	struct pair pair = make_pair_over(&link);
 
 	cut(&link);
-	shell("ip neigh replace " FAR " lladdr 02:00:00:00:00:02 dev near nud permanent");
+	know_far();
 	send_pattern(pair.fd, 0, 10000);
 	sleep_ms(300 * 1000);
 	EQ(tcp_state(pair.fd), STATE_ESTABLISHED);
-	shell("ip neigh del " FAR " dev near");
+	shell("ip neigh del %s dev near", host_text(far_address(0)));
 	change_link(&link, "limit 1000");
 	recv_pattern(pair.peer, 0, 10000);
 }
@@ -104,9 +108,9 @@ static void zero_window_for_an_hour(void)
 
 static int bind_again(uint16_t port)
 {
-	struct sockaddr_in address = loopback(port);
+	union address address = loopback(port);
 	int fd = make_socket(0);
-	int result = bind(fd, (struct sockaddr *)&address, sizeof(address));
+	int result = bind_to(fd, &address);
 	int error = errno;
 
 	close(fd);
@@ -117,7 +121,7 @@ static int bind_again(uint16_t port)
 static void time_wait(void)
 {
 	struct pair pair = make_pair();
-	uint16_t port = ntohs(local_of(pair.fd).sin_port);
+	uint16_t port = port_of(local_of(pair.fd));
 	long long before;
 
 	if (role_passive())
@@ -139,7 +143,7 @@ static void time_wait(void)
 static void no_time_wait(void)
 {
 	struct pair pair = make_pair();
-	uint16_t port = ntohs(local_of(pair.fd).sin_port);
+	uint16_t port = port_of(local_of(pair.fd));
 
 	if (role_passive())
 		skip("only for the end that chose its port");

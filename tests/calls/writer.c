@@ -34,7 +34,7 @@ static void drain(int fd, size_t length)
 
 static void low_water_option(void)
 {
-	struct sockaddr_in address;
+	union address address;
 	int fd = make_socket(0);
 	int client, child;
 

@@ -2,10 +2,8 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/tcp.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -131,9 +129,12 @@ int run_cases(const struct test_case *cases, size_t count)
 
 	printf("KTAP version 1\n1..%zu\n", count);
 	for (size_t i = 0; i < count; i++) {
+		int version = v6() ? 6 : 4;
 		int result = EXIT_SKIP;
 
-		if (is_wanted(cases[i].name))
+		if (cases[i].version && cases[i].version != version)
+			printf("# only of IPv%d\n", cases[i].version);
+		else if (is_wanted(cases[i].name))
 			result = run_case(&cases[i]);
 		if (result == -1)
 			printf("# still running at its deadline\n");
@@ -154,177 +155,6 @@ int run_cases(const struct test_case *cases, size_t count)
 	if (failed)
 		return 1;
 	return skipped == count ? EXIT_SKIP : 0;
-}
-
-static const char *setting(const char *name, const char *fallback)
-{
-	const char *value = getenv(name);
-
-	return value && *value ? value : fallback;
-}
-
-int family(void)
-{
-	const char *name = setting("FAMILY", "inet");
-
-	if (strcmp(name, "inet") == 0)
-		return AF_INET;
-	if (strcmp(name, "oxtcp") == 0)
-		return AF_OXTCP;
-	FAIL("FAMILY=%s", name);
-}
-
-int other_family(void)
-{
-	return family() == AF_INET ? AF_OXTCP : AF_INET;
-}
-
-int peer_family(void)
-{
-	const char *name = setting("PEER", "same");
-
-	if (strcmp(name, "same") == 0)
-		return family();
-	if (strcmp(name, "other") == 0)
-		return other_family();
-	FAIL("PEER=%s", name);
-}
-
-bool role_passive(void)
-{
-	const char *name = setting("ROLE", "active");
-
-	if (strcmp(name, "active") != 0 && strcmp(name, "passive") != 0)
-		FAIL("ROLE=%s", name);
-	return strcmp(name, "passive") == 0;
-}
-
-int make_socket_of(int af, int flags)
-{
-	int fd = socket(af, SOCK_STREAM | flags, 0);
-
-	if (fd < 0 && errno == EAFNOSUPPORT && af != family())
-		skip("needs the other family");
-	if (fd < 0)
-		FAIL("socket of family %d: %s", af, error_name(errno));
-	return fd;
-}
-
-int make_socket(int flags)
-{
-	return make_socket_of(family(), flags);
-}
-
-struct sockaddr_in loopback(uint16_t port)
-{
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_port = htons(port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-
-	return address;
-}
-
-struct sockaddr_in local_of(int fd)
-{
-	struct sockaddr_in address;
-	socklen_t length = sizeof(address);
-
-	memset(&address, 0xff, sizeof(address));
-	OK(getsockname(fd, (struct sockaddr *)&address, &length));
-	EQ(length, sizeof(address));
-	EQ(address.sin_family, AF_INET);
-	return address;
-}
-
-struct sockaddr_in remote_of(int fd)
-{
-	struct sockaddr_in address;
-	socklen_t length = sizeof(address);
-
-	memset(&address, 0xff, sizeof(address));
-	OK(getpeername(fd, (struct sockaddr *)&address, &length));
-	EQ(length, sizeof(address));
-	EQ(address.sin_family, AF_INET);
-	return address;
-}
-
-int bound(int af, uint16_t port)
-{
-	struct sockaddr_in address = loopback(port);
-	int fd = make_socket_of(af, 0);
-
-	OK(bind(fd, (struct sockaddr *)&address, sizeof(address)));
-	return fd;
-}
-
-int listener_of(int af, int backlog, struct sockaddr_in *address)
-{
-	int fd = bound(af, 0);
-
-	OK(listen(fd, backlog));
-	*address = local_of(fd);
-	return fd;
-}
-
-int listener(int backlog, struct sockaddr_in *address)
-{
-	return listener_of(family(), backlog, address);
-}
-
-int connect_to(int fd, const struct sockaddr_in *address)
-{
-	return connect(fd, (const struct sockaddr *)address, sizeof(*address));
-}
-
-int accept_one(int fd)
-{
-	return OK(accept(fd, NULL, NULL));
-}
-
-uint16_t unused_port(void)
-{
-	struct sockaddr_in address;
-	uint16_t port = 20000 + getpid() % 5000;
-	int fd = make_socket_of(AF_INET, 0);
-
-	do {
-		address = loopback(++port);
-	} while (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0);
-	close(fd);
-	return port;
-}
-
-struct pair make_pair_with(int sndbuf, int rcvbuf)
-{
-	bool passive = role_passive();
-	int server = make_socket_of(passive ? family() : peer_family(), 0);
-	int client = make_socket_of(passive ? peer_family() : family(), 0);
-	struct sockaddr_in address = loopback(0);
-	int accepted;
-
-	if (sndbuf) {
-		set_option(server, SOL_SOCKET, SO_SNDBUF, sndbuf);
-		set_option(client, SOL_SOCKET, SO_SNDBUF, sndbuf);
-	}
-	if (rcvbuf) {
-		set_option(server, SOL_SOCKET, SO_RCVBUF, rcvbuf);
-		set_option(client, SOL_SOCKET, SO_RCVBUF, rcvbuf);
-	}
-	OK(bind(server, (struct sockaddr *)&address, sizeof(address)));
-	OK(listen(server, 1));
-	address = local_of(server);
-	OK(connect_to(client, &address));
-	accepted = accept_one(server);
-	close(server);
-	return passive ? (struct pair){ accepted, client } :
-			 (struct pair){ client, accepted };
-}
-
-struct pair make_pair(void)
-{
-	return make_pair_with(0, 0);
 }
 
 int get_option(int fd, int level, int name)
@@ -564,118 +394,4 @@ void interrupt_after(unsigned int milliseconds, int flags)
 
 	OK(sigaction(SIGALRM, &action, NULL));
 	OK(setitimer(ITIMER_REAL, &timer, NULL));
-}
-
-void shell(const char *format, ...)
-{
-	va_list arguments;
-	char command[4096];
-	int length;
-
-	va_start(arguments, format);
-	length = vsnprintf(command, sizeof(command), format, arguments);
-	va_end(arguments);
-	CHECK(length > 0 && (size_t)length < sizeof(command));
-	fflush(stdout);
-	if (system(command) != 0)
-		FAIL("failed: %s", command);
-}
-
-void own_netns(void)
-{
-	OK(unshare(CLONE_NEWNET));
-	shell("ip link set lo up");
-}
-
-int new_netns(void)
-{
-	int home = OK(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
-	int made;
-
-	own_netns();
-	/*
-	 * An end whose peer's namespace went first, with the link and the last
-	 * ACK, would hold the module for two minutes.
-	 */
-	shell("echo 3 > /proc/sys/net/ipv4/tcp_orphan_retries");
-	/* The shell's programs are to inherit this one. */
-	made = OK(open("/proc/self/ns/net", O_RDONLY));
-	enter_netns(home);
-	close(home);
-	return made;
-}
-
-struct sockaddr_in silent_host(void)
-{
-	struct sockaddr_in address = loopback(7);
-
-	own_netns();
-	shell("ip link add silent type dummy && ip link set silent up");
-	shell("ip addr add 10.9.0.1/24 dev silent");
-	address.sin_addr.s_addr = inet_addr("10.9.0.2");
-	return address;
-}
-
-void enter_netns(int netns)
-{
-	OK(setns(netns, CLONE_NEWNET));
-}
-
-static void set_netem(const char *device, const char *netem)
-{
-	shell("tc qdisc replace dev %s root netem %s", device,
-	      netem);
-}
-
-void change_link(const struct link *link, const char *netem)
-{
-	enter_netns(link->far);
-	set_netem("far", netem);
-	enter_netns(link->near);
-	set_netem("near", netem);
-}
-
-struct link make_link(const char *netem)
-{
-	struct link link = { .near = new_netns(), .far = new_netns() };
-
-	enter_netns(link.near);
-	shell("ip link add near type veth peer name far netns /proc/self/fd/%d",
-	      link.far);
-	shell("ip addr add " NEAR "/24 dev near && ip link set near up");
-	enter_netns(link.far);
-	shell("ip addr add " FAR "/24 dev far && ip link set far up");
-	enter_netns(link.near);
-	if (netem)
-		change_link(&link, netem);
-	return link;
-}
-
-struct pair make_pair_over(const struct link *link)
-{
-	bool passive = role_passive();
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = inet_addr(passive ? NEAR : FAR),
-	};
-	int server, client, accepted;
-
-	enter_netns(link->far);
-	if (passive)
-		client = make_socket_of(peer_family(), 0);
-	else
-		server = make_socket_of(peer_family(), 0);
-	enter_netns(link->near);
-	if (passive)
-		server = make_socket(0);
-	else
-		client = make_socket(0);
-	OK(bind(server, (struct sockaddr *)&address, sizeof(address)));
-	OK(listen(server, 1));
-	address = local_of(server);
-	OK(connect_to(client, &address));
-	accepted = accept_one(server);
-	close(server);
-	return passive ? (struct pair){ accepted, client } :
-			 (struct pair){ client, accepted };
 }

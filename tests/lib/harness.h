@@ -6,12 +6,23 @@
  * a deadline, so a case that fails or hangs takes nothing with it. The
  * environment says what is tested:
  *
- *   FAMILY=inet|oxtcp      the family under test
- *   PEER=same|other        the family at the other end of a pair (same)
+ *   FAMILY=inet|inet6|oxtcp|oxtcp6
+ *                          the family under test; oxtcp6 is AF_OXTCP with the
+ *                          protocol for IPv6
+ *   PEER=same|other        the family at the other end of a pair (same):
+ *                          Linux's or ours, of the same IP version
  *   ROLE=active|passive    whether the socket under test connects or is
  *                          accepted (active)
  *   CASES="NAME NAME"      only these cases of a program; unknown names are
  *                          no cases, and a program without any is skipped
+ *
+ * A test is written once for both IP versions: its addresses are of type union
+ * address and come from loopback(), wildcard(), second_local(), foreign(),
+ * silent_host(), near_address() and far_address(), or from numeric() with one
+ * text for each version; ports are told by port_of(), and EQ_HOST and
+ * EQ_ADDRESS compare. In tests.toml its families are then all four. A case that
+ * means something in one version only is declared so in the program's table:
+ * CASE_V4(function), CASE_V6(function); elsewhere it counts as skipped.
  */
 #ifndef TESTS_HARNESS_H
 #define TESTS_HARNESS_H
@@ -48,10 +59,13 @@ struct test_case {
 	const char *name;
 	void (*run)(void);
 	unsigned int deadline;	/* seconds, 0: the default */
+	int version;		/* of IP, 0: both */
 };
 
-#define CASE(function)			{ #function, function, 0 }
-#define SLOW_CASE(function, seconds)	{ #function, function, seconds }
+#define CASE(function)			{ #function, function, 0, 0 }
+#define CASE_V4(function)		{ #function, function, 0, 4 }
+#define CASE_V6(function)		{ #function, function, 0, 6 }
+#define SLOW_CASE(function, seconds)	{ #function, function, seconds, 0 }
 #define RUN_CASES(cases)	\
 	run_cases(cases, sizeof(cases) / sizeof((cases)[0]))
 
@@ -133,22 +147,86 @@ const char *error_name(int error);
 			     in_actual, in_low, in_high);		\
 	} while (0)
 
-/* Families. */
+/*
+ * Families, as FAMILY names them. OXTCP6 is none that socket() knows: it is
+ * AF_OXTCP with the protocol for IPv6.
+ */
+#define OXTCP6	1000
+
 int family(void);
+/* Of the same IP version as family(). */
 int peer_family(void);
 int other_family(void);
 bool role_passive(void);
+/* What socket() takes for a family. */
+int domain_of(int af);
+int protocol_of(int af);
+bool is_v6(int af);
+/* Whether the family under test is. */
+bool v6(void);
+
+/*
+ * Addresses, of the IP version of the family under test. A union's member any
+ * is what the system calls take, length_of() its length.
+ */
+union address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+/* One of two numeric addresses, which play the same part in a test. */
+union address numeric(const char *v4_text, const char *v6_text, uint16_t port);
+union address loopback(uint16_t port);
+union address wildcard(uint16_t port);
+/* Another address of this machine; in IPv6 made in the present namespace. */
+union address second_local(uint16_t port);
+/* One of the 254 for documentation, which are nobody's. */
+union address foreign(unsigned int number, uint16_t port);
+socklen_t length_of(const union address *address);
+/* Ports are in the host's byte order. */
+uint16_t port_of(union address address);
+void set_port(union address *address, uint16_t port);
+/* Numeric, without the port; good for three calls more. */
+const char *host_text(union address address);
+bool same_host(union address one, union address other);
+/* All is the same: port, scope, what is unused. */
+bool same_address(union address one, union address other);
+
+#define EQ_HOST(actual, expected)					\
+	do {								\
+		union address eq_actual = (actual);			\
+		union address eq_expected = (expected);			\
+									\
+		if (!same_host(eq_actual, eq_expected))			\
+			FAIL("%s: %s, not %s", #actual,			\
+			     host_text(eq_actual),			\
+			     host_text(eq_expected));			\
+	} while (0)
+
+#define EQ_ADDRESS(actual, expected)					\
+	do {								\
+		union address eq_actual = (actual);			\
+		union address eq_expected = (expected);			\
+									\
+		if (!same_address(eq_actual, eq_expected))		\
+			FAIL("%s: %s port %d, not %s port %d", #actual,	\
+			     host_text(eq_actual), port_of(eq_actual),	\
+			     host_text(eq_expected),			\
+			     port_of(eq_expected));			\
+	} while (0)
 
 /* Sockets; each helper ends the case when it cannot do its work. */
 int make_socket(int flags);
 int make_socket_of(int af, int flags);
-struct sockaddr_in loopback(uint16_t port);
-struct sockaddr_in local_of(int fd);
-struct sockaddr_in remote_of(int fd);
+union address local_of(int fd);
+union address remote_of(int fd);
+int bind_to(int fd, const union address *address);
+int connect_to(int fd, const union address *address);
+/* On the loopback address. */
 int bound(int af, uint16_t port);
-int listener_of(int af, int backlog, struct sockaddr_in *address);
-int listener(int backlog, struct sockaddr_in *address);
-int connect_to(int fd, const struct sockaddr_in *address);
+int listener_of(int af, int backlog, union address *address);
+int listener(int backlog, union address *address);
 int accept_one(int fd);
 /*
  * Below the ephemeral ports: a socket that gets just the port it connects to
@@ -217,8 +295,12 @@ void shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void own_netns(void);
 int new_netns(void);
 void enter_netns(int netns);
-/* A namespace of its own with a host that never answers; that one's address. */
-struct sockaddr_in silent_host(void);
+/*
+ * A namespace of its own with a host that never answers: that one's address,
+ * and the one from which the namespace sends to it.
+ */
+union address silent_host(void);
+union address silent_source(uint16_t port);
 
 /*
  * Two namespaces joined by a veth pair; with netem's words, if not NULL, on
@@ -226,6 +308,11 @@ struct sockaddr_in silent_host(void);
  */
 #define NEAR	"10.1.0.1"
 #define FAR	"10.1.0.2"
+#define NEAR6	"fd01::1"
+#define FAR6	"fd01::2"
+
+union address near_address(uint16_t port);
+union address far_address(uint16_t port);
 
 struct link {
 	int near;

@@ -7,7 +7,7 @@ import tomllib
 VMS = ("uml", "umlsmp", "stock", "debug")
 EMULATED = ("stock", "debug")
 TIMES = ("real", "virtual", "inf-cpu")
-FAMILIES = ("inet", "oxtcp", "none")
+FAMILIES = ("inet", "inet6", "oxtcp", "oxtcp6", "none")
 FIELDS = {"name", "cmd", "families", "vms", "time", "timeout", "own_guest", "expect_log", "slow", "only_real"}
 
 
@@ -91,7 +91,7 @@ def expand(path, entry, names):
         for vm in entry["vms"]
         for family in families
         # The emulated guests, which are slow, look for errors of the module; that the tests are right the others show.
-        if vm not in EMULATED or family != "inet"
+        if vm not in EMULATED or family not in ("inet", "inet6")
     ]
 
 
