@@ -101,16 +101,6 @@ impl Key {
     pub(super) fn of_segment(ends: &Endpoints) -> Self {
         Self::connection(&ends.reversed())
     }
-
-    /// The listener at `local`. The unspecified address of IPv6 is not that of IPv4.
-    pub(super) fn listener(local: SocketAddr) -> Self {
-        Self {
-            local: mapped(local.ip()),
-            remote: [0; 16],
-            ports: u32::from(local.port()) << 16,
-            scope: 0,
-        }
-    }
 }
 
 /// A connection that is not established yet.
@@ -177,7 +167,7 @@ pub(super) enum Record {
 pub(crate) struct Entry {
     /// The namespace that the table belongs to.
     pub(super) namespace: Arc<Namespace>,
-    /// A connection or a listener with a socket.
+    /// A connection with a socket.
     pub(super) socket: Option<ARef<TcpSock>>,
     #[pin]
     pub(super) record: SpinLockBh<Record>,

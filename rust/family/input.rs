@@ -31,7 +31,6 @@ use crate::{
     net::{
         bottom_half::BhDisabled,
         ip::{
-            any_of,
             Endpoints,
             Segment, //
         },
@@ -47,10 +46,6 @@ use crate::{
         },
         sock::Locked, //
     }, //
-};
-use core::net::{
-    Ipv6Addr,
-    SocketAddr, //
 };
 use kernel::sync::rcu;
 
@@ -74,17 +69,30 @@ impl LocalIn for Namespace {
             socket.is_none_or(|sk| skb.is_heard_by(sk))
         };
         let connection = self.table.lookup(&Key::of_segment(&ends), &rcu);
-        let entry = connection
-            .filter(|entry| hears(entry))
-            .or_else(|| self.listener(ends.destination, &rcu, hears));
-        let Some(entry) = entry else {
-            // The kernel finds no socket either and answers as the standard says.
-            return Verdict::Accept(skb);
+        let connection = connection.filter(|entry| hears(entry));
+        let listener = match connection {
+            Some(_) => None,
+            None => self.listeners.find(&skb, &ends, &rcu),
         };
+        if connection.is_none() && (listener.is_none() || skb.is_for_kernel(net, &ends)) {
+            // The kernel finds a connection of its own, or no socket either and answers as the
+            // standard says.
+            return Verdict::Accept(skb);
+        }
         self.counters.count(Counter::InSegs);
-        match skb.into_segment(net, super::now().as_nanos()) {
-            Ok(segment) => dispatch(self, net, entry, segment, &ends),
-            Err(reason) => self.bad_segment(reason),
+        match (
+            skb.into_segment(net, super::now().as_nanos()),
+            connection,
+            listener,
+        ) {
+            (Ok(segment), Some(entry), _) => dispatch(self, net, entry, segment, &ends),
+            (Ok(segment), None, Some(found)) => {
+                if let Some(segment) = segment.pass_filters(found.socket) {
+                    syn::segment(net, &found, segment, &ends, None);
+                }
+            }
+            (Ok(_), None, None) => {}
+            (Err(reason), ..) => self.bad_segment(reason),
         }
         Verdict::Stolen
     }
@@ -102,24 +110,6 @@ impl Namespace {
             _ => {}
         }
     }
-
-    /// The listener for a destination, of those that `hears` allows: one that is bound to the
-    /// address before one that is not.
-    pub(super) fn listener<'g>(
-        &self,
-        to: SocketAddr,
-        rcu: &'g rcu::Guard,
-        hears: impl Fn(&Node<Entry>) -> bool,
-    ) -> Option<&'g Node<Entry>> {
-        let at = |address| {
-            let key = Key::listener(SocketAddr::new(address, to.port()));
-            let entry = self.table.lookup(&key, rcu);
-            entry.filter(|entry| hears(entry))
-        };
-        at(to.ip())
-            .or_else(|| at(any_of(to.ip())))
-            .or_else(|| at(Ipv6Addr::UNSPECIFIED.into()))
-    }
 }
 
 /// Gives a segment to what it is for.
@@ -130,13 +120,8 @@ fn dispatch(ns: &Namespace, net: &Net, entry: &Node<Entry>, segment: Segment, en
                 minisock::segment(ns, net, &entry, segment, ends);
             }
         }
-        // Not if it listens elsewhere since it was looked up.
-        Some(sk) if sk.is_listening() && sk.port() != ends.destination.port() => {}
-        Some(sk) if sk.is_listening() => {
-            if let Some(segment) = segment.pass_filters(sk) {
-                syn::segment(net, &entry.value().namespace, sk, segment, ends, None);
-            }
-        }
+        // It has been given another task since it was looked up.
+        Some(sk) if sk.is_listening() => {}
         Some(sk) => {
             if let Some(segment) = segment.pass_filters(sk) {
                 deliver(ns, sk, segment);

@@ -6,8 +6,6 @@ use super::{
     connect::take_port,
     entry::{
         retire,
-        Entry,
-        Key,
         Record, //
     },
     fast_open,
@@ -19,14 +17,12 @@ use super::{
     }, //
 };
 use crate::net::{
-    errno::EADDRINUSE,
     port::Claim,
     sock::{
         Locked,
         SockState, //
     }, //
 };
-use core::net::SocketAddr;
 use kernel::prelude::*;
 
 /// `listen(2)`: opens the queues and enters the table.
@@ -60,19 +56,17 @@ pub(super) fn listen(sk: &mut Locked<'_, Tcp>, backlog: u32) -> Result {
 
 fn begin(sk: &mut Locked<'_, Tcp>, backlog: u32) -> Result {
     let sock = sk.sock();
-    let key = Key::listener(SocketAddr::new(sock.receive_address(), sock.port()));
     let namespace = sk.state().namespace.clone();
-    let node = Entry::socket(&namespace, key, sock.get(), GFP_KERNEL)?;
     sock.shared().queue.open(backlog)?;
     sk.reset_route();
     sk.state().role = Role::Listener;
     sk.set_kernel_state(SockState::Listen);
-    if let Err(e) = namespace.table.insert(node.clone()) {
-        stop(sk);
-        return Err(if e == EEXIST { EADDRINUSE } else { e });
+    let listening = namespace.listeners.add(&namespace, sock);
+    match listening {
+        Ok(place) => sk.state().place = Some(place),
+        Err(_) => stop(sk),
     }
-    sk.state().node = Some(node);
-    Ok(())
+    listening.map(drop)
 }
 
 /// Ends listening: connections that nobody accepted are reset.
@@ -82,6 +76,11 @@ pub(super) fn stop(sk: &mut Locked<'_, Tcp>) {
     sk.state().role = Role::Idle;
     if let Some(port) = sk.state().port.as_mut() {
         port.stop_listening();
+    }
+    let state = sk.state();
+    if let Some(place) = state.place.take() {
+        let namespace = &state.namespace;
+        namespace.listeners.remove(namespace, &place, sock);
     }
     leave(sk);
     let queue = &sock.shared().queue;

@@ -147,15 +147,10 @@ pub(super) fn segment(
         }
         Next::Reopen(after) => {
             let rcu = rcu::read_lock();
-            let listener = ns.listener(ends.destination, &rcu, |entry| {
-                let socket = entry.value().socket.as_ref();
-                socket.is_some_and(|sk| segment.is_heard_by(sk))
-            });
-            if let Some(sk) = listener.and_then(|entry| entry.value().socket.as_ref()) {
+            if let Some(found) = ns.listeners.find(segment.as_skb(), ends, &rcu) {
                 drop(retire(node));
-                let own = &node.value().namespace;
-                if let Some(segment) = segment.pass_filters(sk) {
-                    syn::segment(net, own, sk, segment, ends, Some(after));
+                if let Some(segment) = segment.pass_filters(found.socket) {
+                    syn::segment(net, &found, segment, ends, Some(after));
                 }
             }
             return;

@@ -33,6 +33,7 @@ mod icmp;
 mod info;
 mod input;
 mod listen;
+mod listeners;
 mod memory;
 mod minisock;
 mod namespace;

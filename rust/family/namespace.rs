@@ -18,6 +18,7 @@ use super::{
         Cache,
         Pause, //
     },
+    listeners::Listeners,
     ports::Ports,
     proc::Connections, //
 };
@@ -69,8 +70,10 @@ pub(crate) fn enable(on: bool) {
 
 /// The connections and ports of one namespace.
 pub(crate) struct Namespace {
-    /// Connections and listeners.
+    /// Connections.
     pub(super) table: Pin<KBox<Table<Entry>>>,
+    /// Listeners.
+    pub(super) listeners: Arc<Listeners>,
     /// Ports in use.
     pub(super) ports: Arc<Ports>,
     /// Sends what belongs to no socket.
@@ -124,6 +127,7 @@ impl Pernet for Namespaces {
         Ok(Arc::new(
             Namespace {
                 table: Table::try_new()?,
+                listeners: Listeners::new()?,
                 ports: Ports::new()?,
                 control: ControlSock::new(net)?,
                 time_waits: AtomicU32::new(0),

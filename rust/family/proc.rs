@@ -67,18 +67,21 @@ impl ProcNet<Namespaces> for Connections {
         });
         let now = super::now();
         let mut number = 0;
-        for listeners in [true, false] {
-            namespace.table.for_each(|node| {
-                if is_full(out) {
-                    return;
-                }
-                match &node.value().socket {
-                    Some(sk) if sk.is_listening() == listeners => socket(out, &mut number, now, sk),
-                    None if !listeners => record(out, &mut number, now, node),
-                    _ => {}
-                }
-            });
-        }
+        namespace.listeners.for_each(|sk| {
+            if !is_full(out) && sk.is_listening() {
+                socket(out, &mut number, now, sk);
+            }
+        });
+        namespace.table.for_each(|node| {
+            if is_full(out) {
+                return;
+            }
+            match &node.value().socket {
+                Some(sk) if sk.is_listening() => {}
+                Some(sk) => socket(out, &mut number, now, sk),
+                None => record(out, &mut number, now, node),
+            }
+        });
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
     icmp::Narrower,
     input,
     listen,
+    listeners,
     memory,
     namespace::{
         self,
@@ -243,6 +244,8 @@ pub(crate) struct State {
     pub(super) rope: Rope,
     /// Received data that is not in order yet.
     pub(super) held: SkbTree,
+    /// Where we are found as a listener.
+    pub(super) place: Option<listeners::Place>,
     /// Our place in the table of connections.
     pub(super) node: Option<NodeRef<Entry>>,
     pub(super) port: Option<PortUse>,
@@ -267,6 +270,7 @@ impl State {
             role: Role::Idle,
             rope: Rope::new(0),
             held: SkbTree::new(),
+            place: None,
             node: None,
             port: None,
             ticket: None,

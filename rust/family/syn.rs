@@ -16,6 +16,7 @@ use super::{
     },
     fast_open,
     input::parse,
+    listeners::Found,
     minisock::{
         send,
         send_for, //
@@ -70,8 +71,7 @@ pub(super) struct Early {
 /// follows one in TIME-WAIT.
 pub(super) fn segment(
     net: &Net,
-    ns: &Arc<Namespace>,
-    listener: &TcpSock,
+    found: &Found<'_>,
     segment: Segment,
     ends: &Endpoints,
     after: Option<SeqNum>,
@@ -79,10 +79,11 @@ pub(super) fn segment(
     let Some(parsed) = parse(&segment) else {
         return;
     };
+    let ns = found.namespace;
     let arrival = Arrival {
         net,
         ns,
-        listener,
+        listener: found.socket,
         now: Instant::from_nanos(segment.arrival_ns()),
         parsed,
         ends: ends.reversed(),

@@ -112,6 +112,12 @@ impl Binding {
         }
     }
 
+    /// Whether two listeners at one address and port are of one group (`inet_reuseport_add_sock`).
+    pub(super) fn is_grouped_with(&self, other: &Self) -> bool {
+        let reuse = other.reuse;
+        self.reuseport != 0 && Self { reuse, ..*self } == *other
+    }
+
     /// This binding, as of a connection that many may have in common: what makes no difference is
     /// left out.
     pub fn shared(self) -> Self {

@@ -50,6 +50,12 @@ pub(super) unsafe fn set<P: Protocol>(
                 return Err(EPERM);
             }
         }
+        // A listener that did not begin with SO_REUSEPORT has no group that a program could serve.
+        bindings::SO_ATTACH_REUSEPORT_CBPF | bindings::SO_ATTACH_REUSEPORT_EBPF
+            if sk.is_listening() && !sk.is_in_group() =>
+        {
+            return Err(EINVAL);
+        }
         bindings::SO_TXREHASH => return sk.set_rehashes(value.int()?),
         bindings::SO_RESERVE_MEM => {
             let bytes = value.int()?;

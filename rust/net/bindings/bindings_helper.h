@@ -36,6 +36,7 @@
 #include <net/dst.h>
 #include <net/flow.h>
 #include <net/icmp.h>
+#include <net/inet6_hashtables.h>
 #include <net/inet_common.h>
 #include <net/inet_connection_sock.h>
 #include <net/inet_ecn.h>

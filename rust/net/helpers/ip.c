@@ -2,6 +2,7 @@
 
 #include <net/icmp.h>
 #include <net/inet_ecn.h>
+#include <linux/ipv6.h>
 #include <net/ip.h>
 #include <net/route.h>
 #include <net/tcp.h>
@@ -24,6 +25,16 @@ bool oxtcp_helper_ip_is_fragment(const struct iphdr *iph)
 int oxtcp_helper_inet_iif(const struct sk_buff *skb)
 {
 	return inet_iif(skb);
+}
+
+int oxtcp_helper_inet6_iif(const struct sk_buff *skb)
+{
+	return inet6_iif(skb);
+}
+
+int oxtcp_helper_inet6_sdif(const struct sk_buff *skb)
+{
+	return inet6_sdif(skb);
 }
 
 int oxtcp_helper_inet_sdif(const struct sk_buff *skb)

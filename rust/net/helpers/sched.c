@@ -25,6 +25,11 @@ void oxtcp_helper_sched_annotate_sleep(void)
 	sched_annotate_sleep();
 }
 
+unsigned int oxtcp_helper_raw_smp_processor_id(void)
+{
+	return raw_smp_processor_id();
+}
+
 void oxtcp_helper_local_bh_disable(void)
 {
 	local_bh_disable();

@@ -6,6 +6,11 @@
 #include <net/rps.h>
 #include <net/sock.h>
 
+int oxtcp_helper_sk_incoming_cpu(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_incoming_cpu);
+}
+
 void oxtcp_helper_lock_sock(struct sock *sk)
 {
 	lock_sock(sk);

@@ -214,9 +214,9 @@ impl Segment {
         Some(this)
     }
 
-    /// As [`Skb::is_heard_by`], until [`Segment::pass_filters`].
-    pub fn is_heard_by<P: Protocol>(&self, sk: &Sock<P>) -> bool {
-        self.skb.is_heard_by(sk)
+    /// The packet; [`Skb::is_heard_by`] may be asked until [`Segment::pass_filters`].
+    pub fn as_skb(&self) -> &Skb {
+        &self.skb
     }
 
     /// The same for a segment that no socket will see.
