@@ -7,6 +7,7 @@ mod receiving;
 pub(crate) mod report;
 mod settings;
 
+use self::report::Queued;
 use crate::engine::config::Config;
 use crate::engine::event::Blackhole;
 use crate::engine::event::Doubt;
@@ -108,6 +109,7 @@ struct Ended {
     readable: u64,
     read: u64,
     mark: Option<Mark>,
+    queued: Queued,
     last: Option<Prepared>,
 }
 
@@ -130,6 +132,7 @@ impl<S: Store> Connection<S> {
             readable: 0,
             read: 0,
             mark: None,
+            queued: Queued::NONE,
             last: None,
         }),
         events: Events::NONE,
@@ -224,6 +227,7 @@ impl<S: Store> Connection<S> {
             readable: self.readable(),
             read: self.read(),
             mark: self.mark(),
+            queued: self.queued(),
             last: None,
         };
         let cx = Context {

@@ -61,6 +61,7 @@ pub use self::config::Config;
 pub use self::config::KeepAlive;
 pub use self::config::MtuProbing;
 pub use self::connection::report::BufferNeed;
+pub use self::connection::report::Queued;
 pub use self::connection::Connection;
 pub use self::cookie::cookie_check;
 pub use self::cookie::cookie_syn_ack;

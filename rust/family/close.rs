@@ -22,7 +22,8 @@ use super::{
         Role,
         Tcp,
         TcpSock, //
-    }, //
+    },
+    urgent, //
 };
 use crate::{
     engine,
@@ -180,6 +181,7 @@ pub(super) fn disconnect(sk: &mut Locked<'_, Tcp>) {
     drop(options);
     sk.state().role = Role::Idle;
     sk.sock().shared().set_unread(0);
+    sk.sock().shared().set_urgent(urgent::Seen::default());
     sk.purge_receive_queue();
     sk.set_kernel_state(SockState::Close);
     forget_addresses(sk);

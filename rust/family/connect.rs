@@ -229,6 +229,8 @@ pub(super) fn start(sk: &mut Locked<'_, Tcp>, successor: Option<Successor>) -> R
     }
     sk.state().namespace.counters.count(Counter::ActiveOpens);
     sk.state().role = Role::Connection(conn);
+    // As `tcp_connect_init`: what ended an earlier connection is not this one's.
+    let _ = sock.take_error();
     if !fast_open_client::prepare(sk, &path) {
         flush(sk, now);
     }

@@ -49,6 +49,7 @@ mod recv;
 mod send;
 mod send_buffer;
 mod socket;
+mod splice;
 mod syn;
 mod urgent;
 

@@ -496,28 +496,25 @@ fn max_segment(lock: &mut Locked<'_, Tcp>, options: &Options) -> u16 {
 
 /// `ioctl(2)`: lengths of the queues.
 pub(super) fn ioctl(sk: &TcpSock, request: u32) -> Result<i32> {
+    let queue = match request {
+        tcp::SIOCATMARK => return Ok(urgent::seen(&mut sk.lock()).at_mark.into()),
+        tcp::SIOCINQ | tcp::SIOCOUTQ | tcp::SIOCOUTQNSD => request,
+        _ => return Err(ENOIOCTLCMD),
+    };
     let mut lock = sk.lock();
-    if sk.is_listening() && request != tcp::SIOCATMARK {
+    if sk.is_listening() {
         return Err(EINVAL);
     }
-    let connecting = sk.kernel_state() == SockState::SynSent as u8
-        || sk.kernel_state() == SockState::SynRecv as u8;
-    let seen = urgent::seen(&mut lock);
+    let opening = [SockState::SynSent as u8, SockState::SynRecv as u8];
+    if opening.contains(&sk.kernel_state()) {
+        return Ok(0);
+    }
     let readable = urgent::readable_bytes(&mut lock);
-    let (unread, unacked, unsent) = match lock.state().connection() {
-        Some(conn) if !connecting => (
-            readable,
-            conn.written().saturating_sub(conn.acked()),
-            conn.written().saturating_sub(conn.sent()),
-        ),
-        _ => (0, 0, 0),
-    };
-    let value = match request {
-        tcp::SIOCINQ => unread,
-        tcp::SIOCOUTQ => unacked,
-        tcp::SIOCOUTQNSD => unsent,
-        tcp::SIOCATMARK => seen.at_mark.into(),
-        _ => return Err(ENOIOCTLCMD),
+    let value = match (lock.state().connection(), queue) {
+        (None, _) => 0,
+        (Some(_), tcp::SIOCINQ) => readable,
+        (Some(conn), tcp::SIOCOUTQ) => conn.queued().unacked,
+        (Some(conn), _) => conn.queued().unsent,
     };
     Ok(i32::try_from(value).unwrap_or(i32::MAX))
 }

@@ -44,8 +44,11 @@ pub(super) fn recvmsg(sk: &TcpSock, msg: &mut Msg<'_>, len: usize) -> Result<usi
     let mut timeout = sk.receive_timeout(msg.nonblocking());
     let target = sk.receive_low_water(msg.has(MSG_WAITALL), len);
     let mut copied = 0;
-    // Urgent bytes that a peek has passed over.
-    let mut passed = 0;
+    // What a peek has passed over: what others have looked at (`SO_PEEK_OFF`), and urgent bytes.
+    let mut passed = match msg.has(MSG_PEEK) {
+        true => sk.peek_offset() as usize,
+        false => 0,
+    };
     loop {
         let before = copied;
         if is_at_mark(&mut lock, msg, copied + passed) {
@@ -53,14 +56,17 @@ pub(super) fn recvmsg(sk: &TcpSock, msg: &mut Msg<'_>, len: usize) -> Result<usi
                 break;
             }
             if signal_pending() {
-                return Err(interrupted(timeout));
+                return Err(match timeout {
+                    0 => EAGAIN,
+                    _ => interrupted(timeout),
+                });
             }
         }
         let fault = read(&mut lock, msg, len, &mut copied, &mut passed);
         if fault && copied == 0 {
             return Err(EFAULT);
         }
-        if fault || copied == len && (len != 0 || has_data(&mut lock)) {
+        if fault || copied == len && (len != 0 || has_data(&mut lock, passed)) {
             break;
         }
         if copied >= target && copied == before {
@@ -69,32 +75,13 @@ pub(super) fn recvmsg(sk: &TcpSock, msg: &mut Msg<'_>, len: usize) -> Result<usi
         if copied > 0 && is_at_mark(&mut lock, msg, copied + passed) {
             break;
         }
-        // The order of `tcp_recvmsg_locked`.
-        let closed = sk.kernel_state() == SockState::Close as u8;
-        let ended = sk.shutdown().contains(Shutdown::RECEIVE);
         if copied > 0 {
-            if copied >= target
-                || sk.error() != 0
-                || closed
-                || ended
-                || timeout == 0
-                || signal_pending()
-            {
+            if copied >= target || timeout == 0 || is_over(sk) {
                 break;
             }
         } else {
-            if sk.is_done() {
+            if has_ended(sk, timeout)? {
                 break;
-            }
-            sk.take_error()?;
-            if ended {
-                break;
-            }
-            if closed {
-                return Err(ENOTCONN);
-            }
-            if timeout == 0 {
-                return Err(EAGAIN);
             }
             if signal_pending() {
                 return Err(interrupted(timeout));
@@ -103,6 +90,33 @@ pub(super) fn recvmsg(sk: &TcpSock, msg: &mut Msg<'_>, len: usize) -> Result<usi
         lock.wait_data(&mut timeout)?;
     }
     Ok(copied)
+}
+
+/// Whether a reader who found nothing is at the end of the stream, an error otherwise unless he is to
+/// wait. The order is that of `tcp_recvmsg_locked`.
+pub(super) fn has_ended(sk: &TcpSock, timeout: isize) -> Result<bool> {
+    if sk.is_done() {
+        return Ok(true);
+    }
+    sk.take_error()?;
+    if sk.shutdown().contains(Shutdown::RECEIVE) {
+        return Ok(true);
+    }
+    if sk.kernel_state() == SockState::Close as u8 {
+        return Err(ENOTCONN);
+    }
+    if timeout == 0 {
+        return Err(EAGAIN);
+    }
+    Ok(false)
+}
+
+/// Whether a reader who has something returns with it instead of waiting for more.
+pub(super) fn is_over(sk: &TcpSock) -> bool {
+    sk.error() != 0
+        || sk.kernel_state() == SockState::Close as u8
+        || sk.shutdown().contains(Shutdown::RECEIVE)
+        || signal_pending()
 }
 
 /// Whether the next byte is the urgent one, after what this call has read.
@@ -115,10 +129,11 @@ fn is_at_mark(lock: &mut Locked<'_, Tcp>, msg: &Msg<'_>, copied: usize) -> bool 
     read == Some(mark)
 }
 
-fn has_data(lock: &mut Locked<'_, Tcp>) -> bool {
+/// Whether something is there after the next `passed` bytes.
+fn has_data(lock: &mut Locked<'_, Tcp>, passed: usize) -> bool {
     lock.state()
         .connection()
-        .is_some_and(|conn| conn.readable() > conn.read())
+        .is_some_and(|conn| conn.readable() > conn.read().saturating_add(passed as u64))
 }
 
 /// Reads what is there, after what `copied` says was read before; true where the caller's memory
@@ -134,9 +149,9 @@ fn read(
     if len > *copied && !lock.sock().is_urgent_inline() && is_at_mark(lock, msg, *copied + *passed)
     {
         // The urgent byte is not part of what is read.
-        if has_data(lock) && peek {
+        if peek && has_data(lock, *copied + *passed) {
             *passed += 1;
-        } else if has_data(lock) {
+        } else if !peek && has_data(lock, 0) {
             memory::tell(lock);
             urgent::skip(lock);
             flush(lock, super::now());
@@ -164,13 +179,21 @@ fn read(
     let to = (!msg.has(MSG_TRUNC)).then_some(msg);
     let out = lock.read_queue(to, from, want, peek);
     *copied += out.copied;
-    if !peek && out.copied > 0 {
-        let now = super::now();
-        memory::tell(lock);
-        if let Some(conn) = lock.state().connection() {
-            conn.on_read(now, u32::try_from(out.copied).unwrap_or(u32::MAX));
-        }
-        flush(lock, now);
+    if peek {
+        lock.sock().move_peek_offset(out.copied as i64);
+    } else if out.copied > 0 {
+        lock.sock().move_peek_offset(-(out.copied as i64));
+        consumed(lock, out.copied);
     }
     out.fault
+}
+
+/// The reader has taken so many bytes.
+pub(super) fn consumed(lock: &mut Locked<'_, Tcp>, len: usize) {
+    let now = super::now();
+    memory::tell(lock);
+    if let Some(conn) = lock.state().connection() {
+        conn.on_read(now, u32::try_from(len).unwrap_or(u32::MAX));
+    }
+    flush(lock, now);
 }

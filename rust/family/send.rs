@@ -179,6 +179,11 @@ fn room(lock: &mut Locked<'_, Tcp>, pending: u32) -> u32 {
     (u64::from(free) + end.next_multiple_of(mss) - end) as u32
 }
 
+/// Lets what waits for more leave.
+pub(super) fn push_held(lock: &mut Locked<'_, Tcp>) {
+    push(lock, 0, false, End::default());
+}
+
 /// Tells the engine of `len` new bytes. With `more`, the rest of the call brings others.
 fn push(lock: &mut Locked<'_, Tcp>, len: u32, more: bool, end: End) {
     let now = super::now();

@@ -35,7 +35,8 @@ use super::{
     records::Connection,
     recv,
     send,
-    send_buffer, //
+    send_buffer,
+    splice, //
     urgent::Seen,
 };
 use crate::{
@@ -70,7 +71,8 @@ use crate::{
         spinlock::{
             new_spinlock_bh,
             SpinLockBh, //
-        }, //
+        },
+        splice::Pipe, //
     }, //
 };
 use core::{
@@ -378,6 +380,14 @@ impl Protocol for Tcp {
 
     fn recvmsg(sk: &Sock<Self>, msg: &mut Msg<'_>, len: usize) -> Result<usize> {
         recv::recvmsg(sk, msg, len)
+    }
+
+    fn splice_read(sk: &Sock<Self>, to: &mut Pipe, len: usize, nonblock: bool) -> Result<usize> {
+        splice::read(sk, to, len, nonblock)
+    }
+
+    fn splice_eof(sk: &Sock<Self>) {
+        splice::end(sk);
     }
 
     fn takes_more(sk: &Sock<Self>, wake: bool) -> bool {

@@ -11,7 +11,6 @@ use kernel::ffi::{
     c_void, //
 };
 use kernel::{
-    iov::IovIterSource,
     prelude::*,
     transmute::AsBytes,
     uaccess::{
@@ -91,10 +90,22 @@ impl<'a> Msg<'a> {
         unsafe { bindings::iov_iter_count(&self.msg.msg_iter) }
     }
 
-    /// The source of the bytes to send.
-    pub fn source(&mut self) -> &mut IovIterSource<'_> {
-        // SAFETY: By the type invariant; messages to send have a source.
-        unsafe { IovIterSource::from_raw(&mut self.msg.msg_iter) }
+    /// Copies the next `len` bytes to send, which must be there; false, and none, where the caller's
+    /// memory cannot be read.
+    ///
+    /// # Safety
+    ///
+    /// `to` must be valid for writes of `len` bytes.
+    pub(super) unsafe fn copy_to(&mut self, to: *mut u8, len: usize) -> bool {
+        let iter = &raw mut self.msg.msg_iter;
+        // SAFETY: By the requirement; messages to send have a source. What was copied is given back.
+        unsafe {
+            let copied = bindings::_copy_from_iter(to.cast(), len, iter);
+            if copied != len {
+                bindings::iov_iter_revert(iter, copied);
+            }
+            copied == len
+        }
     }
 
     /// Copies bytes to the reader; false where its memory cannot be written.
@@ -164,6 +175,10 @@ pub const MSG_MORE: u32 = bindings::MSG_MORE;
 pub const MSG_FASTOPEN: u32 = bindings::MSG_FASTOPEN;
 /// `MSG_EOR`
 pub const MSG_EOR: u32 = bindings::MSG_EOR;
+/// `MSG_SPLICE_PAGES`
+pub(super) const MSG_SPLICE_PAGES: u32 = bindings::MSG_SPLICE_PAGES;
+/// `MSG_NO_SHARED_FRAGS`
+pub(super) const MSG_NO_SHARED_FRAGS: u32 = bindings::MSG_NO_SHARED_FRAGS;
 
 /// The value that `setsockopt` brings.
 pub struct OptionIn {

@@ -26,7 +26,8 @@ use super::{
         Shutdown,
         Sock,
         SockState, //
-    }, //
+    },
+    splice::Pipe, //
 };
 use core::{
     mem::{
@@ -102,6 +103,11 @@ pub trait Protocol: Sized + 'static {
     fn sendmsg(sk: &Sock<Self>, msg: &mut Msg<'_>, len: usize) -> Result<usize>;
     /// `recvmsg(2)`.
     fn recvmsg(sk: &Sock<Self>, msg: &mut Msg<'_>, len: usize) -> Result<usize>;
+    /// `splice(2)` into a pipe.
+    fn splice_read(sk: &Sock<Self>, to: &mut Pipe, len: usize, nonblock: bool) -> Result<usize>;
+    /// `sendfile(2)` or `splice(2)` have come to the end of a file whose bytes were sent with the
+    /// promise of more.
+    fn splice_eof(sk: &Sock<Self>);
     /// Whether the protocol, beside the memory of the send buffer, lets more be written; where `wake`,
     /// so much that it is worth to wake a writer. The socket need not be locked.
     fn takes_more(sk: &Sock<Self>, wake: bool) -> bool;
@@ -265,6 +271,9 @@ impl<P: Protocol> Registration<P> {
                 getsockopt: Some(bindings::sock_common_getsockopt),
                 sendmsg: Some(bindings::inet_sendmsg),
                 recvmsg: Some(bindings::inet_recvmsg),
+                splice_eof: Some(proto_ops::splice_eof::<P>),
+                splice_read: Some(proto_ops::splice_read::<P>),
+                set_peek_off: Some(bindings::sk_set_peek_off),
                 mmap: Some(bindings::sock_no_mmap),
                 set_rcvlowat: Some(proto_ops::set_rcvlowat::<P>),
                 ..pin_init::zeroed()

@@ -22,7 +22,8 @@ use super::{
         Shutdown,
         Sock, //
     },
-    socket_level, //
+    socket_level,
+    splice::Pipe, //
 };
 use core::{
     mem::size_of,
@@ -579,4 +580,43 @@ pub(super) unsafe extern "C" fn recvmsg<P: Protocol>(
         let got = P::recvmsg(Sock::from_raw(sk), &mut msg, len)?;
         Ok(got.min(c_int::MAX as usize) as c_int)
     })
+}
+
+/// `proto_ops->splice_read`
+///
+/// # Safety
+///
+/// For the kernel, which calls it with the `socket` of a file whose `sk` is a socket of `P`, and with
+/// a pipe that it has locked.
+pub(super) unsafe extern "C" fn splice_read<P: Protocol>(
+    socket: *mut bindings::socket,
+    position: *mut bindings::loff_t,
+    pipe: *mut bindings::pipe_inode_info,
+    len: usize,
+    flags: c_uint,
+) -> isize {
+    // SAFETY: The arguments are valid while the callback runs; the file has the socket.
+    let result = unsafe {
+        if *position != 0 {
+            return ESPIPE.to_errno() as isize;
+        }
+        let nonblock = (*(*socket).file).f_flags & bindings::O_NONBLOCK != 0;
+        let mut pipe = Pipe::from_raw(pipe, flags);
+        P::splice_read(Sock::from_raw((*socket).sk), &mut pipe, len, nonblock)
+    };
+    match result {
+        // Not above the length of a call, which is a positive `ssize_t`.
+        Ok(moved) => moved as isize,
+        Err(e) => e.to_errno() as isize,
+    }
+}
+
+/// `proto_ops->splice_eof`
+///
+/// # Safety
+///
+/// For the kernel, which calls it with a `socket` whose `sk` is a socket of `P`.
+pub(super) unsafe extern "C" fn splice_eof<P: Protocol>(socket: *mut bindings::socket) {
+    // SAFETY: The caller has a reference on the file, hence on the socket.
+    P::splice_eof(unsafe { Sock::from_raw((*socket).sk) });
 }

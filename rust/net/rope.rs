@@ -15,6 +15,15 @@ use kernel::{
     prelude::*, //
 };
 
+/// Whose the bytes of a page are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The rope's: nobody changes them.
+    Own,
+    /// Others' too, of a file's cache or of user space: they may change at any time.
+    Shared,
+}
+
 /// Some bytes in a page.
 ///
 /// # Invariants
@@ -29,6 +38,7 @@ struct Piece {
     offset: u32,
     /// Not 0.
     len: u32,
+    source: Source,
     /// A record ends behind it: no packet has bytes from before and after.
     ends: bool,
 }
@@ -40,8 +50,15 @@ impl Piece {
     }
 
     /// Whether these bytes would be the next ones in the page.
-    fn precedes(&self, page: NonNull<bindings::page>, offset: u32, len: u32) -> bool {
+    fn precedes(
+        &self,
+        page: NonNull<bindings::page>,
+        offset: u32,
+        len: u32,
+        source: Source,
+    ) -> bool {
         !self.ends
+            && self.source == source
             && self.page == page
             && self.offset.checked_add(self.len) == Some(offset)
             && offset.checked_add(len).is_some()
@@ -104,9 +121,10 @@ impl Rope {
         self.start == self.end
     }
 
-    /// Makes room for one more fragment, after which appending one cannot fail.
-    pub fn reserve(&mut self, flags: Flags) -> Result {
-        if self.pieces.len() < self.pieces.capacity() {
+    /// Makes room for so many more fragments, after which appending them cannot fail.
+    pub fn reserve(&mut self, fragments: usize, flags: Flags) -> Result {
+        let room = |pieces: &KVec<Piece>| pieces.capacity() - pieces.len();
+        if room(&self.pieces) >= fragments {
             return Ok(());
         }
         if self.first > 0 && self.first >= self.pieces.len() / 2 {
@@ -115,9 +133,11 @@ impl Rope {
             self.pieces.truncate(self.pieces.len() - self.first);
             // INVARIANT: What is not released begins at 0 now.
             self.first = 0;
-            return Ok(());
+            if room(&self.pieces) >= fragments {
+                return Ok(());
+            }
         }
-        Ok(self.pieces.reserve(1, flags)?)
+        Ok(self.pieces.reserve(fragments, flags)?)
     }
 
     /// Appends bytes of a page, to which a reference is taken where the rope has none yet.
@@ -126,34 +146,41 @@ impl Rope {
     ///
     /// # Safety
     ///
-    /// - `page` is a page, or the first of a compound page, to which the caller owns a reference
-    ///   (and keeps it).
-    /// - It has `len` initialised bytes from `offset` on, and they do not change as long as they
-    ///   are referenced, save by those who knowingly share them with user space.
+    /// - `page` is a page, to which the caller owns a reference (and keeps it).
+    /// - It has `len` initialised bytes from `offset` on (with those of the compound page that it
+    ///   begins, if it does), and where they are the rope's own they do not change as long as they
+    ///   are referenced.
     pub(super) unsafe fn append(
         &mut self,
         page: NonNull<bindings::page>,
         offset: u32,
         len: u32,
+        source: Source,
         flags: Flags,
     ) -> Result {
-        if len == 0 || self.extend(page, offset, len) {
+        if len == 0 || self.extend(page, offset, len, source) {
             return Ok(());
         }
-        self.reserve(flags)?;
+        self.reserve(1, flags)?;
         // SAFETY: By the safety requirements the caller owns a reference, so another may be taken.
         unsafe { bindings::get_page(page.as_ptr()) };
-        self.add(page, offset, len);
+        self.add(page, offset, len, source);
         Ok(())
     }
 
     /// Appends bytes of a page to the last fragment, if they follow it in the same page.
-    fn extend(&mut self, page: NonNull<bindings::page>, offset: u32, len: u32) -> bool {
+    fn extend(
+        &mut self,
+        page: NonNull<bindings::page>,
+        offset: u32,
+        len: u32,
+        source: Source,
+    ) -> bool {
         if self.first == self.pieces.len() {
             return false;
         }
         match self.pieces.last_mut() {
-            Some(last) if last.precedes(page, offset, len) => {
+            Some(last) if last.precedes(page, offset, len, source) => {
                 last.len += len;
                 // INVARIANT: The last piece ends there now, and the rope owns a reference to its
                 // page already.
@@ -165,12 +192,13 @@ impl Rope {
     }
 
     /// Appends a fragment, whose reference the rope owns from here on, where room was made.
-    fn add(&mut self, page: NonNull<bindings::page>, offset: u32, len: u32) {
+    fn add(&mut self, page: NonNull<bindings::page>, offset: u32, len: u32, source: Source) {
         let piece = Piece {
             start: self.end,
             page,
             offset,
             len,
+            source,
             ends: false,
         };
         // INVARIANT: The piece begins where the rope ended, which ends where the piece does now.
@@ -252,6 +280,15 @@ impl Rope {
         };
         // The subtraction cannot go below 0: `offset` is in the first piece.
         u64::from(len).min(last.end().saturating_sub(offset)) as u32
+    }
+
+    /// Whether some of the `len` bytes at `offset` may be changed by others.
+    pub(super) fn is_shared(&self, offset: u64, len: u32) -> bool {
+        let end = offset.saturating_add(len.into());
+        let pieces = self.pieces_from(offset).iter();
+        pieces
+            .take_while(|piece| piece.start < end)
+            .any(|piece| piece.source == Source::Shared)
     }
 
     /// Calls `f` with the page, the offset in it and the length of each fragment of the `len` bytes

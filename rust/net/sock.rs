@@ -417,6 +417,18 @@ impl<P: Protocol> Sock<P> {
         n.max(1) as usize
     }
 
+    /// How many of the bytes that can be read the next peek passes over (`SO_PEEK_OFF`).
+    pub fn peek_offset(&self) -> u32 {
+        // SAFETY: The socket is live.
+        unsafe { bindings::sk_peek_offset(self.as_raw(), bindings::MSG_PEEK as i32) }.max(0) as u32
+    }
+
+    /// Moves what [`Sock::peek_offset`] tells by so many bytes, if the user has set it.
+    pub fn move_peek_offset(&self, by: i64) {
+        // SAFETY: The socket is live.
+        unsafe { bindings::sk_peek_offset_fwd(self.as_raw(), by as i32) };
+    }
+
     /// How long a reader waits, in jiffies; 0 for a call that must not.
     pub fn receive_timeout(&self, nonblock: bool) -> isize {
         // SAFETY: The socket is live.

@@ -83,6 +83,16 @@ impl<P: Protocol> Locked<'_, P> {
         Ok(())
     }
 
+    /// Takes in the packets that have come meanwhile.
+    pub fn take_backlog(&mut self) {
+        let sk = self.sock().as_raw();
+        // SAFETY: This task owns the socket lock.
+        unsafe {
+            bindings::release_sock(sk);
+            bindings::lock_sock(sk);
+        }
+    }
+
     /// Waits until `done` is true, a signal comes (`Err` of [`interrupted`]) or the time is up
     /// (`EAGAIN`).
     pub fn wait_until(

@@ -48,8 +48,16 @@ void skip(const char *format, ...)
 	_exit(EXIT_SKIP);
 }
 
+static const char *running;
+
+const char *case_name(void)
+{
+	return running;
+}
+
 static void run_alone(const struct test_case *test)
 {
+	running = test->name;
 	setpgid(0, 0);
 	signal(SIGPIPE, SIG_DFL);
 	test->run();

@@ -70,6 +70,8 @@ struct test_case {
 	run_cases(cases, sizeof(cases) / sizeof((cases)[0]))
 
 int run_cases(const struct test_case *cases, size_t count);
+/* The case that runs. */
+const char *case_name(void);
 
 /* Ends the case. */
 void fail_at(const char *file, int line, const char *format, ...)

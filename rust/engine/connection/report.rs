@@ -24,7 +24,42 @@ pub struct BufferNeed {
     pub windows: u32,
 }
 
+/// Sequence numbers that the send half has taken: those of octets, and of a SYN or a FIN.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Queued {
+    /// Those that are not acknowledged (Linux's `write_seq - snd_una`).
+    pub unacked: u64,
+    /// Those that are not sent (Linux's `write_seq - snd_nxt`).
+    pub unsent: u64,
+}
+
+impl Queued {
+    pub(super) const NONE: Queued = Queued {
+        unacked: 0,
+        unsent: 0,
+    };
+}
+
 impl<S: Store> Connection<S> {
+    /// Returns what of the send half's sequence numbers is not acknowledged, and not sent.
+    pub fn queued(&self) -> Queued {
+        match &self.phase {
+            Phase::SynSent(..) | Phase::SynReceived(..) => Queued {
+                unacked: self.written().saturating_add(1),
+                unsent: self.written(),
+            },
+            Phase::Synchronized(connection) => {
+                let fin = u64::from(connection.state.sends_fin());
+                let end = connection.tx.written.saturating_add(fin);
+                Queued {
+                    unacked: end.saturating_sub(connection.tx.una),
+                    unsent: end.saturating_sub(connection.tx.nxt),
+                }
+            }
+            Phase::Ended(ended) => ended.queued,
+        }
+    }
+
     /// Returns how large a send buffer should be.
     pub fn buffer_need(&self) -> BufferNeed {
         let mut need = BufferNeed {

@@ -338,3 +338,18 @@ void oxtcp_helper_socket_set_custom_sockopt(struct socket *sock)
 {
 	set_bit(SOCK_CUSTOM_SOCKOPT, &sock->flags);
 }
+
+bool oxtcp_helper_sk_has_scatter_gather(const struct sock *sk)
+{
+	return sk->sk_route_caps & NETIF_F_SG;
+}
+
+int oxtcp_helper_sk_peek_offset(const struct sock *sk, int flags)
+{
+	return sk_peek_offset(sk, flags);
+}
+
+void oxtcp_helper_sk_peek_offset_fwd(struct sock *sk, int val)
+{
+	sk_peek_offset_fwd(sk, val);
+}

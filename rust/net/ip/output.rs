@@ -15,7 +15,6 @@ use super::{
 use crate::net::{
     bindings,
     errno::EAFNOSUPPORT,
-    msg::Msg,
     net_namespace::Net,
     proto::Protocol,
     rope::Rope,
@@ -99,6 +98,10 @@ unsafe fn build(
         }
         bindings::skb_reserve(skb, bindings::MAX_TCP_HEADER as i32);
         if let Some(p) = payload {
+            if p.rope.is_shared(p.offset, p.len) {
+                // Whoever makes a checksum or encrypts takes a copy first.
+                (*bindings::skb_shinfo(skb)).flags |= bindings::SKBFL_SHARED_FRAG as u8;
+            }
             let mut i = 0;
             p.rope.for_range(p.offset, p.len, |page, at, len| {
                 if fits {
@@ -154,7 +157,12 @@ impl<P: Protocol> Locked<'_, P> {
 /// The lock of the socket is held for as long as this lives.
 pub struct Wire<'a, P: Protocol>(&'a Sock<P>);
 
-impl<P: Protocol> Wire<'_, P> {
+impl<'a, P: Protocol> Wire<'a, P> {
+    /// The socket.
+    pub(in crate::net) fn sock(&self) -> &'a Sock<P> {
+        self.0
+    }
+
     /// We and the peer.
     pub fn endpoints(&self) -> Endpoints {
         self.0.endpoints()
@@ -185,43 +193,6 @@ impl<P: Protocol> Wire<'_, P> {
             );
             to_result(code)?;
             Ok(code > 0)
-        }
-    }
-
-    /// Copies up to `room` bytes of the message to the end of the send buffer and accounts for them.
-    /// May sleep.
-    ///
-    /// Fails with `EAGAIN` where memory is short and the caller should wait, and with `EFAULT`.
-    pub fn fill(&self, rope: &mut Rope, msg: &mut Msg<'_>, room: u32) -> Result<u32> {
-        let sk = self.0.as_raw();
-        let left = u32::try_from(msg.left()).unwrap_or(u32::MAX).min(room);
-        rope.reserve(GFP_KERNEL).map_err(|_| EAGAIN)?;
-        // SAFETY: A task owns the lock (it has a message). The page fragment is that of the task or
-        // of the socket, and nobody else's meanwhile; bytes of it from `offset` to `size` are free.
-        unsafe {
-            let frag = bindings::sk_page_frag(sk);
-            if !bindings::sk_page_frag_refill(sk, frag) {
-                bindings::sk_stream_moderate_sndbuf(sk);
-                return Err(EAGAIN);
-            }
-            let page = ptr::NonNull::new((*frag).page).ok_or(EAGAIN)?;
-            let len = left.min((*frag).size - (*frag).offset);
-            if !bindings::sk_wmem_schedule(sk, len as i32) {
-                return Err(EAGAIN);
-            }
-            let to = bindings::page_address(page.as_ptr())
-                .cast::<u8>()
-                .add((*frag).offset as usize);
-            let out = core::slice::from_raw_parts_mut(to, len as usize);
-            let copied = msg.source().copy_from_iter(out) as u32;
-            if copied == 0 {
-                return Err(EFAULT);
-            }
-            rope.append(page, (*frag).offset, copied, GFP_KERNEL)?;
-            (*frag).offset += copied;
-            bindings::sk_wmem_queued_add(sk, copied as i32);
-            bindings::sk_mem_charge(sk, copied as i32);
-            Ok(copied)
         }
     }
 }
