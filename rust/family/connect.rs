@@ -98,6 +98,9 @@ fn begin(sk: &mut Locked<'_, Tcp>, ends: &Endpoints) -> Result {
     sk.set_peer(ends.destination);
     sk.set_kernel_state(SockState::SynSent);
     let successor = if sock.port() != 0 {
+        if sock.is_taken_by_kernel() {
+            return Err(EADDRNOTAVAIL);
+        }
         enter(sk, true)?
     } else {
         choose(sk)?

@@ -8,7 +8,9 @@ use super::{
     bindings,
     ip::Endpoints,
     net_namespace::Net,
-    skbuff::Skb, //
+    proto::Protocol,
+    skbuff::Skb,
+    sock::Sock, //
 };
 use core::net::SocketAddr;
 use kernel::ffi::c_int;
@@ -54,6 +56,19 @@ impl Net {
             bindings::sock_gen_put(sk);
             true
         }
+    }
+}
+
+impl<P: Protocol> Sock<P> {
+    /// Whether the kernel's TCP has a connection between the socket's addresses and ports, which may
+    /// be where both have bound the port (`SO_REUSEADDR`).
+    pub fn is_taken_by_kernel(&self) -> bool {
+        let device = self.bound_device();
+        // SAFETY: The namespace is valid; a device that is gone is in none.
+        let master =
+            unsafe { bindings::l3mdev_master_ifindex_by_index(self.net().as_raw(), device) };
+        let ends = self.endpoints().reversed();
+        self.net().has_kernel_connection(&ends, device, master)
     }
 }
 

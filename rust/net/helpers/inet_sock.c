@@ -4,6 +4,7 @@
 #include <net/inet_sock.h>
 #include <net/inet_timewait_sock.h>
 #include <net/ip.h>
+#include <net/l3mdev.h>
 #include <net/route.h>
 #include <net/sock.h>
 #include <net/sock_reuseport.h>
@@ -93,6 +94,11 @@ bool oxtcp_helper_inet_sk_bound_dev_eq(const struct net *net, int bound_dev_if,
 				       int dif, int sdif)
 {
 	return inet_sk_bound_dev_eq(net, bound_dev_if, dif, sdif);
+}
+
+int oxtcp_helper_l3mdev_master_ifindex_by_index(struct net *net, int ifindex)
+{
+	return l3mdev_master_ifindex_by_index(net, ifindex);
 }
 
 bool oxtcp_helper_inet_is_local_reserved_port(const struct net *net, u16 port)
