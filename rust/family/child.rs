@@ -39,6 +39,7 @@ use crate::{
     net::{
         ip::{
             Endpoints,
+            Manner,
             Segment, //
         },
         rhashtable::NodeRef,
@@ -71,7 +72,8 @@ pub(super) fn establish(
                 ns.counters.count(Counter::EmbryonicRsts);
             }
             if let Some(reset) = reset {
-                send_for(ns, listener, ends, &reset);
+                let manner = segment.manner_of_reset(listener.net(), &listener.manner());
+                send_for(ns, listener, ends, &manner, &reset);
             }
         } else if let Record::HalfOpen(half) = &mut *node.value().record.lock() {
             half.half.put_off();
@@ -90,6 +92,7 @@ pub(super) fn establish(
         &Begin::Record(&half.half, node),
         segment,
         ends,
+        &half.manner,
         place,
     ) {
         Ok(()) => {
@@ -114,12 +117,14 @@ pub(super) fn of_cookie(arrival: &Arrival<'_>, half: &engine::HalfOpen, segment:
         ns,
         listener,
         ref ends,
+        ref manner,
         ..
     } = *arrival;
     let Some(place) = place(ns, listener) else {
         return;
     };
-    match make(ns, listener, &Begin::Cookie(half), segment, ends, place) {
+    let begin = Begin::Cookie(half);
+    match make(ns, listener, &begin, segment, ends, manner, place) {
         Ok(()) => listener.data_ready(),
         Err(_) => ns.counters.count(Counter::ListenDrops),
     }
@@ -132,13 +137,14 @@ pub(super) fn early(arrival: &Arrival<'_>, early: &Early, segment: Segment) {
         ns,
         listener,
         ref ends,
+        ref manner,
         ..
     } = *arrival;
     let Some(place) = place(ns, listener) else {
         return;
     };
     let begin = Begin::Early(early);
-    match make(ns, listener, &begin, segment, ends, place) {
+    match make(ns, listener, &begin, segment, ends, manner, place) {
         Ok(()) => {
             ns.counters.count(Counter::FastOpenPassive);
             listener.data_ready();
@@ -177,9 +183,10 @@ fn make(
     begin: &Begin<'_>,
     segment: Segment,
     ends: &Endpoints,
+    manner: &Manner,
     place: Place<'_>,
 ) -> Result {
-    let path = listener.path_for(ends)?;
+    let path = listener.path_for(ends, manner)?;
     let mut options = listener.shared().options();
     if !options.congestion_chosen {
         // As Linux: what is nobody's choice is the namespace's, as it is now.
@@ -204,7 +211,8 @@ fn make(
 
     let mut entered = false;
     let child = listener.clone_child(Shared::child(options), state, ends, |child| {
-        let key = Key::connection(ends);
+        child.set_manner(manner);
+        let key = Key::connection(ends).bound_to(manner.device());
         let sock = child.sock().get();
         if matches!(begin, Begin::Early(_)) {
             sock.shared().set_early();

@@ -117,7 +117,7 @@ fn begin(sk: &mut Locked<'_, Tcp>, ends: &Endpoints) -> Result {
 fn enter(sk: &mut Locked<'_, Tcp>, chosen: bool) -> Result<Option<Successor>> {
     let sock = sk.sock();
     let namespace = sk.state().namespace.clone();
-    let key = Key::connection(&sock.endpoints());
+    let key = Key::connection(&sock.endpoints()).bound_to(sock.bound_device());
     let old = namespace
         .table
         .lookup(&key, &rcu::read_lock())

@@ -96,7 +96,13 @@ pub(super) fn send(arrival: &Arrival<'_>, config: &Config, ts_offset: u32) {
     );
     arrival.listener.shared().queue.note_cookie(arrival.now);
     ns.counters.count(Counter::SyncookiesSent);
-    send_for(ns, arrival.listener, &arrival.ends, &answer);
+    send_for(
+        ns,
+        arrival.listener,
+        &arrival.ends,
+        &arrival.manner,
+        &answer,
+    );
 }
 
 /// The connection whose cookie an acknowledgment brings back.
@@ -127,7 +133,7 @@ fn check(arrival: &Arrival<'_>) -> Option<HalfOpen> {
     if listener.net().tcp_settings().syncookies == 0 {
         return None;
     }
-    let path = listener.path_for(ends).ok()?;
+    let path = listener.path_for(ends, &arrival.manner).ok()?;
     let config = config(listener, &listener.shared().options(), &path);
     let (_, ts_offset) = initial_sequence(net, ends);
     let hashes = Hashes::new(&ns.cookie_keys, ends);

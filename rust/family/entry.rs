@@ -14,7 +14,10 @@ use super::{
 use crate::{
     engine,
     net::{
-        ip::Endpoints,
+        ip::{
+            Endpoints,
+            Manner, //
+        },
         rhashtable::{
             self,
             Node,
@@ -51,7 +54,8 @@ pub(crate) struct Key {
     local: [u8; 16],
     remote: [u8; 16],
     ports: u32,
-    /// The device that leads to a link-local peer: two links may have peers of one address.
+    /// The device that the connection is bound to, as one with a link-local peer always is: two links,
+    /// and two virtual routers, may have peers of one address.
     scope: u32,
 }
 
@@ -97,6 +101,23 @@ impl Key {
         }
     }
 
+    /// The same between the same ends, but bound to the device of this index, if it is not 0.
+    pub(super) fn bound_to(self, device: i32) -> Self {
+        Self {
+            scope: if device == 0 {
+                self.scope
+            } else {
+                device as u32
+            },
+            ..self
+        }
+    }
+
+    /// The index of the device that the connection is bound to, 0 for none.
+    pub(super) fn device(&self) -> i32 {
+        self.scope as i32
+    }
+
     /// The connection that a received segment belongs to.
     pub(super) fn of_segment(ends: &Endpoints) -> Self {
         Self::connection(&ends.reversed())
@@ -109,6 +130,7 @@ pub(super) struct HalfOpen {
     pub(super) listener: ARef<TcpSock>,
     /// Source is we.
     pub(super) ends: Endpoints,
+    pub(super) manner: Manner,
 }
 
 impl Drop for HalfOpen {
@@ -121,6 +143,7 @@ impl Drop for HalfOpen {
 /// A connection in TIME-WAIT.
 pub(super) struct Waiting {
     pub(super) record: engine::TimeWait,
+    pub(super) manner: Manner,
     /// The port stays busy.
     _port: Option<PortUse>,
     _counted: Counted,
@@ -130,6 +153,7 @@ impl Waiting {
     /// `None` where the namespace has as many as it may (`tcp_max_tw_buckets`).
     pub(super) fn new(
         record: engine::TimeWait,
+        manner: Manner,
         port: Option<PortUse>,
         namespace: &Arc<Namespace>,
         most: u32,
@@ -139,6 +163,7 @@ impl Waiting {
         let counted = Counted(namespace.clone());
         (counted.0.time_waits.load(Ordering::Relaxed) <= most).then(|| Self {
             record,
+            manner,
             _port: port,
             _counted: counted,
         })
@@ -151,6 +176,22 @@ struct Counted(Arc<Namespace>);
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.time_waits.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One of the namespace's entries that are bound to a device.
+struct Bound(Arc<Namespace>);
+
+impl Bound {
+    fn new(namespace: &Arc<Namespace>) -> Self {
+        namespace.bound.fetch_add(1, Ordering::Relaxed);
+        Self(namespace.clone())
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        self.0.bound.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -169,6 +210,7 @@ pub(crate) struct Entry {
     pub(super) namespace: Arc<Namespace>,
     /// A connection with a socket.
     pub(super) socket: Option<ARef<TcpSock>>,
+    _bound: Option<Bound>,
     #[pin]
     pub(super) record: SpinLockBh<Record>,
 }
@@ -202,11 +244,13 @@ impl Entry {
         flags: Flags,
     ) -> Result<NodeRef<Self>> {
         let namespace = ns.clone();
+        let bound = (key.device() != 0).then(|| Bound::new(ns));
         Node::try_new(
             key,
             pin_init!(Self {
                 namespace,
                 socket,
+                _bound: bound,
                 record <- new_spinlock_bh!(record, "oxtcp_record"),
             }),
             flags,

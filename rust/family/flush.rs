@@ -12,7 +12,6 @@ use super::{
     counters::Counter,
     entry::{
         Entry,
-        Key,
         Record,
         Waiting, //
     },
@@ -317,13 +316,14 @@ fn acked(sk: &mut Locked<'_, Tcp>) {
 /// Leaves the record of TIME-WAIT in the place of the socket. Without memory for it, or where there
 /// are enough of them, the connection just ends, as in Linux.
 fn wait(sk: &mut Locked<'_, Tcp>, now: Instant, record: engine::TimeWait) {
-    let key = Key::connection(&sk.sock().endpoints());
     let sock = sk.sock();
     let bound = sk.bound_by_user().1;
+    let manner = sock.manner();
     let state = sk.state();
     let Some(node) = state.node.take() else {
         return;
     };
+    let key = *node.key();
     let deadline = record.deadline();
     let namespace = state.namespace.clone();
     let port = if bound {
@@ -333,7 +333,7 @@ fn wait(sk: &mut Locked<'_, Tcp>, now: Instant, record: engine::TimeWait) {
         port.map(|port| port.into_time_wait(sock.net()))
     };
     let most = sock.net().tcp_settings().max_tw_buckets;
-    let new = Waiting::new(record, port, &namespace, most).and_then(|waiting| {
+    let new = Waiting::new(record, manner, port, &namespace, most).and_then(|waiting| {
         let record = Record::TimeWait(waiting);
         let new = Entry::record(&namespace, key, record, GFP_ATOMIC | __GFP_NOWARN).ok()?;
         namespace.table.replace(&node, new.clone()).ok()?;

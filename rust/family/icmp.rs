@@ -26,7 +26,9 @@ use crate::{
             IcmpError,
             IcmpKind, //
         },
+        net_namespace::Net,
         rhashtable::Node,
+        skbuff::Skb,
         sock::Locked, //
     }, //
 };
@@ -43,14 +45,18 @@ pub(super) struct Narrower {
 }
 
 /// Tells the connection whose segment is quoted.
-pub(super) fn error(ns: &Namespace, error: &IcmpError) {
+pub(super) fn error(ns: &Namespace, net: &Net, error: &IcmpError, skb: &Skb) {
     if !ns.ports.is_used(error.quoted.source.port()) {
         return;
     }
     let _bh = BhDisabled::new();
     let rcu = rcu::read_lock();
     let key = Key::connection(&error.quoted);
-    let Some(entry) = ns.table.lookup(&key, &rcu) else {
+    let hears = |entry: &Node<Entry>| match entry.value().socket.as_ref() {
+        Some(sk) => skb.is_heard_by(sk) && error.ttl >= sk.min_ttl(),
+        None => skb.is_heard_at(net, entry.key().device()),
+    };
+    let Some(entry) = ns.connection(key, skb.devices(), &rcu, hears) else {
         return;
     };
     let Some(sk) = entry.value().socket.as_ref() else {

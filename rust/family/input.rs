@@ -47,6 +47,7 @@ use crate::{
         sock::Locked, //
     }, //
 };
+use core::sync::atomic::Ordering;
 use kernel::sync::rcu;
 
 impl LocalIn for Namespace {
@@ -54,7 +55,7 @@ impl LocalIn for Namespace {
         let Some(ends) = skb.tcp4_endpoints() else {
             if skb.is_icmp4() {
                 if let Some(error) = skb.icmp4_error() {
-                    icmp::error(self, &error);
+                    icmp::error(self, net, &error, &skb);
                 }
             }
             return Verdict::Accept(skb);
@@ -64,12 +65,12 @@ impl LocalIn for Namespace {
         }
         let _bh = BhDisabled::new();
         let rcu = rcu::read_lock();
-        let hears = |entry: &Node<Entry>| {
-            let socket = entry.value().socket.as_ref();
-            socket.is_none_or(|sk| skb.is_heard_by(sk))
+        let hears = |entry: &Node<Entry>| match entry.value().socket.as_ref() {
+            Some(sk) => skb.is_heard_by(sk),
+            None => skb.is_heard_at(net, entry.key().device()),
         };
-        let connection = self.table.lookup(&Key::of_segment(&ends), &rcu);
-        let connection = connection.filter(|entry| hears(entry));
+        let key = Key::of_segment(&ends);
+        let connection = self.connection(key, skb.devices(), &rcu, hears);
         let listener = match connection {
             Some(_) => None,
             None => self.listeners.find(&skb, &ends, &rcu),
@@ -109,6 +110,28 @@ impl Namespace {
             DropReason::TooSmall => self.counters.count(Counter::InErrs),
             _ => {}
         }
+    }
+
+    /// The connection between the ends of `key`, of those that `hears` allows: one that is bound to one
+    /// of the devices before one that is not.
+    pub(super) fn connection<'g>(
+        &self,
+        key: Key,
+        devices: [i32; 2],
+        rcu: &'g rcu::Guard,
+        hears: impl Fn(&Node<Entry>) -> bool,
+    ) -> Option<&'g Node<Entry>> {
+        let at = |device| {
+            let entry = self.table.lookup(&key.bound_to(device), rcu);
+            entry.filter(|entry| hears(entry))
+        };
+        if self.bound.load(Ordering::Relaxed) != 0 {
+            let mut devices = devices.into_iter().filter(|&device| device != 0);
+            if let Some(entry) = devices.find_map(at) {
+                return Some(entry);
+            }
+        }
+        at(0)
     }
 }
 

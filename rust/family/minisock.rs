@@ -30,6 +30,7 @@ use crate::{
     net::{
         ip::{
             Endpoints,
+            Manner,
             Segment, //
         },
         net_namespace::Net,
@@ -39,15 +40,22 @@ use crate::{
 use kernel::sync::rcu;
 
 /// Sends a segment for a connection without a socket, in the name of its listener.
-pub(super) fn send_for(ns: &Namespace, listener: &TcpSock, ends: &Endpoints, segment: &SegmentOut) {
+pub(super) fn send_for(
+    ns: &Namespace,
+    listener: &TcpSock,
+    ends: &Endpoints,
+    manner: &Manner,
+    segment: &SegmentOut,
+) {
     let header = Header::new(segment, ends);
-    let _ = listener.send_for(ends, &header, segment.codepoint as u8);
+    let _ = listener.send_for(ends, manner, &header, segment.codepoint as u8);
     ns.counters.sent(segment);
 }
 
 /// Sends a segment in nobody's name.
-pub(super) fn send(ns: &Namespace, ends: &Endpoints, segment: &SegmentOut) {
-    let _ = ns.control.send(ends, &Header::new(segment, ends));
+fn send(ns: &Namespace, ends: &Endpoints, manner: &Manner, segment: &SegmentOut) {
+    let header = Header::new(segment, ends);
+    let _ = ns.control.send(ends, manner, &header);
     ns.counters.sent(segment);
 }
 
@@ -72,10 +80,10 @@ pub(super) fn segment(
     segment: Segment,
     ends: &Endpoints,
 ) {
-    let half_open_listener = match &*node.value().record.lock() {
+    let (half_open_listener, manner) = match &*node.value().record.lock() {
         Record::None => return,
-        Record::HalfOpen(h) => Some(h.listener.clone()),
-        Record::TimeWait(_) => None,
+        Record::HalfOpen(h) => (Some(h.listener.clone()), h.manner),
+        Record::TimeWait(w) => (None, w.manner),
     };
     let segment = match &half_open_listener {
         Some(listener) => segment.pass_filters(listener),
@@ -88,6 +96,7 @@ pub(super) fn segment(
         return;
     };
     let now = Instant::from_nanos(segment.arrival_ns());
+    let manner = segment.manner_of_answer(net, &manner);
     let patience = half_open_listener.as_deref().map(patience);
     let mut rearm = None;
     let next = match &mut *node.value().record.lock() {
@@ -124,15 +133,15 @@ pub(super) fn segment(
         Next::Nothing => {}
         Next::Send(answer) => match &half_open_listener {
             Some(_) if answer.challenge && !ns.may_challenge(net, now) => {}
-            Some(listener) => send_for(ns, listener, &ends.reversed(), &answer),
-            None => send(ns, &ends.reversed(), &answer),
+            Some(listener) => send_for(ns, listener, &ends.reversed(), &manner, &answer),
+            None => send(ns, &ends.reversed(), &manner, &answer),
         },
         Next::Remove(answer) => {
             if let Some(listener) = &half_open_listener {
                 ns.counters.count(Counter::AttemptFails);
                 ns.counters.count(Counter::EmbryonicRsts);
                 if let Some(answer) = answer {
-                    send_for(ns, listener, &ends.reversed(), &answer);
+                    send_for(ns, listener, &ends.reversed(), &manner, &answer);
                 }
             }
             drop(retire(node));
@@ -196,7 +205,7 @@ pub(super) fn on_timer(node: &NodeRef<Entry>) {
             HalfOpenDeadline::Early => Some(h.half.next_deadline()),
             HalfOpenDeadline::Retransmit(segment) => {
                 ns.counters.count(Counter::Timeouts);
-                answer = Some((h.listener.clone(), h.ends, segment));
+                answer = Some((h.listener.clone(), h.ends, h.manner, segment));
                 Some(h.half.next_deadline())
             }
             HalfOpenDeadline::Wait => {
@@ -216,8 +225,8 @@ pub(super) fn on_timer(node: &NodeRef<Entry>) {
             (deadline > now).then_some(deadline)
         }
     };
-    if let Some((listener, ends, segment)) = answer {
-        send_for(ns, &listener, &ends, &segment);
+    if let Some((listener, ends, manner, segment)) = answer {
+        send_for(ns, &listener, &ends, &manner, &segment);
     }
     match next {
         Some(deadline) => node.arm(deadline.since(now).as_nanos()),

@@ -80,6 +80,8 @@ pub(crate) struct Namespace {
     pub(super) control: ControlSock,
     /// Connections in TIME-WAIT.
     pub(super) time_waits: AtomicU32,
+    /// Entries of the table that are bound to a device.
+    pub(super) bound: AtomicU32,
     /// What happened.
     pub(super) counters: Counters,
     /// What is left of this second's challenge ACKs.
@@ -131,6 +133,7 @@ impl Pernet for Namespaces {
                 ports: Ports::new()?,
                 control: ControlSock::new(net)?,
                 time_waits: AtomicU32::new(0),
+                bound: AtomicU32::new(0),
                 counters: Counters::new()?,
                 challenges: AtomicU64::new(0),
                 fast_open_key: siphash::Key::random(),

@@ -17,10 +17,7 @@ use super::{
     fast_open,
     input::parse,
     listeners::Found,
-    minisock::{
-        send,
-        send_for, //
-    },
+    minisock::send_for,
     namespace::Namespace,
     socket::TcpSock, //
 };
@@ -39,6 +36,7 @@ use crate::{
         ip::{
             initial_sequence,
             Endpoints,
+            Manner,
             Segment, //
         },
         net_namespace::Net, //
@@ -58,6 +56,8 @@ pub(super) struct Arrival<'a> {
     pub(super) parsed: SegmentIn,
     /// Source is we.
     pub(super) ends: Endpoints,
+    /// How the connection goes, if it becomes one.
+    pub(super) manner: Manner,
 }
 
 /// A connection that begins with its SYN.
@@ -87,6 +87,7 @@ pub(super) fn segment(
         now: Instant::from_nanos(segment.arrival_ns()),
         parsed,
         ends: ends.reversed(),
+        manner: segment.manner_for(found.socket),
     };
     let segment = match cookie::returned(&arrival) {
         Some(half) => return child::of_cookie(&arrival, &half, segment),
@@ -94,7 +95,10 @@ pub(super) fn segment(
     };
     match engine::on_listen(&arrival.parsed) {
         ListenVerdict::Ignore => return,
-        ListenVerdict::Reset(reset) => send(ns, &arrival.ends, &reset),
+        ListenVerdict::Reset(reset) => {
+            let manner = segment.manner_of_reset(net, &arrival.manner);
+            send_for(ns, found.socket, &arrival.ends, &manner, &reset);
+        }
         ListenVerdict::Syn => match syn(&arrival, after) {
             Ok(None) => {}
             Ok(Some(early)) => return child::early(&arrival, &early, segment),
@@ -116,6 +120,7 @@ fn syn(arrival: &Arrival<'_>, after: Option<SeqNum>) -> Result<Option<Early>> {
         ns,
         listener,
         ref ends,
+        ref manner,
         ..
     } = *arrival;
     let queue = &listener.shared().queue;
@@ -135,7 +140,7 @@ fn syn(arrival: &Arrival<'_>, after: Option<SeqNum>) -> Result<Option<Early>> {
         ns.counters.count(Counter::ListenOverflows);
         return Err(ENOBUFS);
     }
-    let path = listener.path_for(ends)?;
+    let path = listener.path_for(ends, manner)?;
     let config = config(listener, &listener.shared().options(), &path);
     let (seq, ts_offset) = initial_sequence(arrival.net, ends);
     if wants_cookie {
@@ -165,8 +170,9 @@ fn syn(arrival: &Arrival<'_>, after: Option<SeqNum>) -> Result<Option<Early>> {
         half,
         listener: listener.get(),
         ends: *ends,
+        manner: *manner,
     });
-    let key = Key::connection(ends);
+    let key = Key::connection(ends).bound_to(manner.device());
     let node = Entry::record(ns, key, record, GFP_ATOMIC | __GFP_NOWARN)?;
     match ns.table.insert(node.clone()) {
         // The same SYN, on another CPU.
@@ -174,6 +180,6 @@ fn syn(arrival: &Arrival<'_>, after: Option<SeqNum>) -> Result<Option<Early>> {
         other => other?,
     }
     node.arm(deadline.since(arrival.now).as_nanos());
-    send_for(ns, listener, ends, &answer);
+    send_for(ns, listener, ends, manner, &answer);
     Ok(None)
 }

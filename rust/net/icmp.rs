@@ -44,6 +44,8 @@ pub struct IcmpError {
     pub quoted: Endpoints,
     /// Its sequence number.
     pub seq: u32,
+    /// Its time to live, when it could not go on.
+    pub ttl: u8,
     /// What happened to it.
     pub kind: IcmpKind,
 }
@@ -80,7 +82,8 @@ impl Skb {
 
         let ip = header_len + ICMP_HEADER;
         let inner = self.copied::<IP_HEADER>(ip)?;
-        let [first, _, _, _, _, _, _, _, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = inner;
+        let [first, _, _, _, _, _, _, _, ttl, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] =
+            inner;
         if u32::from(protocol) != bindings::IPPROTO_TCP || first >> 4 != 4 {
             return None;
         }
@@ -110,6 +113,7 @@ impl Skb {
                 ),
             },
             seq: u32::from_be_bytes([q0, q1, q2, q3]),
+            ttl,
             kind,
         })
     }

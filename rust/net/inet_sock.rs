@@ -67,6 +67,12 @@ impl<P: Protocol> Sock<P> {
         unsafe { bindings::inet_num(self.as_raw()) }
     }
 
+    /// The least time to live that segments to the socket, and those that errors quote, may have.
+    pub fn min_ttl(&self) -> u8 {
+        // SAFETY: The socket is live; the kernel reads this field without a lock as well.
+        unsafe { ptr::addr_of!((*self.as_inet()).min_ttl).read_volatile() }
+    }
+
     /// The index of the device that the socket is bound to, 0 if none.
     pub fn bound_device(&self) -> i32 {
         // SAFETY: The socket is live; the kernel reads this field without a lock as well.

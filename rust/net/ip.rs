@@ -7,15 +7,19 @@
 
 mod input;
 mod output;
+mod stateless;
 
 pub use self::{
     input::Segment,
     output::{
-        ControlSock,
         Payload,
         Wire,
         COPY_MAX,
         MAX_FRAGMENTS, //
+    },
+    stateless::{
+        ControlSock,
+        Manner, //
     }, //
 };
 

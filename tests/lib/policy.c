@@ -114,6 +114,14 @@ void stuck(int from, int to)
 	EQ_BITS(poll_for(to, POLLIN, 1500), 0);
 }
 
+void unstuck(int to)
+{
+	char byte;
+
+	EQ_BITS(poll_for(to, POLLIN, 20000), POLLIN);
+	recv_all(to, &byte, 1);
+}
+
 void close_pair(struct pair pair)
 {
 	linger_zero(pair.fd);
@@ -164,7 +172,7 @@ void nft(const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(rule, sizeof(rule), format, arguments);
 	va_end(arguments);
-	shell("nft '%s'", rule);
+	shell("%s '%s'", "nft", rule);
 }
 
 void nft_table(void)
@@ -174,4 +182,19 @@ void nft_table(void)
 	    "add chain inet t in { type filter hook input priority 0; }; "
 	    "add chain inet t out { type filter hook output priority 0; }; "
 	    "add chain inet t post { type filter hook postrouting priority 0; }");
+}
+
+void write_setting(const char *name, const char *value)
+{
+	shell("echo %s >/proc/sys/net/%s", value, name);
+}
+
+int bound_to(const char *address, uint16_t port)
+{
+	union address place = at(address, port);
+	int fd = impatient();
+
+	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	OK(bind_to(fd, &place));
+	return fd;
 }

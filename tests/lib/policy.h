@@ -33,6 +33,8 @@ int try_connect(int fd, const char *address, uint16_t port);
 int open_to(const char *address, uint16_t port);
 /* A socket that gives up after two seconds without an answer. */
 int impatient(void);
+/* The same, with an address and a port of its own. */
+int bound_to(const char *address, uint16_t port);
 /* connect() ends with this error, which is reported at once or later. */
 void refused(const char *address, uint16_t port, int error);
 /* Nothing answers. */
@@ -40,8 +42,9 @@ void unanswered(const char *address, uint16_t port);
 /* A connection is made and bytes go both ways. */
 struct pair connected(int server, const char *address, uint16_t port);
 void works(struct pair pair);
-/* Nothing sent comes through. */
+/* What is sent, a byte, does not come through; it does later. */
 void stuck(int from, int to);
+void unstuck(int to);
 void close_pair(struct pair pair);
 
 /* The packets that nft's named counter in "table inet t" has seen. */
@@ -49,6 +52,9 @@ long count_of(const char *counter);
 /* An empty table "inet t" with chains in, out, pre and post. */
 void nft_table(void);
 void nft(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Of those under /proc/sys/net/. */
+void write_setting(const char *name, const char *value);
 
 /* What a command prints, for the caller to free. */
 char *output_of(const char *format, ...)

@@ -149,7 +149,7 @@ static void icmp_spares_established(void)
 	stuck(pair.fd, pair.peer);
 	FAILS(recv(pair.fd, &byte, 1, MSG_DONTWAIT), EAGAIN);
 	nft("flush chain inet t in");
-	EQ_BITS(poll_for(pair.peer, POLLIN, 10000), POLLIN);
+	unstuck(pair.peer);
 }
 
 static void drop_established(void)
@@ -163,7 +163,7 @@ static void drop_established(void)
 	nft("add rule inet t out tcp dport %d drop", PORT);
 	stuck(pair.fd, pair.peer);
 	nft("flush chain inet t out");
-	recv_all(pair.peer, &byte, 1);
+	unstuck(pair.peer);
 	works(pair);
 	nft("add rule inet t in tcp dport %d drop", PORT);
 	stuck(pair.fd, pair.peer);
@@ -229,7 +229,7 @@ static void by_mark(void)
 	set_option(pair.fd, SOL_SOCKET, SO_MARK, 42);
 	stuck(pair.fd, pair.peer);
 	set_option(pair.fd, SOL_SOCKET, SO_MARK, 0);
-	EQ_BITS(poll_for(pair.peer, POLLIN, 5000), POLLIN);
+	unstuck(pair.peer);
 	/* A listener's mark is that of its answers and its children's. */
 	set_option(server, SOL_SOCKET, SO_MARK, 42);
 	unanswered(here(), PORT);
@@ -329,7 +329,7 @@ static union address original_destination(int fd)
 	return place;
 }
 
-static void redirect(void)
+static void redirected(void)
 {
 	union address place;
 	struct pair pair;
@@ -375,7 +375,7 @@ static void destination_nat(void)
 	CHECK(strcmp(host_text(place), far()) == 0);
 }
 
-static void masquerade(void)
+static void masqueraded(void)
 {
 	struct link link = make_link(NULL);
 	const char *other = !v6() ? "10.7.7.7" : "fd00:7::7";
@@ -498,7 +498,7 @@ static void forwarded(void)
 	refused(far(), PORT, !v6() ? EHOSTUNREACH : EACCES);
 	enter_netns(middle);
 	nft("flush chain inet t through");
-	EQ_BITS(poll_for(pair.peer, POLLIN, 10000), POLLIN);
+	unstuck(pair.peer);
 }
 
 /* Traffic for every address taken in: a transparent proxy without TPROXY. */
@@ -561,8 +561,8 @@ int main(void)
 		CASE(by_user),		CASE(by_user_of_child),
 		CASE(by_mark),		CASE(by_cgroup),
 		CASE(tracked),		CASE(stateful),
-		CASE(redirect),		CASE(destination_nat),
-		CASE(masquerade),	CASE(source_nat_of_ports),
+		CASE(redirected),		CASE(destination_nat),
+		CASE(masqueraded),	CASE(source_nat_of_ports),
 		CASE(limited),		CASE(mangled_mss),
 		CASE(forwarded),	CASE(intercepted),
 	};

@@ -79,15 +79,15 @@ void oxtcp_helper_inet_ctl_sock_destroy(struct sock *sk)
 	inet_ctl_sock_destroy(sk);
 }
 
-struct rtable *oxtcp_helper_ip_route_output_ports(struct net *net,
-						  struct flowi4 *fl4,
-						  const struct sock *sk,
-						  __be32 daddr, __be32 saddr,
-						  __be16 dport, __be16 sport,
-						  __u8 proto, __u8 tos, int oif)
+u32 oxtcp_helper_inet_request_mark(const struct sock *sk, struct sk_buff *skb)
 {
-	return ip_route_output_ports(net, fl4, sk, daddr, saddr, dport, sport,
-				     proto, tos, oif);
+	return inet_request_mark(sk, skb);
+}
+
+int oxtcp_helper_inet_request_bound_dev_if(const struct sock *sk,
+					   struct sk_buff *skb)
+{
+	return inet_request_bound_dev_if(sk, skb);
 }
 
 bool oxtcp_helper_inet_sk_bound_dev_eq(const struct net *net, int bound_dev_if,

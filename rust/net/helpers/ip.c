@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
+#include <linux/netdevice.h>
+#include <linux/security.h>
 #include <net/icmp.h>
 #include <net/inet_ecn.h>
 #include <linux/ipv6.h>
@@ -109,4 +111,46 @@ void oxtcp_helper___IP_INC_STATS(struct net *net, int field)
 void oxtcp_helper_IP_INC_STATS(struct net *net, int field)
 {
 	IP_INC_STATS(net, field);
+}
+
+void oxtcp_helper_flowi4_init_output(struct flowi4 *fl4, const struct sock *sk,
+				     int oif, u32 mark, u8 tos, __be32 daddr,
+				     __be32 saddr, __be16 dport, __be16 sport)
+{
+	flowi4_init_output(fl4, oif, mark, tos & INET_DSCP_MASK,
+			   ip_sock_rt_scope(sk), IPPROTO_TCP,
+			   inet_sk_flowi_flags(sk), daddr, saddr, dport, sport,
+			   sk_uid(sk));
+}
+
+void oxtcp_helper_security_sk_classify_flow4(const struct sock *sk,
+					     struct flowi4 *fl4)
+{
+	security_sk_classify_flow(sk, flowi4_to_flowi_common(fl4));
+}
+
+int oxtcp_helper_ip4_dst_hoplimit(const struct dst_entry *dst)
+{
+	return ip4_dst_hoplimit(dst);
+}
+
+bool oxtcp_helper_ip_dont_fragment(const struct sock *sk,
+				   const struct dst_entry *dst)
+{
+	return ip_dont_fragment(sk, dst);
+}
+
+u32 oxtcp_helper_IP4_REPLY_MARK(const struct net *net, u32 mark)
+{
+	return IP4_REPLY_MARK(net, mark);
+}
+
+bool oxtcp_helper_netif_index_is_l3_master(struct net *net, int ifindex)
+{
+	return netif_index_is_l3_master(net, ifindex);
+}
+
+bool oxtcp_helper_tcp_reflect_tos(const struct net *net)
+{
+	return READ_ONCE(net->ipv4.sysctl_tcp_reflect_tos);
 }

@@ -197,3 +197,28 @@ void oxtcp_helper___skb_queue_head_init(struct sk_buff_head *list)
 {
 	__skb_queue_head_init(list);
 }
+
+u32 oxtcp_helper_skb_mark(const struct sk_buff *skb)
+{
+	return skb->mark;
+}
+
+int oxtcp_helper_skb_iif(const struct sk_buff *skb)
+{
+	return skb->skb_iif;
+}
+
+void oxtcp_helper_skb_set_priority(struct sk_buff *skb, u32 priority)
+{
+	skb->priority = priority;
+}
+
+void oxtcp_helper_skb_set_mark(struct sk_buff *skb, u32 mark)
+{
+	skb->mark = mark;
+}
+
+void oxtcp_helper_skb_reset_network_header(struct sk_buff *skb)
+{
+	skb_reset_network_header(skb);
+}

@@ -70,14 +70,25 @@ impl Skb {
     /// Whether the device that a packet at the LOCAL_IN hook came through is one that `sk` hears:
     /// that it is bound to; if to none, any that is in no VRF, or all where `tcp_l3mdev_accept` is set.
     pub fn is_heard_by<P: Protocol>(&self, sk: &Sock<P>) -> bool {
+        self.is_heard_at(sk.net(), sk.bound_device())
+    }
+
+    /// The same for what is bound to the device of this index, or to none for 0.
+    pub fn is_heard_at(&self, net: &Net, device: i32) -> bool {
+        let [iif, sdif] = self.devices();
+        // SAFETY: The namespace is valid.
+        unsafe { bindings::inet_sk_bound_dev_eq(net.as_raw(), device, iif, sdif) }
+    }
+
+    /// The index of the device that a packet at the LOCAL_IN hook counts as received by, which is the
+    /// virtual router if there is one, and then that of the device within the router, or else 0.
+    pub fn devices(&self) -> [i32; 2] {
         // SAFETY: Valid by the type invariant, with a route, and IP's control block still in place.
         unsafe {
-            bindings::inet_sk_bound_dev_eq(
-                sk.net().as_raw(),
-                sk.bound_device(),
+            [
                 bindings::inet_iif(self.as_raw()),
                 bindings::inet_sdif(self.as_raw()),
-            )
+            ]
         }
     }
 
@@ -155,6 +166,11 @@ impl Segment {
             .unwrap_or_default()
     }
 
+    /// The packet.
+    pub(super) fn raw(&self) -> *mut bindings::sk_buff {
+        self.skb.as_raw()
+    }
+
     /// Bytes behind the header.
     pub fn payload_len(&self) -> u32 {
         self.skb.len().saturating_sub(self.header_len)
@@ -188,8 +204,7 @@ impl Segment {
         // disabled, as `tcp_v4_rcv`.
         let reason = unsafe {
             let raw = this.skb.as_raw();
-            if (*bindings::ip_hdr(raw)).ttl < ptr::addr_of!((*sk.as_inet()).min_ttl).read_volatile()
-            {
+            if (*bindings::ip_hdr(raw)).ttl < sk.min_ttl() {
                 Some(DropReason::MinTtl)
             } else if bindings::xfrm4_policy_check(
                 sk.as_raw(),

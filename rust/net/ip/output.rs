@@ -4,18 +4,9 @@
 //!
 //! C header: [`include/net/ip.h`](srctree/include/net/ip.h)
 
-use super::{
-    be,
-    flow4,
-    path_of,
-    Endpoints,
-    Path,
-    Versioned, //
-};
+use super::Endpoints;
 use crate::net::{
     bindings,
-    errno::EAFNOSUPPORT,
-    net_namespace::Net,
     proto::Protocol,
     rope::Rope,
     sock::{
@@ -26,8 +17,7 @@ use crate::net::{
 use core::ptr;
 use kernel::{
     error::to_result,
-    prelude::*,
-    types::Opaque, //
+    prelude::*, //
 };
 
 /// Where the checksum is in a TCP header.
@@ -71,7 +61,7 @@ unsafe fn tos(sk: *mut bindings::sock, ecn: u8) -> u8 {
 /// # Safety
 ///
 /// `sk` must be a live socket.
-unsafe fn build(
+pub(super) unsafe fn build(
     sk: *mut bindings::sock,
     header: &[u8],
     payload: Option<&Payload<'_>>,
@@ -194,128 +184,5 @@ impl<'a, P: Protocol> Wire<'a, P> {
             to_result(code)?;
             Ok(code > 0)
         }
-    }
-}
-
-/// Finds a route for a segment that belongs to no connected socket.
-///
-/// # Safety
-///
-/// `sk` must be a live socket, and `fl` valid.
-unsafe fn route_stateless(
-    sk: *mut bindings::sock,
-    fl: *mut bindings::flowi,
-    ends: &Endpoints,
-) -> Result<*mut bindings::rtable> {
-    let Versioned::V4(source, destination) = ends.versioned()? else {
-        return Err(EAFNOSUPPORT);
-    };
-    // SAFETY: By the requirement. The flow is an IPv4 one from here on.
-    unsafe {
-        kernel::error::from_err_ptr(bindings::ip_route_output_ports(
-            bindings::sock_net(sk),
-            flow4(fl),
-            sk,
-            be(*destination.ip()),
-            be(*source.ip()),
-            destination.port().to_be(),
-            source.port().to_be(),
-            bindings::IPPROTO_TCP as u8,
-            (*sk.cast::<bindings::inet_sock>()).tos,
-            ptr::addr_of!((*sk).__sk_common.skc_bound_dev_if).read_volatile(),
-        ))
-    }
-}
-
-/// Sends a segment on behalf of `sk`, which is not locked.
-///
-/// # Safety
-///
-/// `sk` must be a live Internet socket.
-unsafe fn send_stateless(
-    sk: *mut bindings::sock,
-    ends: &Endpoints,
-    header: &[u8],
-    ecn: u8,
-) -> Result {
-    let fl = Opaque::<bindings::flowi>::zeroed();
-    // SAFETY: By the requirement. The packet brings its route, so that `ip_queue_xmit` looks at
-    // nothing of the socket that the lock protects.
-    unsafe {
-        let rt = route_stateless(sk, fl.get(), ends)?;
-        let fl4 = flow4(fl.get());
-        let skb = match build(sk, header, None, (*fl4).saddr, (*fl4).daddr) {
-            Ok(skb) => skb,
-            Err(e) => {
-                bindings::ip_rt_put(rt);
-                return Err(e);
-            }
-        };
-        bindings::skb_dst_set(skb, ptr::addr_of_mut!((*rt).dst));
-        to_result(bindings::__ip_queue_xmit(sk, skb, fl.get(), tos(sk, ecn)))
-    }
-}
-
-impl<P: Protocol> Sock<P> {
-    /// Sends a segment of a connection that has no socket yet, for a listener. `ecn` is the ECN field
-    /// of the packet.
-    pub fn send_for(&self, ends: &Endpoints, header: &[u8], ecn: u8) -> Result {
-        // SAFETY: The socket is live.
-        unsafe { send_stateless(self.as_raw(), ends, header, ecn) }
-    }
-
-    /// What the route between `ends` allows.
-    pub fn path_for(&self, ends: &Endpoints) -> Result<Path> {
-        let fl = Opaque::<bindings::flowi>::zeroed();
-        // SAFETY: The socket is live; the route is put once it was read.
-        unsafe {
-            let rt = route_stateless(self.as_raw(), fl.get(), ends)?;
-            let path = path_of(ptr::addr_of!((*rt).dst));
-            bindings::ip_rt_put(rt);
-            Ok(path)
-        }
-    }
-}
-
-/// A socket of the kernel's, of one namespace, for segments that belong to no socket.
-///
-/// # Invariants
-///
-/// A live control socket, which this owns.
-pub struct ControlSock(ptr::NonNull<bindings::sock>);
-
-// SAFETY: Used without the socket lock, for what needs none.
-unsafe impl Send for ControlSock {}
-// SAFETY: As above.
-unsafe impl Sync for ControlSock {}
-
-impl ControlSock {
-    /// Makes the socket. May sleep.
-    pub fn new(net: &Net) -> Result<Self> {
-        let mut sk = ptr::null_mut();
-        // SAFETY: The namespace is valid; on success `sk` is a new socket.
-        unsafe {
-            to_result(bindings::inet_ctl_sock_create(
-                &mut sk,
-                bindings::PF_INET as u16,
-                bindings::sock_type_SOCK_RAW as u16,
-                bindings::IPPROTO_TCP as u8,
-                net.as_raw(),
-            ))?;
-        }
-        ptr::NonNull::new(sk).map(Self).ok_or(ENOMEM)
-    }
-
-    /// Sends a segment.
-    pub fn send(&self, ends: &Endpoints, header: &[u8]) -> Result {
-        // SAFETY: The socket is live by the type invariant.
-        unsafe { send_stateless(self.0.as_ptr(), ends, header, 0) }
-    }
-}
-
-impl Drop for ControlSock {
-    fn drop(&mut self) {
-        // SAFETY: We own the socket.
-        unsafe { bindings::inet_ctl_sock_destroy(self.0.as_ptr()) };
     }
 }
