@@ -7,6 +7,7 @@ import socket
 import struct
 
 import packet
+from internet import choose
 from packet import ESTABLISHED, HERE, accept, case, check, equal, error_of, run, state_of
 
 MSS = 1000
@@ -208,7 +209,8 @@ def syn_ack_falls_back(bench):
 @case
 def route_asks(bench):
     """The feature of a route asks and agrees, whatever the namespace says."""
-    run(f"ip route replace 10.0.0.0/24 dev tun0 src {HERE} features ecn")
+    place = choose("10.0.0.0/24", "fd10::/64")
+    run(f"ip route delete {place} dev tun0 && ip route add {place} dev tun0 src {HERE} features ecn")
     sock, _ = opened(bench, mode=0)
     check(agrees(sock), "ECN is not in use")
     sock, _ = called(bench, mode=0)
@@ -308,13 +310,14 @@ def loss_is_told_too(_, sock, peer):
 @both
 def dscp_is_kept(_, sock, peer):
     """The ECN field is each packet's own; the rest is the user's, who does not get at ECN."""
-    sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0x2b)
+    service = choose((socket.IPPROTO_IP, socket.IP_TOS), (socket.IPPROTO_IPV6, socket.IPV6_TCLASS))
+    sock.setsockopt(*service, 0x2b)
     sock.send(b"x")
     equal(peer.expect("PA").tos, 0x28 | ECT0, "TOS of data")
     peer.send("PA", data=b"y", ack=2)
     equal(peer.expect("A", after=(0, 0.25)).tos, 0x28, "TOS of an ACK")
-    equal(sock.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) & 0xfc, 0x28, "IP_TOS")
-    sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0)
+    equal(sock.getsockopt(*service) & 0xfc, 0x28, "what was asked for")
+    sock.setsockopt(*service, 0)
     sock.send(b"z")
     equal(peer.expect("PA").tos, ECT0, "TOS of data")
 

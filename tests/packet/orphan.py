@@ -6,10 +6,10 @@ import socket
 import subprocess
 import time
 
-from packet import FAMILY, case, counter, equal, main, tell
+from internet import HOST, OURS
+from packet import case, counter, equal, main, tell
 
-UNREACHABLE, HOST = 3, 1
-LIMIT = "net.ipv4.tcp_max_orphans" if FAMILY == socket.AF_INET else "net.oxtcp.max_orphans"
+LIMIT = "net.oxtcp.max_orphans" if OURS else "net.ipv4.tcp_max_orphans"
 
 
 def limit(value=None):
@@ -96,7 +96,7 @@ def out_of_reach(bench):
     with Limited(1):
         peer.expect("FA", seq=1, after=(0, 4))
         fin = peer.expect("FA", seq=1, after=(0, 8))
-        tell(bench, fin, UNREACHABLE, HOST)
+        tell(bench, fin, HOST)
         peer.expect("RA", after=(0, 16))
         equal(counter("TCPAbortOnMemory"), 1, "counter")
 

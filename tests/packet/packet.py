@@ -3,8 +3,9 @@
 
 Each case runs in a process and a network namespace of its own. The namespace's
 only device is a tun whose other end this program holds, so it sees each packet
-that the socket under test sends and can send it any packet. FAMILY=inet|oxtcp
-says which family is tested. The times that are asserted are exact when the
+that the socket under test sends and can send it any packet. FAMILY=inet|inet6|
+oxtcp|oxtcp6 says which family is tested; hosts are named as internet.choose()
+finds them, and what one version of IP alone has is a case_v4 or a case_v6. The times that are asserted are exact when the
 kernel runs in virtual time (User-Mode Linux, time-travel=inf-cpu); elsewhere
 they are as good as the machine is idle.
 
@@ -24,11 +25,12 @@ import time
 import traceback
 from dataclasses import dataclass, field
 
-HERE = "10.0.0.1"   # the socket under test
-THERE = "10.0.0.2"  # the script
-ROUTER = "10.0.0.254"
-AF_OXTCP = 18
-FAMILY = {"inet": socket.AF_INET, "oxtcp": AF_OXTCP}[os.environ.get("FAMILY", "inet")]
+import internet
+from internet import checksum
+
+HERE = internet.choose("10.0.0.1", "fd10::1")   # the socket under test
+THERE = internet.choose("10.0.0.2", "fd10::2")  # the script
+ROUTER = internet.choose("10.0.0.254", "fd10::fe")
 
 # TCP_INFO's tcpi_state
 (ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, LISTEN,
@@ -67,16 +69,6 @@ def between(actual, span, what):
     check(span[0] <= actual <= span[1], f"{what}: {actual}, not within {span[0]:g}..{span[1]:g}")
 
 
-def checksum(data):
-    """The Internet checksum; 0 over data that contains a right one."""
-    if len(data) % 2:
-        data += b"\0"
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
-
-
 @dataclass
 class Segment:
     """A TCP segment; sequence and acknowledgment numbers as on the wire."""
@@ -98,36 +90,29 @@ class Segment:
     BITS = "FSRPAUECN"
 
     def pack(self, source, destination):
-        """The segment in an IPv4 packet."""
+        """The segment in a packet between these hosts."""
         flags = sum(1 << self.BITS.index(flag) for flag in self.flags)
         options = pack_options(self.options)
-        header = struct.pack("!HHIIHHHH", self.sport, self.dport, self.seq, self.ack,
-                             (20 + len(options)) // 4 << 12 | flags, self.window, 0, self.urgent) + options
-        addresses = socket.inet_aton(source) + socket.inet_aton(destination)
-        length = len(header) + len(self.payload)
-        total = checksum(addresses + struct.pack("!HH", 6, length) + header + self.payload)
-        header = header[:16] + struct.pack("!H", total) + header[18:]
-        outer = struct.pack("!BBHHHBBH", 0x45, self.tos, 20 + length, 0, 0x4000, 64, 6, 0) + addresses
-        outer = outer[:10] + struct.pack("!H", checksum(outer)) + outer[12:]
-        return outer + header + self.payload
+        data = struct.pack("!HHIIHHHH", self.sport, self.dport, self.seq, self.ack,
+                           (20 + len(options)) // 4 << 12 | flags, self.window, 0, self.urgent) + options + self.payload
+        total = internet.checksum_of(internet.raw(source), internet.raw(destination), internet.TCP, data)
+        return internet.pack(source, destination, internet.TCP, data[:16] + struct.pack("!H", total) + data[18:], self.tos)
 
     @classmethod
     def unpack(cls, packet):
-        """The segment of an IPv4 packet, or None when it carries none. Wrong checksums fail the case."""
-        if packet[0] >> 4 != 4 or packet[9] != 6:
+        """The segment of a packet, or None when it carries none. Wrong lengths and checksums fail the case."""
+        outer = internet.unpack(packet)
+        if outer.protocol != internet.TCP:
             return None
-        size = (packet[0] & 15) * 4
-        total = struct.unpack("!H", packet[2:4])[0]
-        equal(total, len(packet), "length in the IP header")
-        equal(checksum(packet[:size]), 0, "checksum over the IP header")
-        data = packet[size:]
-        equal(checksum(packet[12:20] + struct.pack("!HH", 6, len(data)) + data), 0, "checksum over the segment")
+        check(outer.whole, "the IP header is wrong")
+        data = outer.data
+        equal(internet.checksum_of(outer.source, outer.to, internet.TCP, data), 0, "checksum over the segment")
         sport, dport, seq, ack, flags, window, _, urgent = struct.unpack("!HHIIHHHH", data[:20])
         offset = (flags >> 12) * 4
         check(20 <= offset <= len(data), f"data offset {offset}")
         return cls(sport, dport, seq, ack, "".join(flag for bit, flag in enumerate(cls.BITS) if flags >> bit & 1),
-                   window, unpack_options(data[20:offset]), data[offset:], time.monotonic(), packet[8],
-                   bool(packet[6] & 0x40), packet[1], urgent)
+                   window, unpack_options(data[20:offset]), data[offset:], time.monotonic(), outer.hops,
+                   outer.dont_fragment, outer.service, urgent)
 
 
 def pack_options(options):
@@ -182,10 +167,13 @@ def unpack_options(data):
 class Tun:
     """The far end of the namespace's only device."""
 
-    def __init__(self, mtu=1500):
+    def __init__(self, mtu=internet.MTU):
         self.fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
         fcntl.ioctl(self.fd, 0x400454ca, struct.pack("16sH22x", b"tun0", 0x1001))  # TUNSETIFF, IFF_TUN | IFF_NO_PI
-        run(f"ip address add {HERE}/24 dev tun0 && ip link set tun0 mtu {mtu} up")
+        # No router is asked for: such packets would only count.
+        quiet = internet.choose("", "echo 0 >/proc/sys/net/ipv6/conf/tun0/router_solicitations && ")
+        place = internet.choose(f"{HERE}/24", f"{HERE}/64 nodad")
+        run(f"{quiet}ip address add {place} dev tun0 && ip link set tun0 mtu {mtu} up")
 
     def read(self, seconds):
         """The next packet, or None when none comes within so many seconds."""
@@ -214,13 +202,13 @@ def keep(sock):
 
 
 def new_socket():
-    """A socket of the family under test, non-blocking, that takes Python's IPv4 addresses."""
+    """A socket of the family under test, non-blocking, that takes Python's addresses."""
     try:
-        made = socket.socket(FAMILY, socket.SOCK_STREAM)
+        made = socket.socket(internet.DOMAIN, socket.SOCK_STREAM, internet.PROTOCOL)
     except OSError as error:
         raise Failed(f"socket: {error}") from error
-    # Python knows no addresses of AF_OXTCP: they are AF_INET's.
-    return keep(socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=made.detach()))
+    # Python knows no addresses of AF_OXTCP: they are AF_INET's and AF_INET6's.
+    return keep(socket.socket(internet.ADDRESSES, socket.SOCK_STREAM, 0, fileno=made.detach()))
 
 
 def accept(listener):
@@ -245,7 +233,7 @@ def info_of(sock, offset, size=1):
 
 def counter(name):
     """A TcpExt counter of the namespace, of the family under test."""
-    source = "/proc/net/netstat" if FAMILY == socket.AF_INET else "/proc/net/oxtcp_netstat"
+    source = "/proc/net/oxtcp_netstat" if internet.OURS else "/proc/net/netstat"
     with open(source, encoding="ascii") as file:
         lines = [line.split() for line in file]
     for names, values in zip(lines[::2], lines[1::2]):
@@ -417,7 +405,7 @@ class Peer:
 class Bench:
     """One case: the device, the socket under test, and what went over the wire."""
 
-    def __init__(self, mtu=1500):
+    def __init__(self, mtu=internet.MTU):
         self.tun = Tun(mtu)
         self.lines = []
         self.started = time.monotonic()
@@ -510,15 +498,10 @@ class Bench:
         return sock, peer
 
 
-def tell(bench, segment, kind, code, rest=0):
-    """A router says what became of a segment of the socket under test."""
-    quoted = segment.pack(HERE, THERE)[:28]
-    body = struct.pack("!BBHI", kind, code, 0, rest) + quoted
-    body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
-    outer = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 0, 0, 64, 1, 0)
-    outer += socket.inet_aton(ROUTER) + socket.inet_aton(HERE)
-    bench.trace("<", f"ICMP type {kind} code {code}")
-    bench.tun.write(outer[:10] + struct.pack("!H", checksum(outer)) + outer[12:] + body)
+def tell(bench, segment, kind, rest=0):
+    """A router says what became of a segment of the socket under test: one of internet's kinds."""
+    bench.trace("<", f"ICMP type and code {kind}")
+    bench.tun.write(internet.error(ROUTER, HERE, kind, segment.pack(HERE, THERE), rest))
 
 
 CASES = []
@@ -528,6 +511,18 @@ def case(function):
     """Marks a case. It gets a Bench."""
     CASES.append(function)
     return function
+
+
+def case_v4(function):
+    """Marks a case that means something with IPv4 only."""
+    function.version = 4
+    return case(function)
+
+
+def case_v6(function):
+    """Marks a case that means something with IPv6 only."""
+    function.version = 6
+    return case(function)
 
 
 def either(function):
@@ -566,10 +561,15 @@ def run_case(function):
 
 def main():
     """Runs the cases of the script, or those that its arguments name."""
+    if internet.MAPPED:
+        raise SystemExit("these cases name hosts as they are on the wire")
     chosen = [function for function in CASES if not sys.argv[1:] or function.__name__ in sys.argv[1:]]
     print(f"KTAP version 1\n1..{len(chosen)}", flush=True)
     failed = 0
     for number, function in enumerate(chosen, 1):
+        if getattr(function, "version", internet.choose(4, 6)) != internet.choose(4, 6):
+            print(f"ok {number} {function.__name__} # SKIP only of IPv{function.version}", flush=True)
+            continue
         child = os.fork()
         if child == 0:
             signal.signal(signal.SIGPIPE, signal.SIG_IGN)

@@ -1,22 +1,26 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Packetdrill scripts against AF_INET and AF_OXTCP: the kernel's own, as they are, and with --ours those of scripts/.
+"""Packetdrill scripts against the family FAMILY: the kernel's own, as they are, and with --ours those of scripts/.
 
-packetdrill.py [-v] [--ours] [NAME...]: plays these scripts (a name, or part of one), or all. What is known not to work
-is listed with its reason in packetdrill.known; an entry there that works after all fails, so the list cannot grow stale.
+packetdrill.py [-v] [--ours] [NAME...]: plays these scripts (a name, or part of one), or all. The families of IPv6 play
+them over IPv6, and with IP_VERSION=mapped over IPv4 by mapped addresses: together the three ways in which the kernel
+runs its own. A script that names its version is played only there. What is known not to work is listed with its reason
+in packetdrill.known; an entry there that works after all fails, so the list cannot grow stale.
 """
 
 import ctypes
 import os
 import pathlib
+import re
 import signal
 import sys
 import time
 import traceback
 
+import internet
 from drill.play import Player
 from drill.script import ScriptError
-from packet import FAMILY, AF_OXTCP, Failed
+from packet import Failed
 
 SCRIPTS = pathlib.Path(os.environ.get("PACKETDRILL", "/usr/src/linux/tools/testing/selftests/net/packetdrill"))
 OURS = pathlib.Path(__file__).parent / "scripts"
@@ -26,8 +30,9 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def known():
-    """The scripts that are known to fail with this family, and why."""
-    here = "oxtcp" if FAMILY == AF_OXTCP else "inet"
+    """The scripts that are known to fail with this stack and version of IP, and why."""
+    stack = "oxtcp" if internet.OURS else "inet"
+    here = {stack, f"{stack}:{'mapped' if internet.MAPPED else internet.choose('ipv4', 'ipv6')}"}
     reasons = {}
     for line in KNOWN.read_text(encoding="utf-8").splitlines():
         words = line.split(maxsplit=2)
@@ -36,7 +41,7 @@ def known():
         families, name, reason = words
         if not any((place / f"{name}.pkt").exists() for place in (SCRIPTS, OURS)):
             raise SystemExit(f"{KNOWN.name}: there is no script {name}")
-        if here in families.split(","):
+        if here & set(families.split(",")):
             reasons[name] = reason
     return reasons
 
@@ -83,6 +88,12 @@ def attempt(path, verbose):
     return os.waitpid(child, 0)[1] == 0
 
 
+def is_meant(path):
+    """Whether the script is for the version of IP that is spoken here."""
+    named = re.findall(r"^--ip_version=(\S+)", path.read_text(encoding="utf-8"), re.M)
+    return not named or named == [internet.choose("ipv4-mapped-ipv6" if internet.MAPPED else "ipv4", "ipv6")]
+
+
 def main():
     """Plays the scripts and says how each went."""
     names = [word for word in sys.argv[1:] if word[0] != "-"]
@@ -90,7 +101,7 @@ def main():
     paths = sorted(place.glob("*.pkt"))
     if not paths:
         raise SystemExit(f"no scripts in {place}")
-    chosen = [path for path in paths if not names or any(name in path.name for name in names)]
+    chosen = [path for path in filter(is_meant, paths) if not names or any(name in path.name for name in names)]
     reasons = known()
     os.environ["PACKETDRILL"] = str(SCRIPTS)
     counts = {"as written": 0, "not": 0, "known not to": 0}

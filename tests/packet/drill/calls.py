@@ -4,10 +4,10 @@
 import ctypes
 import errno
 import os
-import socket
 import struct
 
-from packet import AF_OXTCP, FAMILY, Failed
+import internet
+from packet import Failed
 
 from .constants import INFO_FIELDS, INFO_FORMAT, MEMINFO, number
 from .script import ANY
@@ -27,11 +27,6 @@ class Msghdr(ctypes.Structure):
     _fields_ = [("name", ctypes.c_void_p), ("namelen", ctypes.c_uint), ("iov", ctypes.POINTER(Iovec)),
                 ("iovlen", ctypes.c_size_t), ("control", ctypes.c_void_p), ("controllen", ctypes.c_size_t),
                 ("flags", ctypes.c_int)]
-
-
-def address(host, port):
-    """struct sockaddr_in"""
-    return struct.pack("=H", socket.AF_INET) + struct.pack("!H4s8x", port, socket.inet_aton(host))
 
 
 def same(actual, expected, what):
@@ -78,12 +73,12 @@ class Calls:
 
     def do_socket(self, _domain, kind, protocol, fd=None):
         """socket; of the family under test"""
-        protocol = 0 if FAMILY == AF_OXTCP else number(protocol)
-        return self.opened(fd, LIBC.socket(int(FAMILY), number(kind), protocol))
+        protocol = internet.PROTOCOL if internet.OURS else number(protocol)
+        return self.opened(fd, LIBC.socket(int(internet.DOMAIN), number(kind), protocol))
 
     def do_bind(self, fd, _address, _length):
         """bind, to the port at which the machine listens"""
-        place = address(HERE, PORT)
+        place = internet.sockaddr(HERE, PORT)
         return LIBC.bind(self.fds[fd], place, len(place))
 
     def do_listen(self, fd, backlog):
@@ -92,7 +87,7 @@ class Calls:
 
     def do_connect(self, fd, to, _length):
         """connect, to the script"""
-        place = bytes(16) if to == "AF_UNSPEC" else address(THERE, PORT)
+        place = bytes(28) if to == "AF_UNSPEC" else internet.sockaddr(THERE, PORT)
         return LIBC.connect(self.fds[fd], place, len(place))
 
     def do_accept(self, fd, _address, _length, new=None):
@@ -154,7 +149,7 @@ class Calls:
 
     def do_sendto(self, fd, buffer, size, flags, _address, _length):
         """sendto, to the script"""
-        place = address(THERE, PORT)
+        place = internet.sockaddr(THERE, PORT)
         return LIBC.sendto(self.fds[fd], self.room(size, buffer), size, number(flags), place, len(place))
 
     def message(self, fields):

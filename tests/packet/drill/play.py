@@ -65,8 +65,6 @@ class Player:
 
     def __init__(self, text, verbose=False):
         self.options, self.events = read(text)
-        if self.options.get("ip_version") == "ipv6":
-            raise ScriptError("IPv6")
         self.verbose = verbose
         self.calls = Calls()
         self.tun = Tun()
@@ -460,7 +458,7 @@ def interrupted(_signal, _frame):
 
 def peer_of(fd):
     """The port of the other end."""
-    place, size = ctypes.create_string_buffer(16), ctypes.c_uint(16)
+    place, size = ctypes.create_string_buffer(28), ctypes.c_uint(28)
     if LIBC.getpeername(fd, place, ctypes.byref(size)) < 0:
         return None
     return int.from_bytes(place.raw[2:4], "big")

@@ -4,17 +4,19 @@
 import fcntl
 import os
 import select
-import socket
 import struct
 import subprocess
 import time
 from dataclasses import dataclass
 
-from packet import Failed, checksum
+import internet
+from packet import Failed
 
-HERE = "192.168.0.1"   # the machine under test
-THERE = "192.0.2.1"    # the script
-DEFINES = {"TFO_COOKIE": "3021b9d889017eeb", "TFO_COOKIE_ZERO": "b7c12350a90dc8f5"}
+# As the kernel's own runs have them.
+HERE = internet.choose("192.168.0.1", "fd3d:a0b:17d6::1")    # the machine under test
+THERE = internet.choose("192.0.2.1", "fd3d:fa7b:d17d::1")    # the script
+DEFINES = {"TFO_COOKIE": internet.choose("3021b9d889017eeb", "c1d1e9742a47a9bc"),
+           "TFO_COOKIE_ZERO": internet.choose("b7c12350a90dc8f5", "82af1a8f9a205c34")}
 
 MODULUS = 1 << 32
 # Bits of the flags, the lowest first; A is Accurate ECN's.
@@ -22,7 +24,9 @@ FLAGS = "FSRPxUEWA"
 ECN = {"noecn": 0, "ect1": 1, "ect0": 2, "ce": 3}
 ECN_ECHO, CWR, ACE = 6, 7, 8
 
-UNREACHABLE = {"": 0, "net_unreachable": 0, "host_unreachable": 1, "protocol_unreachable": 2, "port_unreachable": 3}
+UNREACHABLE = {"": internet.NET, "net_unreachable": internet.NET, "host_unreachable": internet.HOST,
+               "port_unreachable": internet.PORT}
+GSO_TCP = internet.choose(1, 4)  # virtio's number for segments that are to be cut
 
 
 def flag_bits(text):
@@ -142,52 +146,41 @@ class Segment:
     time: float = 0.0
 
     def pack(self, gso_size=0):
-        """The segment in an IPv4 packet, behind the header that tun devices want."""
+        """The segment in a packet, behind the header that tun devices want."""
         if len(self.options) % 4:
             raise Failed(f"options of {len(self.options)} bytes")
         size = 20 + len(self.options)
         tcp = struct.pack("!HHIIHHHH", self.source[1], self.to[1], self.seq, self.ack,
-                          size // 4 << 12 | self.flags, self.window, 0, self.urgent) + self.options
-        length = size + len(self.payload)
-        addresses = socket.inet_aton(self.source[0]) + socket.inet_aton(self.to[0])
-        pseudo = addresses + struct.pack("!HH", 6, length)
-        total = checksum(pseudo + tcp + self.payload)
+                          size // 4 << 12 | self.flags, self.window, 0, self.urgent) + self.options + self.payload
+        total = internet.checksum_of(internet.raw(self.source[0]), internet.raw(self.to[0]), internet.TCP, tcp)
         # One large packet that stands for many: only type and size of it are told.
         large = gso_size and len(self.payload) > gso_size
-        head = struct.pack("=BBHHHH", 0, 1, 0, gso_size, 0, 0) if large else bytes(10)
+        head = struct.pack("=BBHHHH", 0, GSO_TCP, 0, gso_size, 0, 0) if large else bytes(10)
         tcp = tcp[:16] + struct.pack("!H", total) + tcp[18:]
-        return head + ip_header(self.source[0], self.to[0], length, 6, self.ecn) + tcp + self.payload
+        return head + internet.pack(self.source[0], self.to[0], internet.TCP, tcp, self.ecn)
 
     @classmethod
     def unpack(cls, packet, moment):
         """The segment in what a tun device gives, or None."""
         needs_sum, _, _, gso_size, _, _ = struct.unpack("=BBHHHH", packet[:10])
-        packet = packet[10:]
-        if packet[0] != 0x45 or packet[9] != 6:
+        packet = internet.unpack(packet[10:])
+        if packet.protocol != internet.TCP or len(packet.source) != len(internet.raw(HERE)):
             return None
-        source, to = socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20])
-        tcp = packet[20:]
-        if not needs_sum & 1 and checksum(packet[12:20] + struct.pack("!HH", 6, len(tcp)) + tcp):
+        source, to, tcp = internet.text(packet.source), internet.text(packet.to), packet.data
+        if not needs_sum & 1 and internet.checksum_of(packet.source, packet.to, internet.TCP, tcp):
             raise Failed("a segment with a wrong checksum")
         sport, dport, seq, ack, bits, window, _, urgent = struct.unpack("!HHIIHHHH", tcp[:20])
         size = (bits >> 12) * 4
         return cls((source, sport), (to, dport), seq, ack, bits & 0x1ff, window, urgent, tcp[20:size], tcp[size:],
-                   packet[1] & 3, gso_size, moment)
-
-
-def ip_header(source, to, length, protocol, tos=0):
-    """An IPv4 header for so many bytes."""
-    header = struct.pack("!BBHHHBBH", 0x45, tos, 20 + length, 0, 0x4000, 64, protocol, 0)
-    header += socket.inet_aton(source) + socket.inet_aton(to)
-    return header[:10] + struct.pack("!H", checksum(header)) + header[12:]
+                   packet.service & 3, gso_size, moment)
 
 
 def unreachable(name, here, there, seq):
     """A message that a segment from here with this number found no way there."""
-    quoted = ip_header(here[0], there[0], 20, 6) + struct.pack("!HHIIHHHH", here[1], there[1], seq, 0, 0x5000, 0, 0, 0)
-    body = struct.pack("!BBHI", 3, UNREACHABLE[name.removeprefix("unreachable").strip()], 0, 0) + quoted
-    body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
-    return bytes(10) + ip_header(there[0], here[0], len(body), 1) + body
+    segment = struct.pack("!HHIIHHHH", here[1], there[1], seq, 0, 0x5000, 0, 0, 0)
+    quoted = internet.pack(here[0], there[0], internet.TCP, segment)
+    kind = UNREACHABLE[name.removeprefix("unreachable").strip()]
+    return bytes(10) + internet.error(there[0], here[0], kind, quoted)
 
 
 class Tun:
@@ -199,7 +192,9 @@ class Tun:
         fcntl.ioctl(self.fd, 0x400454ca, struct.pack("16sH22x", b"tun0", 0x5001))
         # TUNSETOFFLOAD: checksums, TSO for both versions, TSO with ECN
         fcntl.ioctl(self.fd, 0x400454d0, 1 | 2 | 4 | 8)
-        subprocess.run(["ip", "-batch", "-"], check=True, text=True, input=f"link set lo up\naddress add {HERE}/16 dev tun0\n"
+        place = internet.choose(f"{HERE}/16", f"{HERE}/48 nodad")
+        subprocess.run(["ip", internet.choose("-4", "-6"), "-batch", "-"], check=True, text=True,
+                       input=f"link set lo up\nlink set tun0 mtu {internet.MTU}\naddress add {place} dev tun0\n"
                        "link set tun0 up\nroute add default dev tun0\n")
 
     def read(self, until, wake=None):

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The Internet Protocol of the family under test: its addresses, packets and errors.
+
+FAMILY=inet|inet6|oxtcp|oxtcp6 says what is tested. With IP_VERSION=mapped, for the families of IPv6, their sockets
+speak IPv4 by mapped addresses. Hosts are given as text, of the version that goes over the wire.
+"""
+
+import os
+import socket
+import struct
+from dataclasses import dataclass
+
+NAME = os.environ.get("FAMILY", "inet")
+if NAME not in ("inet", "inet6", "oxtcp", "oxtcp6"):
+    raise SystemExit(f"FAMILY={NAME}")
+OURS = NAME.startswith("oxtcp")
+MAPPED = os.environ.get("IP_VERSION") == "mapped"
+SOCKETS_V6 = NAME.endswith("6")
+V6 = SOCKETS_V6 and not MAPPED  # what goes over the wire
+if MAPPED and not SOCKETS_V6:
+    raise SystemExit(f"FAMILY={NAME} has no mapped addresses")
+
+AF_OXTCP = 18
+DOMAIN = AF_OXTCP if OURS else socket.AF_INET6 if SOCKETS_V6 else socket.AF_INET
+PROTOCOL = int(OURS and SOCKETS_V6)
+ADDRESSES = socket.AF_INET6 if SOCKETS_V6 else socket.AF_INET  # the family of the sockets' addresses
+HEADER = 40 if V6 else 20
+TCP, ICMP = 6, 58 if V6 else 1
+# So that a full segment has as many bytes as over the other version.
+MTU = 1520 if V6 else 1500
+
+# Errors that both versions tell: type and code of ICMP, and of ICMPv6.
+NET, HOST, PROHIBITED, PORT = (3, 0), (3, 1), (3, 13), (3, 3)
+TOO_BIG, TIME_EXCEEDED, PARAMETER_PROBLEM = (3, 4), (11, 0), (12, 0)
+IN_V6 = {NET: (1, 0), PROHIBITED: (1, 1), HOST: (1, 3), PORT: (1, 4), TOO_BIG: (2, 0), TIME_EXCEEDED: (3, 0),
+         PARAMETER_PROBLEM: (4, 0)}
+
+
+def choose(v4, v6):
+    """What plays the same part in IPv4 and in IPv6."""
+    return v6 if V6 else v4
+
+
+def raw(host):
+    """An address as it is on the wire."""
+    return socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+
+
+def text(address):
+    """An address from the wire as text."""
+    return socket.inet_ntop(socket.AF_INET6 if len(address) == 16 else socket.AF_INET, address)
+
+
+def host_of_socket(host):
+    """The text that a socket of the family has for this host."""
+    return f"::ffff:{host}" if MAPPED else host
+
+
+def sockaddr(host, port):
+    """struct sockaddr_in or sockaddr_in6"""
+    if not SOCKETS_V6:
+        return struct.pack("=H", socket.AF_INET) + struct.pack("!H4s8x", port, raw(host))
+    return struct.pack("=H", socket.AF_INET6) + struct.pack("!HI16sI", port, 0, raw(host_of_socket(host)), 0)
+
+
+def checksum(data):
+    """The Internet checksum; 0 over data that contains a right one."""
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def checksum_of(source, to, protocol, data):
+    """The checksum over what IP carries between these raw addresses: it covers them, too."""
+    return checksum(source + to + struct.pack("!II", len(data), protocol) + data)
+
+
+def pack(source, to, protocol, data, service=0, hops=64):
+    """A packet between these hosts."""
+    source, to = raw(source), raw(to)
+    if len(source) == 16:
+        return struct.pack("!IHBB", 6 << 28 | service << 20, len(data), protocol, hops) + source + to + data
+    header = struct.pack("!BBHHHBBH", 0x45, service, 20 + len(data), 0, 0x4000, hops, protocol, 0) + source + to
+    return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + data
+
+
+@dataclass
+class Packet:
+    """A packet: raw addresses, and what it carries."""
+    source: bytes
+    to: bytes
+    protocol: int
+    service: int
+    hops: int
+    dont_fragment: bool
+    data: bytes
+    whole: bool  # the header's lengths and checksum are right
+
+
+def unpack(packet):
+    """A packet of either version. Of extension headers nothing is known: they count as what it carries."""
+    if packet[0] >> 4 == 6:
+        word, length, protocol, hops = struct.unpack("!IHBB", packet[:8])
+        return Packet(packet[8:24], packet[24:40], protocol, word >> 20 & 0xff, hops, True, packet[40:],
+                      length == len(packet) - 40)
+    size = (packet[0] & 15) * 4
+    right = struct.unpack("!H", packet[2:4])[0] == len(packet) and checksum(packet[:size]) == 0
+    return Packet(packet[12:16], packet[16:20], packet[9], packet[1], packet[8], bool(packet[6] & 0x40), packet[size:],
+                  right)
+
+
+def error(router, to, kind, quoted, rest=0):
+    """What a router tells of a packet: a pair of ICMP's type and code, told in the version of the packet."""
+    six = quoted[0] >> 4 == 6
+    kind, code = IN_V6[kind] if six else kind
+    body = struct.pack("!BBHI", kind, code, 0, rest) + quoted[:1232 if six else 28]
+    total = checksum_of(raw(router), raw(to), ICMP, body) if six else checksum(body)
+    return pack(router, to, ICMP, body[:2] + struct.pack("!H", total) + body[4:])
