@@ -44,7 +44,8 @@ use crate::{
         sock::{
             Locked,
             SockState, //
-        }, //
+        },
+        zerocopy::Zerocopy, //
     }, //
 };
 use kernel::prelude::*;
@@ -220,7 +221,12 @@ pub(super) fn opens(sk: &Locked<'_, Tcp>, flag: bool) -> bool {
 
 /// Opens a connection with the first bytes of a message (`tcp_sendmsg_fastopen`), and waits for it
 /// unless the call must not. Notes in `copied` how many bytes went with the SYN.
-pub(super) fn open(sk: &mut Locked<'_, Tcp>, msg: &mut Msg<'_>, copied: &mut usize) -> Result {
+pub(super) fn open(
+    sk: &mut Locked<'_, Tcp>,
+    msg: &mut Msg<'_>,
+    zerocopy: Option<&Zerocopy>,
+    copied: &mut usize,
+) -> Result {
     if !is_allowed(sk.sock().net().tcp_settings().fast_open) || msg.is_to_nobody() {
         return Err(EOPNOTSUPP);
     }
@@ -228,7 +234,7 @@ pub(super) fn open(sk: &mut Locked<'_, Tcp>, msg: &mut Msg<'_>, copied: &mut usi
         return Err(EALREADY);
     }
     sk.state().fast_open.busy = true;
-    let result = open_and_wait(sk, msg, copied);
+    let result = open_and_wait(sk, msg, zerocopy, copied);
     let fast_open = &mut sk.state().fast_open;
     if fast_open.busy {
         fast_open.busy = false;
@@ -241,7 +247,12 @@ pub(super) fn open(sk: &mut Locked<'_, Tcp>, msg: &mut Msg<'_>, copied: &mut usi
     result
 }
 
-fn open_and_wait(sk: &mut Locked<'_, Tcp>, msg: &mut Msg<'_>, copied: &mut usize) -> Result {
+fn open_and_wait(
+    sk: &mut Locked<'_, Tcp>,
+    msg: &mut Msg<'_>,
+    zerocopy: Option<&Zerocopy>,
+    copied: &mut usize,
+) -> Result {
     let stage = core::mem::replace(&mut sk.state().fast_open.stage, Stage::Asked);
     let mut begun = true;
     if let Stage::Deferred(successor) = stage {
@@ -260,7 +271,7 @@ fn open_and_wait(sk: &mut Locked<'_, Tcp>, msg: &mut Msg<'_>, copied: &mut usize
         }
     }
     if begun {
-        send_syn(sk, msg, copied);
+        send_syn(sk, msg, zerocopy, copied);
     }
     let result = sk.connect_for_message(msg, msg.nonblocking());
     // It is our own connection that it found under way.
@@ -271,7 +282,12 @@ fn open_and_wait(sk: &mut Locked<'_, Tcp>, msg: &mut Msg<'_>, copied: &mut usize
 }
 
 /// Lets the SYN leave with what of the message has room in it (`tcp_send_syn_data`).
-fn send_syn(sk: &mut Locked<'_, Tcp>, msg: &mut Msg<'_>, copied: &mut usize) {
+fn send_syn(
+    sk: &mut Locked<'_, Tcp>,
+    msg: &mut Msg<'_>,
+    zerocopy: Option<&Zerocopy>,
+    copied: &mut usize,
+) {
     let Stage::Ready(room) = sk.state().fast_open.stage else {
         return;
     };
@@ -280,7 +296,7 @@ fn send_syn(sk: &mut Locked<'_, Tcp>, msg: &mut Msg<'_>, copied: &mut usize) {
     let mut len = 0;
     while len < want {
         let (wire, State { rope, .. }) = sk.parts();
-        match wire.fill(rope, msg, want - len) {
+        match wire.fill(rope, msg, want - len, zerocopy) {
             Ok(n) => len += n,
             // EFAULT, or no memory: as Linux a SYN without data. Whoever waits will hear of it.
             Err(_) => break,

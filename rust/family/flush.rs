@@ -128,8 +128,13 @@ pub(super) fn flush(sk: &mut Locked<'_, Tcp>, now: Instant) {
 /// What of the range `len` bytes from `offset` on can go into one packet.
 fn fit(rope: &Rope, offset: u64, len: u32) -> u32 {
     let len = rope.in_record(offset, len);
+    let fit = rope.fit(offset, len, MAX_FRAGMENTS);
+    if rope.is_owned(offset, len) {
+        // Sent from where they lie, as the caller wanted.
+        return fit;
+    }
     // A small packet whose bytes lie in too many pieces is copied.
-    rope.fit(offset, len, MAX_FRAGMENTS).max(len.min(COPY_MAX))
+    fit.max(len.min(COPY_MAX))
 }
 
 fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
@@ -410,7 +415,7 @@ pub(super) fn leave(sk: &mut Locked<'_, Tcp>) {
         state.port = None;
         sk.clear_port_number();
     }
-    sk.uncharge_send(rope.bytes() as u32);
+    sk.uncharge_send(rope.memory());
     sk.stop_timer();
 }
 

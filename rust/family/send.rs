@@ -31,7 +31,8 @@ use crate::net::{
         Locked,
         Shutdown,
         SockState, //
-    }, //
+    },
+    zerocopy::Zerocopy, //
 };
 use kernel::prelude::*;
 
@@ -59,16 +60,22 @@ struct End {
 pub(super) fn sendmsg(sk: &TcpSock, msg: &mut Msg<'_>, _len: usize) -> Result<usize> {
     let mut lock = sk.lock();
     let mut taken = Taken::default();
+    let zerocopy = zerocopy(&mut lock, msg).map_err(|e| msg.stream_error(sk, e))?;
     if fast_open_client::opens(&lock, msg.has(MSG_FASTOPEN)) {
-        match fast_open_client::open(&mut lock, msg, &mut taken.copied) {
-            Err(e) if e == EINPROGRESS && taken.copied > 0 => return Ok(taken.copied),
+        let opened = fast_open_client::open(&mut lock, msg, zerocopy.as_ref(), &mut taken.copied);
+        match opened {
+            Err(e) if e == EINPROGRESS && taken.copied > 0 => {
+                zerocopy.map(Zerocopy::done);
+                return Ok(taken.copied);
+            }
             result => result.map_err(|e| msg.stream_error(sk, e))?,
         }
     }
     let mut timeout = sk.send_timeout(msg.nonblocking());
-    let result = send_all(&mut lock, msg, &mut timeout, &mut taken);
+    let result = send_all(&mut lock, msg, zerocopy.as_ref(), &mut timeout, &mut taken);
     let copied = taken.copied;
     if copied > 0 {
+        zerocopy.map(Zerocopy::done);
         let end = End {
             record: msg.left() == 0 && msg.has(MSG_EOR),
             urgent: msg.has(MSG_OOB),
@@ -84,6 +91,16 @@ pub(super) fn sendmsg(sk: &TcpSock, msg: &mut Msg<'_>, _len: usize) -> Result<us
     result
 }
 
+/// The use of the caller's pages, where the call asks for it.
+fn zerocopy(lock: &mut Locked<'_, Tcp>, msg: &mut Msg<'_>) -> Result<Option<Zerocopy>> {
+    let (wire, State { role, rope, .. }) = lock.parts();
+    let unsent = match role {
+        Role::Connection(conn) => conn.sent(),
+        _ => 0,
+    };
+    wire.zerocopy(rope, unsent, msg)
+}
+
 /// Whether data can be sent in the socket's state.
 fn is_sending(lock: &mut Locked<'_, Tcp>) -> bool {
     let state = lock.sock().kernel_state();
@@ -94,6 +111,7 @@ fn is_sending(lock: &mut Locked<'_, Tcp>) -> bool {
 fn send_all(
     lock: &mut Locked<'_, Tcp>,
     msg: &mut Msg<'_>,
+    zerocopy: Option<&Zerocopy>,
     timeout: &mut isize,
     taken: &mut Taken,
 ) -> Result {
@@ -120,7 +138,10 @@ fn send_all(
             Err(EAGAIN)
         } else {
             let (wire, State { rope, .. }) = lock.parts();
-            wire.fill(rope, msg, room)
+            match zerocopy.filter(|zerocopy| zerocopy.is_pinning()) {
+                Some(zerocopy) => wire.pin(rope, msg, room, zerocopy),
+                None => wire.fill(rope, msg, room, None),
+            }
         };
         match filled {
             Ok(n) => {
@@ -198,7 +219,13 @@ fn push(lock: &mut Locked<'_, Tcp>, len: u32, more: bool, end: End) {
         }
         if end.record {
             rope.end_record();
+        }
+        if end.record || rope.has_owners() {
+            // The engine is to ask how the rope can be cut.
             conn.end_record();
+        }
+        if end.record {
+            // At once.
         } else if !more && autocorks(lock) {
             check(lock);
             return;

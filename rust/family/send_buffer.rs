@@ -14,7 +14,10 @@ use super::{
 use crate::{
     engine::BufferNeed,
     net::{
-        rope::Rope,
+        rope::{
+            Memory,
+            Rope, //
+        },
         skbuff::segment_memory,
         sock::Locked, //
     }, //
@@ -106,11 +109,11 @@ pub(super) fn check(sk: &mut Locked<'_, Tcp>) {
     }
 }
 
-/// Frees what is below `acked`, and says how many bytes that were.
-fn release(rope: &mut Rope, acked: u64) -> u32 {
-    let before = rope.bytes();
+/// Frees what is below `acked`, and says how much memory that was.
+fn release(rope: &mut Rope, acked: u64) -> Memory {
+    let before = rope.memory();
     rope.release_below(acked);
-    before.saturating_sub(rope.bytes()) as u32
+    rope.memory().freed_since(before)
 }
 
 /// Lets the buffer follow the congestion window, as `tcp_sndbuf_expand`: in the worst case each

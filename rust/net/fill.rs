@@ -16,6 +16,10 @@ use super::{
     rope::{
         Rope,
         Source, //
+    },
+    zerocopy::{
+        Pledge,
+        Zerocopy, //
     }, //
 };
 use core::ptr::{
@@ -29,18 +33,25 @@ const PAGES: usize = 16;
 
 impl<P: Protocol> Wire<'_, P> {
     /// Brings up to `room` bytes of the message to the end of the send buffer and accounts for them.
-    /// May sleep.
+    /// May sleep. With `zerocopy` its caller is told when they are not needed any more, as if they
+    /// were not copied.
     ///
     /// Fails with `EAGAIN` where memory is short and the caller should wait, and with `EFAULT`; then
     /// nothing of the message is taken.
-    pub fn fill(&self, rope: &mut Rope, msg: &mut Msg<'_>, room: u32) -> Result<u32> {
+    pub fn fill(
+        &self,
+        rope: &mut Rope,
+        msg: &mut Msg<'_>,
+        room: u32,
+        zerocopy: Option<&Zerocopy>,
+    ) -> Result<u32> {
         let sk = self.sock().as_raw();
         let len = u32::try_from(msg.left()).unwrap_or(u32::MAX).min(room);
         // SAFETY: The socket is live.
         let taken = if msg.has(MSG_SPLICE_PAGES) && unsafe { bindings::sk_has_scatter_gather(sk) } {
             self.take_pages(rope, msg, len)?
         } else {
-            self.copy(rope, msg, len)?
+            self.copy(rope, msg, len, zerocopy.map(Zerocopy::pledge))?
         };
         // SAFETY: A task owns the lock (it has a message).
         unsafe {
@@ -59,7 +70,13 @@ impl<P: Protocol> Wire<'_, P> {
             .ok_or(EAGAIN)
     }
 
-    fn copy(&self, rope: &mut Rope, msg: &mut Msg<'_>, len: u32) -> Result<u32> {
+    fn copy(
+        &self,
+        rope: &mut Rope,
+        msg: &mut Msg<'_>,
+        len: u32,
+        owner: Option<&Pledge>,
+    ) -> Result<u32> {
         let sk = self.sock().as_raw();
         rope.reserve(1, GFP_KERNEL).map_err(|_| EAGAIN)?;
         // SAFETY: A task owns the lock. The page fragment is that of the task or of the socket, and
@@ -78,7 +95,7 @@ impl<P: Protocol> Wire<'_, P> {
             if !msg.copy_to(to, len as usize) {
                 return Err(EFAULT);
             }
-            rope.append(page, (*frag).offset, len, Source::Own, GFP_KERNEL)?;
+            rope.append(page, (*frag).offset, len, Source::Own, owner, GFP_KERNEL)?;
             (*frag).offset += len;
             Ok(len)
         }
@@ -125,7 +142,7 @@ impl<P: Protocol> Wire<'_, P> {
             let page = NonNull::new(page).ok_or(EIO)?;
             // SAFETY: Whoever sends pages keeps them until the call returns, and knows that they are
             // shared. Room was made above.
-            unsafe { rope.append(page, at, part, source, GFP_KERNEL)? };
+            unsafe { rope.append(page, at, part, source, None, GFP_KERNEL)? };
             left -= part;
             at = 0;
         }

@@ -44,3 +44,4 @@ pub mod sysctl;
 pub mod tcp;
 pub mod time;
 pub mod wait;
+pub mod zerocopy;

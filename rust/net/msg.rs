@@ -6,6 +6,7 @@
 //! [`include/linux/sockptr.h`](srctree/include/linux/sockptr.h)
 
 use super::bindings;
+use core::ptr::NonNull;
 use kernel::ffi::{
     c_int,
     c_void, //
@@ -130,6 +131,16 @@ impl<'a> Msg<'a> {
         &mut self.msg.msg_iter
     }
 
+    /// The kernel's message, for its functions that read it.
+    pub(super) fn as_raw(&mut self) -> *mut bindings::msghdr {
+        self.msg
+    }
+
+    /// Whom a caller inside of the kernel wants to be told of the use of its pages.
+    pub(super) fn pledge(&self) -> Option<NonNull<bindings::ubuf_info>> {
+        NonNull::new(self.msg.msg_ubuf)
+    }
+
     /// What a failed send returns: `EPIPE` becomes the pending error if there is one, else comes
     /// with SIGPIPE unless the call forbids that.
     pub fn stream_error<P: super::proto::Protocol>(
@@ -173,6 +184,8 @@ pub const MSG_WAITALL: u32 = bindings::MSG_WAITALL;
 pub const MSG_MORE: u32 = bindings::MSG_MORE;
 /// `MSG_FASTOPEN`
 pub const MSG_FASTOPEN: u32 = bindings::MSG_FASTOPEN;
+/// `MSG_ZEROCOPY`
+pub const MSG_ZEROCOPY: u32 = bindings::MSG_ZEROCOPY;
 /// `MSG_EOR`
 pub const MSG_EOR: u32 = bindings::MSG_EOR;
 /// `MSG_SPLICE_PAGES`

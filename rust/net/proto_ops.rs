@@ -161,6 +161,7 @@ unsafe fn create_sock<P: Protocol>(
         (*sk).sk_gso_type = bindings::SKB_GSO_TCPV4 as u16;
         bindings::sk_timer_setup(sk, Some(timer::<P>));
         bindings::socket_set_custom_sockopt(socket);
+        bindings::socket_set_support_zc(socket);
         (*socket).ops = tables.ops.get();
 
         if kern == 0 {

@@ -8,7 +8,10 @@
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 
-use super::bindings;
+use super::{
+    bindings,
+    zerocopy::Pledge, //
+};
 use core::ptr::NonNull;
 use kernel::{
     alloc::Flags,
@@ -30,7 +33,6 @@ pub(super) enum Source {
 ///
 /// `page` is a page (or the first of a compound page) to which the rope owns a reference, and which
 /// has `len` initialised bytes from `offset` on.
-#[derive(Clone, Copy)]
 struct Piece {
     /// Offset in the stream of the first byte.
     start: u64,
@@ -41,6 +43,12 @@ struct Piece {
     source: Source,
     /// A record ends behind it: no packet has bytes from before and after.
     ends: bool,
+    /// Who is told when nobody uses the bytes any more; holds one of its references. A packet can
+    /// have one, so that none has bytes of two.
+    owner: Option<Pledge>,
+    /// The memory that the piece keeps from its owner, as packets count it, until the last byte is
+    /// released. `None` where the bytes lie in memory that is charged to the socket.
+    pinned: Option<u32>,
 }
 
 impl Piece {
@@ -50,18 +58,33 @@ impl Piece {
     }
 
     /// Whether these bytes would be the next ones in the page.
-    fn precedes(
-        &self,
-        page: NonNull<bindings::page>,
-        offset: u32,
-        len: u32,
-        source: Source,
-    ) -> bool {
+    fn precedes(&self, next: &Self) -> bool {
         !self.ends
-            && self.source == source
-            && self.page == page
-            && self.offset.checked_add(self.len) == Some(offset)
-            && offset.checked_add(len).is_some()
+            && self.page == next.page
+            && self.source == next.source
+            && self.owner == next.owner
+            && self.pinned.is_some() == next.pinned.is_some()
+            && self.offset.checked_add(self.len) == Some(next.offset)
+            && next.offset.checked_add(next.len).is_some()
+    }
+}
+
+/// Memory of a send buffer, in bytes.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// What is charged to the socket.
+    pub charged: u64,
+    /// What belongs to others, who get it back: counts only against the size of the buffer.
+    pub pinned: u64,
+}
+
+impl Memory {
+    /// What was there before and is no more.
+    pub fn freed_since(self, before: Self) -> Self {
+        Self {
+            charged: before.charged.saturating_sub(self.charged),
+            pinned: before.pinned.saturating_sub(self.pinned),
+        }
     }
 }
 
@@ -80,6 +103,9 @@ pub struct Rope {
     end: u64,
     /// The end of the last record; nothing of the stream is known to end one beyond it.
     record: u64,
+    /// How many of `pieces[first..]` have an owner.
+    owned: usize,
+    memory: Memory,
 }
 
 // SAFETY: References to pages are not tied to a thread.
@@ -98,6 +124,11 @@ impl Rope {
             start,
             end: start,
             record: start,
+            owned: 0,
+            memory: Memory {
+                charged: 0,
+                pinned: 0,
+            },
         }
     }
 
@@ -111,9 +142,9 @@ impl Rope {
         self.end
     }
 
-    /// Returns how many bytes there are.
-    pub fn bytes(&self) -> u64 {
-        self.end - self.start
+    /// Returns the memory that the bytes take.
+    pub fn memory(&self) -> Memory {
+        self.memory
     }
 
     /// Returns whether there is no byte.
@@ -122,25 +153,22 @@ impl Rope {
     }
 
     /// Makes room for so many more fragments, after which appending them cannot fail.
-    pub fn reserve(&mut self, fragments: usize, flags: Flags) -> Result {
-        let room = |pieces: &KVec<Piece>| pieces.capacity() - pieces.len();
-        if room(&self.pieces) >= fragments {
+    pub fn reserve(&mut self, count: usize, flags: Flags) -> Result {
+        if self.pieces.capacity() - self.pieces.len() >= count {
             return Ok(());
         }
         if self.first > 0 && self.first >= self.pieces.len() / 2 {
             // At least as many were released as are moved, so this costs no more than they did.
-            self.pieces.copy_within(self.first.., 0);
+            self.pieces.rotate_left(self.first);
             self.pieces.truncate(self.pieces.len() - self.first);
             // INVARIANT: What is not released begins at 0 now.
             self.first = 0;
-            if room(&self.pieces) >= fragments {
-                return Ok(());
-            }
         }
-        Ok(self.pieces.reserve(fragments, flags)?)
+        Ok(self.pieces.reserve(count, flags)?)
     }
 
-    /// Appends bytes of a page, to which a reference is taken where the rope has none yet.
+    /// Appends bytes of a page, to which a reference is taken where the rope has none yet. Who is
+    /// `owner` is told when they are not used any more.
     ///
     /// On failure, which is lack of memory, the rope is as it was.
     ///
@@ -156,54 +184,95 @@ impl Rope {
         offset: u32,
         len: u32,
         source: Source,
+        owner: Option<&Pledge>,
         flags: Flags,
     ) -> Result {
-        if len == 0 || self.extend(page, offset, len, source) {
+        if len == 0 {
             return Ok(());
         }
         self.reserve(1, flags)?;
-        // SAFETY: By the safety requirements the caller owns a reference, so another may be taken.
-        unsafe { bindings::get_page(page.as_ptr()) };
-        self.add(page, offset, len, source);
+        let piece = Piece {
+            source,
+            ..self.next(page, offset, len, owner, None)
+        };
+        if !self.add(piece) {
+            // SAFETY: By the safety requirements the caller owns a reference, so another may be
+            // taken.
+            unsafe { bindings::get_page(page.as_ptr()) };
+        }
+        self.memory.charged += u64::from(len);
         Ok(())
     }
 
-    /// Appends bytes of a page to the last fragment, if they follow it in the same page.
-    fn extend(
+    /// Appends bytes of a page that belongs to whom `owner` tells, and whose reference the rope takes
+    /// over. Of the owner's memory `pinned` bytes cannot be used elsewhere meanwhile. Room must have
+    /// been made.
+    ///
+    /// # Safety
+    ///
+    /// As of [`Rope::append`], but that the reference is given up; and `len` must not be 0.
+    pub(super) unsafe fn append_owned(
         &mut self,
         page: NonNull<bindings::page>,
         offset: u32,
         len: u32,
-        source: Source,
-    ) -> bool {
-        if self.first == self.pieces.len() {
-            return false;
+        owner: &Pledge,
+        pinned: u32,
+    ) {
+        let piece = self.next(page, offset, len, Some(owner), Some(pinned));
+        if self.add(piece) {
+            // SAFETY: By the requirement; the rope owns another reference.
+            unsafe { bindings::put_page(page.as_ptr()) };
         }
-        match self.pieces.last_mut() {
-            Some(last) if last.precedes(page, offset, len, source) => {
-                last.len += len;
-                // INVARIANT: The last piece ends there now, and the rope owns a reference to its
-                // page already.
-                self.end += u64::from(len);
-                true
-            }
-            _ => false,
-        }
+        self.memory.pinned += u64::from(pinned);
     }
 
-    /// Appends a fragment, whose reference the rope owns from here on, where room was made.
-    fn add(&mut self, page: NonNull<bindings::page>, offset: u32, len: u32, source: Source) {
-        let piece = Piece {
+    fn next(
+        &self,
+        page: NonNull<bindings::page>,
+        offset: u32,
+        len: u32,
+        owner: Option<&Pledge>,
+        pinned: Option<u32>,
+    ) -> Piece {
+        Piece {
             start: self.end,
             page,
             offset,
             len,
-            source,
+            source: Source::Shared,
             ends: false,
-        };
-        // INVARIANT: The piece begins where the rope ended, which ends where the piece does now.
-        if self.pieces.push_within_capacity(piece).is_ok() {
-            self.end = piece.end();
+            owner: owner.cloned(),
+            pinned,
+        }
+    }
+
+    /// Appends a fragment where room was made, and returns whether it became part of the last one.
+    /// Otherwise it needs the reference to its page.
+    fn add(&mut self, piece: Piece) -> bool {
+        let end = piece.end();
+        let last = self.pieces.get_mut(self.first..).unwrap_or_default();
+        match last.last_mut() {
+            Some(last) if last.precedes(&piece) => {
+                last.len += piece.len;
+                if let (Some(pinned), Some(more)) = (&mut last.pinned, piece.pinned) {
+                    *pinned = pinned.saturating_add(more);
+                }
+                // INVARIANT: The last piece ends there now, and the rope owns a reference to its
+                // page already.
+                self.end = end;
+                true
+            }
+            _ => {
+                let owned = piece.owner.is_some();
+                // INVARIANT: The piece begins where the rope ended, which ends where the piece does
+                // now.
+                if self.pieces.push_within_capacity(piece).is_ok() {
+                    self.end = end;
+                    self.owned += usize::from(owned);
+                }
+                false
+            }
         }
     }
 
@@ -223,14 +292,44 @@ impl Rope {
         kept.get(after.saturating_sub(1)..).unwrap_or(&[])
     }
 
+    /// Whom the last byte belongs to, if it is not below `offset` and anybody's.
+    pub(super) fn last_owner(&self, offset: u64) -> Option<&Pledge> {
+        let last = self.kept().last().filter(|_| offset < self.end)?;
+        last.owner.as_ref()
+    }
+
+    /// Whom a packet of the `len` bytes at `offset` has bytes of, at least some; of more than one it
+    /// cannot have any.
+    pub(super) fn owner(&self, offset: u64, len: u32) -> Option<&Pledge> {
+        if self.owned == 0 {
+            return None;
+        }
+        let end = offset.saturating_add(len.into());
+        let mut pieces = self
+            .pieces_from(offset)
+            .iter()
+            .take_while(|piece| piece.start < end);
+        pieces.find_map(|piece| piece.owner.as_ref())
+    }
+
     /// Releases the bytes below `offset`, and the pages that have no others.
     pub fn release_below(&mut self, offset: u64) {
         let offset = offset.min(self.end);
-        while let Some(piece) = self.pieces.get(self.first) {
+        while let Some(piece) = self.pieces.get_mut(self.first) {
+            let begin = self.start.max(piece.start);
+            let charged = offset.min(piece.end()).saturating_sub(begin);
+            if piece.pinned.is_none() {
+                self.memory.charged = self.memory.charged.saturating_sub(charged);
+            }
             if piece.end() > offset {
                 break;
             }
             let page = piece.page;
+            let pinned = piece.pinned.unwrap_or(0);
+            self.memory.pinned = self.memory.pinned.saturating_sub(pinned.into());
+            if piece.owner.take().is_some() {
+                self.owned -= 1;
+            }
             // INVARIANT: The piece is released here.
             self.first += 1;
             // SAFETY: By the type invariants the rope owned a reference, and does no more.
@@ -272,14 +371,36 @@ impl Rope {
     }
 
     /// Returns the length of the longest prefix of the `len` bytes at `offset` that is in at most
-    /// `max_pieces` fragments.
+    /// `max_pieces` fragments, which belong to at most one owner. Bytes that are not there yet count as
+    /// if they fitted.
     pub fn fit(&self, offset: u64, len: u32, max_pieces: usize) -> u32 {
         let pieces = self.pieces_from(offset);
-        let Some(last) = pieces.get(..max_pieces).unwrap_or(pieces).last() else {
-            return 0;
-        };
-        // The subtraction cannot go below 0: `offset` is in the first piece.
-        u64::from(len).min(last.end().saturating_sub(offset)) as u32
+        let mut most = pieces.len().min(max_pieces);
+        if self.owned > 0 {
+            let mut owner = None;
+            let strange = pieces.iter().take(most).position(|piece| {
+                let own = piece.owner.as_ref();
+                let first = *owner.get_or_insert(own);
+                owner = Some(first.or(own));
+                own.is_some() && first.is_some() && own != first
+            });
+            most = strange.unwrap_or(most);
+        }
+        match pieces.get(most) {
+            // `offset` is in the first piece, so that the subtraction cannot go below 0.
+            Some(next) => u64::from(len).min(next.start.saturating_sub(offset)) as u32,
+            None => len,
+        }
+    }
+
+    /// Whether somebody wants some of the pages back.
+    pub fn has_owners(&self) -> bool {
+        self.owned > 0
+    }
+
+    /// Whether some of the `len` bytes at `offset` belong to somebody who wants them back.
+    pub fn is_owned(&self, offset: u64, len: u32) -> bool {
+        self.owner(offset, len).is_some()
     }
 
     /// Whether some of the `len` bytes at `offset` may be changed by others.

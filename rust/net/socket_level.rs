@@ -56,6 +56,7 @@ pub(super) unsafe fn set<P: Protocol>(
         {
             return Err(EINVAL);
         }
+        bindings::SO_ZEROCOPY => return sk.set_zerocopy(value.int()?),
         bindings::SO_TXREHASH => return sk.set_rehashes(value.int()?),
         bindings::SO_RESERVE_MEM => {
             let bytes = value.int()?;
@@ -91,6 +92,19 @@ pub(super) unsafe fn set<P: Protocol>(
 }
 
 impl<P: Protocol> Sock<P> {
+    /// `SO_ZEROCOPY`: whether `MSG_ZEROCOPY` means anything.
+    fn set_zerocopy(&self, value: i32) -> Result {
+        if !(0..=1).contains(&value) {
+            return Err(EINVAL);
+        }
+        let lock = self.lock();
+        // SAFETY: The lock is held.
+        unsafe {
+            bindings::sock_valbool_flag(lock.raw(), bindings::sock_flags_SOCK_ZEROCOPY, value);
+        }
+        Ok(())
+    }
+
     /// `SO_TXREHASH`: whether the connection may try another path.
     fn set_rehashes(&self, value: i32) -> Result {
         if !(REHASH_DEFAULT..=1).contains(&value) {

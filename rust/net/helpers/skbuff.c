@@ -222,3 +222,44 @@ void oxtcp_helper_skb_reset_network_header(struct sk_buff *skb)
 {
 	skb_reset_network_header(skb);
 }
+
+void oxtcp_helper_net_zcopy_get(struct ubuf_info *uarg)
+{
+	net_zcopy_get(uarg);
+}
+
+void oxtcp_helper_net_zcopy_put(struct ubuf_info *uarg)
+{
+	net_zcopy_put(uarg);
+}
+
+void oxtcp_helper_msg_zerocopy_copied(struct ubuf_info *uarg)
+{
+	uarg_to_msgzc(uarg)->zerocopy = 0;
+}
+
+void oxtcp_helper_skb_zcopy_set(struct sk_buff *skb, struct ubuf_info *uarg,
+				bool *have_ref)
+{
+	skb_zcopy_set(skb, uarg, have_ref);
+}
+
+void oxtcp_helper_skb_zcopy_downgrade_managed(struct sk_buff *skb)
+{
+	skb_zcopy_downgrade_managed(skb);
+}
+
+struct page *oxtcp_helper_skb_frag_page(const skb_frag_t *frag)
+{
+	return skb_frag_page(frag);
+}
+
+unsigned int oxtcp_helper_skb_frag_off(const skb_frag_t *frag)
+{
+	return skb_frag_off(frag);
+}
+
+unsigned int oxtcp_helper_skb_frag_size(const skb_frag_t *frag)
+{
+	return skb_frag_size(frag);
+}

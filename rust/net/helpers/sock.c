@@ -353,3 +353,14 @@ void oxtcp_helper_sk_peek_offset_fwd(struct sock *sk, int val)
 {
 	sk_peek_offset_fwd(sk, val);
 }
+
+void oxtcp_helper_socket_set_support_zc(struct socket *sock)
+{
+	set_bit(SOCK_SUPPORT_ZC, &sock->flags);
+}
+
+void oxtcp_helper_sock_valbool_flag(struct sock *sk, enum sock_flags flag,
+				    int valbool)
+{
+	sock_valbool_flag(sk, flag, valbool);
+}

@@ -105,6 +105,9 @@ pub(super) unsafe fn build(
                     ptr::copy_nonoverlapping(from, to, len as usize);
                 }
             });
+            if let Some(owner) = p.rope.owner(p.offset, p.len).filter(|_| fits) {
+                bindings::skb_zcopy_set(skb, owner.as_raw(), ptr::null_mut());
+            }
             if p.len > u32::from(p.mss) && p.mss != 0 {
                 let shared = &mut *bindings::skb_shinfo(skb);
                 shared.gso_size = p.mss;

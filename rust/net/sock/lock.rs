@@ -12,6 +12,7 @@ use super::{
 use crate::net::{
     bindings,
     proto::Protocol,
+    rope::Memory,
     skbuff::Skb,
     time::jiffies_after, //
 };
@@ -191,12 +192,13 @@ impl<'a, P: Protocol> Locked<'a, P> {
         self.stop_departure();
     }
 
-    /// Accounts for `bytes` that left the send buffer.
-    pub fn uncharge_send(&mut self, bytes: u32) {
-        // SAFETY: The lock is held, and the bytes were charged.
+    /// Accounts for memory that left the send buffer.
+    pub fn uncharge_send(&mut self, memory: Memory) {
+        let Memory { charged, pinned } = memory;
+        // SAFETY: The lock is held, and the bytes were counted when they came.
         unsafe {
-            bindings::sk_wmem_queued_add(self.raw(), -(bytes as i32));
-            bindings::sk_mem_uncharge(self.raw(), bytes as i32);
+            bindings::sk_wmem_queued_add(self.raw(), -((charged + pinned) as i32));
+            bindings::sk_mem_uncharge(self.raw(), charged as i32);
         }
     }
 
