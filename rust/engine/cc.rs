@@ -29,6 +29,7 @@ pub(crate) mod usage;
 
 use crate::engine::cc::bbr::Controls;
 use crate::engine::cc::hystart::Row;
+use crate::engine::cc::hystart::Sign;
 use crate::engine::cc::law::Cause;
 use crate::engine::cc::law::Law;
 use crate::engine::cc::pacing::Flow;
@@ -301,8 +302,10 @@ impl Congestion {
         }
     }
 
-    /// An acknowledgment brings news; nothing is decided about loss yet.
-    pub(crate) fn on_news(&mut self, news: &News) {
+    /// An acknowledgment brings news; nothing is decided about loss yet. Returns what ends the first
+    /// slow start, if that is over.
+    pub(crate) fn on_news(&mut self, news: &News) -> Option<Sign> {
+        let mut end = None;
         let initial = self.in_slow_start() && self.ssthresh == NO_SSTHRESH;
         match &mut self.law {
             Law::Cubic(cubic) if initial => {
@@ -312,12 +315,15 @@ impl Congestion {
                 };
                 let least = self.mss.saturating_mul(hystart::LEAST_SEGMENTS);
                 let large = self.cwnd >= least;
-                let over = cubic.hystart.on_ack(news, large.then_some(row));
-                self.ssthresh = if over { self.cwnd } else { self.ssthresh };
+                end = cubic.hystart.on_ack(news, large.then_some(row));
+                if end.is_some() {
+                    self.ssthresh = self.cwnd;
+                }
             }
             Law::Dctcp(dctcp) => dctcp.on_ack(news, &self.rate),
             _ => {}
         }
+        end
     }
 
     /// An acknowledgment was taken: cwnd and the pacing rate move.

@@ -34,6 +34,8 @@ use crate::engine::synchronized::output::Limits;
 use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Fate;
 use crate::engine::synchronized::Synchronized;
+use crate::engine::tally::Mib;
+use crate::engine::tally::Tally;
 use crate::engine::time::Instant;
 use crate::engine::urgent::Mark;
 use core::mem::MaybeUninit;
@@ -56,6 +58,7 @@ pub struct Connection<S: Store> {
     config: Config,
     phase: Phase<S>,
     events: Events,
+    tally: Tally,
     counters: Counters,
     /// What came of Fast Open, until the owner asks.
     outcome: Option<FastOpenOutcome>,
@@ -122,6 +125,10 @@ impl<S: Store> Connection<S> {
     }
 
     // A constant, since the compiler copies one straight to its place.
+    #[expect(
+        clippy::declare_interior_mutable_const,
+        reason = "each use is another connection"
+    )]
     const CLOSED: Connection<S> = Connection {
         config: Config::LINUX,
         phase: Phase::Ended(Ended {
@@ -136,6 +143,7 @@ impl<S: Store> Connection<S> {
             last: None,
         }),
         events: Events::NONE,
+        tally: Tally::NONE,
         counters: Counters::ZERO,
         outcome: None,
     };
@@ -197,6 +205,7 @@ impl<S: Store> Connection<S> {
             config: &self.config,
             counters: &mut self.counters,
             events: &mut self.events,
+            tally: &self.tally,
         };
         let (payload, fate) = connection.on_segment(&mut cx, segment, room);
         self.end(now, fate);
@@ -235,6 +244,7 @@ impl<S: Store> Connection<S> {
             config: &self.config,
             counters: &mut self.counters,
             events: &mut self.events,
+            tally: &self.tally,
         };
         match (fate, &mut self.phase) {
             (Fate::TimeWait, Phase::Synchronized(connection)) => {
@@ -278,6 +288,7 @@ impl<S: Store> Connection<S> {
                     config: &self.config,
                     counters: &mut self.counters,
                     events: &mut self.events,
+                    tally: &self.tally,
                 };
                 connection.on_write(&cx, u64::from(len), more);
             }
@@ -336,6 +347,7 @@ impl<S: Store> Connection<S> {
                     config: &self.config,
                     counters: &mut self.counters,
                     events: &mut self.events,
+                    tally: &self.tally,
                 };
                 let fate = connection.close(&cx);
                 self.end(now, fate);
@@ -386,6 +398,9 @@ impl<S: Store> Connection<S> {
     pub fn on_deadline(&mut self, now: Instant) {
         let fate = match &mut self.phase {
             Phase::SynSent(syn_sent, _) => {
+                if now >= syn_sent.deadline {
+                    self.tally.count(Mib::Timeouts);
+                }
                 let before = syn_sent.retries;
                 let verdict = syn_sent.on_deadline(now, &self.config);
                 let over = verdict == syn_sent::Deadline::TimedOut;
@@ -393,6 +408,11 @@ impl<S: Store> Connection<S> {
                 // As Linux (`tcp_fastopen_active_detect_blackhole`).
                 if syn_sent.fast_open.is_some() && (third || (before <= 2 && over)) {
                     self.events.blackhole = Some(Blackhole::TimedOut);
+                }
+                if syn_sent.retries > before {
+                    // The one before was a retransmission itself.
+                    self.tally.add(Mib::LostRetransmit, u32::from(before > 0));
+                    self.counters.on_timeout(now, before == 0);
                 }
                 match verdict {
                     syn_sent::Deadline::Wait => {
@@ -407,6 +427,7 @@ impl<S: Store> Connection<S> {
                 match received.half_open.on_deadline(now, &patience) {
                     HalfOpenDeadline::Early | HalfOpenDeadline::Wait => Fate::Alive,
                     HalfOpenDeadline::Retransmit(syn_ack) => {
+                        self.tally.count(Mib::Timeouts);
                         early.reply = Some(Prepared::new(now, syn_ack));
                         Fate::Alive
                     }
@@ -419,6 +440,7 @@ impl<S: Store> Connection<S> {
                     config: &self.config,
                     counters: &mut self.counters,
                     events: &mut self.events,
+                    tally: &self.tally,
                 };
                 connection.on_deadline(&mut cx)
             }
@@ -463,6 +485,7 @@ impl<S: Store> Connection<S> {
                     config: &self.config,
                     counters: &mut self.counters,
                     events: &mut self.events,
+                    tally: &self.tally,
                 };
                 connection.poll_transmit(&mut cx, limits, &mut fit)
             }
@@ -488,6 +511,13 @@ impl<S: Store> Connection<S> {
     /// Returns why the connection is over, until [`Connection::poll_event`] has told.
     pub fn pending_end(&self) -> Option<Reason> {
         self.events.closed
+    }
+
+    /// Hands out what was counted since this was asked last, by the number of each [`Mib`].
+    ///
+    /// [`Mib`]: crate::engine::Mib
+    pub fn take_tally(&self, each: impl FnMut(usize, u16)) {
+        self.tally.take(each);
     }
 
     /// Returns the state of RFC 9293.

@@ -301,18 +301,24 @@ impl DelayedAck {
     }
 
     /// The peer's picture of what we hold would lose a block: what was put off leaves now (Linux's
-    /// `tcp_sack_compress_send_ack`).
-    pub(crate) fn end_compression(&mut self) {
-        if self.compressed > 0 {
-            self.compressed = 0;
-            self.urgent = true;
-        }
+    /// `tcp_sack_compress_send_ack`). Returns how many acknowledgments that one stands for beside
+    /// itself.
+    pub(crate) fn end_compression(&mut self) -> u32 {
+        let compressed = core::mem::take(&mut self.compressed);
+        self.urgent |= compressed > 0;
+        u32::from(compressed).saturating_sub(1)
     }
 
-    /// The time of a delayed acknowledgment came (Linux's `tcp_delack_timer_handler`).
-    pub(crate) fn on_deadline(&mut self, config: &Config, rto: Duration) {
+    /// Returns how many acknowledgments of disorder were put off.
+    pub(crate) fn compressed(&self) -> u32 {
+        self.compressed.into()
+    }
+
+    /// The time of a delayed acknowledgment came (Linux's `tcp_delack_timer_handler`). Returns
+    /// whether one is owed.
+    pub(crate) fn on_deadline(&mut self, config: &Config, rto: Duration) -> bool {
         if !self.owed {
-            return;
+            return false;
         }
         self.urgent = true;
         if self.is_interactive(config) {
@@ -322,6 +328,7 @@ impl DelayedAck {
         } else {
             self.ato = self.ato.saturating_mul(2).min(rto).min(MAX);
         }
+        true
     }
 
     /// A segment with an acknowledgment left; `data` tells whether it carried any.

@@ -58,6 +58,8 @@ pub enum Reason {
 /// What a time-out without any answer makes of the way to the peer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Doubt {
+    /// Nothing but that the route may have changed: the peer's window is closed.
+    Nothing,
     /// One of several equal paths may be broken: another may be tried.
     Path,
     /// The route may be gone: it is to be looked up again (R1 of RFC 9293, 3.8.3).

@@ -30,6 +30,16 @@ pub struct Counters {
     pub total_retrans: u32,
     /// Duplicates that the peer reported (RFC 2883).
     pub dsack_dups: u32,
+    /// Segments received out of order.
+    pub rcv_ooopack: u32,
+    /// Expiries of the retransmission timer, SYN and SYN-ACK included.
+    pub total_rto: u16,
+    /// How often they began, after an acknowledgment.
+    pub total_rto_recoveries: u16,
+    /// How long it took until all that was lost then was acknowledged.
+    pub total_rto_time: Duration,
+    /// When the first of the last row was, until then.
+    pub rto_since: Option<Instant>,
     /// Data went with a SYN, and was taken (`TCPI_OPT_SYN_DATA`).
     pub syn_data_acked: bool,
     /// Why Fast Open did not work.
@@ -47,9 +57,31 @@ impl Counters {
         bytes_retrans: 0,
         total_retrans: 0,
         dsack_dups: 0,
+        rcv_ooopack: 0,
+        total_rto: 0,
+        total_rto_recoveries: 0,
+        total_rto_time: Duration::ZERO,
+        rto_since: None,
         syn_data_acked: false,
         fast_open_fail: FastOpenFail::None,
     };
+
+    /// The retransmission timer expired; `first` since something was acknowledged (Linux's
+    /// `tcp_update_rto_stats`).
+    pub(crate) fn on_timeout(&mut self, now: Instant, first: bool) {
+        if first {
+            self.total_rto_recoveries = self.total_rto_recoveries.wrapping_add(1);
+            self.rto_since = Some(now);
+        }
+        self.total_rto = self.total_rto.wrapping_add(1);
+    }
+
+    /// What was lost at the time-outs is acknowledged.
+    pub(crate) fn end_timeouts(&mut self, now: Instant) {
+        if let Some(since) = self.rto_since.take() {
+            self.total_rto_time = self.total_rto_time.saturating_add(now.since(since));
+        }
+    }
 
     pub(crate) fn on_segment_in(&mut self, segment: &SegmentIn) {
         let wire = segment.wire_segments();

@@ -32,6 +32,8 @@ use crate::engine::scoreboard::RETRANS;
 use crate::engine::scoreboard::SACKED;
 use crate::engine::store::Memory;
 use crate::engine::store::Record;
+use crate::engine::tally::Mib;
+use crate::engine::tally::Tally;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 
@@ -82,7 +84,8 @@ pub(crate) struct Recovery<M> {
 
 /// An acknowledgment that is being taken: what it says, and what was found out by it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ack {
+pub(crate) struct Ack<'a> {
+    pub(crate) tally: &'a Tally,
     pub(crate) now: Instant,
     /// SND.UNA after and before.
     pub(crate) una: u64,
@@ -112,7 +115,7 @@ pub(crate) struct Ack {
     pub(crate) found: Found,
 }
 
-impl Ack {
+impl Ack<'_> {
     pub(crate) fn advanced(&self) -> bool {
         self.una > self.prior_una
     }
@@ -329,7 +332,7 @@ impl<M: Memory<Record>> Recovery<M> {
     }
 
     /// Takes the cumulative part of an acknowledgment.
-    pub(crate) fn on_cumulative(&mut self, ack: &mut Ack, rate: &mut Rate) {
+    pub(crate) fn on_cumulative(&mut self, ack: &mut Ack<'_>, rate: &mut Rate) {
         let prior_sacked = self.sacked_segments();
         let prior_fack = ack.prior_fack;
         let Recovery {
@@ -384,7 +387,7 @@ impl<M: Memory<Record>> Recovery<M> {
         }
         if self.sack {
             if let Some(late) = late.filter(|&late| late < prior_fack) {
-                self.note_reordering(late, ack);
+                self.note_reordering(late, ack, Mib::SackReorder);
             }
         } else {
             self.remove_reno_sacks(ack, rate);
@@ -399,7 +402,7 @@ impl<M: Memory<Record>> Recovery<M> {
     /// lost.
     pub(crate) fn judge(
         &mut self,
-        ack: &Ack,
+        ack: &Ack<'_>,
         rtts: Rtts,
         config: &Config,
         cc: &mut Congestion,
@@ -435,7 +438,7 @@ impl<M: Memory<Record>> Recovery<M> {
     /// special.
     fn alert(
         &mut self,
-        ack: &Ack,
+        ack: &Ack<'_>,
         duplicates: u32,
         rtts: Rtts,
         config: &Config,
@@ -486,7 +489,7 @@ impl<M: Memory<Record>> Recovery<M> {
 
     fn alert_recovery(
         &mut self,
-        ack: &Ack,
+        ack: &Ack<'_>,
         duplicates: u32,
         rtts: Rtts,
         config: &Config,
@@ -503,14 +506,14 @@ impl<M: Memory<Record>> Recovery<M> {
         let timer = self.identify_loss(ack, rtts, config);
         if self.state != CaState::Recovery && self.board.lost.octets > 0 {
             // Undo ended the recovery, and there is loss nevertheless.
-            self.enter_recovery(ack.nxt, ack.una, ack.ece, cc);
+            self.enter_recovery(ack.nxt, ack.una, ack.ece, cc, ack.tally);
         }
         timer
     }
 
     fn alert_open(
         &mut self,
-        ack: &Ack,
+        ack: &Ack<'_>,
         duplicates: u32,
         rtts: Rtts,
         config: &Config,
@@ -531,16 +534,29 @@ impl<M: Memory<Record>> Recovery<M> {
             // RFC 4821, 7.6.2: a probe that is lost alone was too large for the path; that is no
             // congestion.
             self.mtu_probe_lost = true;
+            ack.tally.count(Mib::MtupFail);
             cc.end_mtu_probe();
-            self.on_mss(ack.mss, ack.nxt, cc);
+            self.on_mss(ack.mss, ack.nxt, cc, ack.tally);
         } else {
-            self.enter_recovery(ack.nxt, ack.una, ack.ece, cc);
+            self.enter_recovery(ack.nxt, ack.una, ack.ece, cc, ack.tally);
         }
         timer
     }
 
     /// Begins fast recovery (Linux's `tcp_enter_recovery`).
-    pub(crate) fn enter_recovery(&mut self, nxt: u64, una: u64, ece: bool, cc: &mut Congestion) {
+    pub(crate) fn enter_recovery(
+        &mut self,
+        nxt: u64,
+        una: u64,
+        ece: bool,
+        cc: &mut Congestion,
+        tally: &Tally,
+    ) {
+        tally.count(if self.sack {
+            Mib::SackRecovery
+        } else {
+            Mib::RenoRecovery
+        });
         self.forget_first_retransmit();
         self.begin_undo(una);
         if !cc.is_reducing() {
@@ -565,7 +581,7 @@ impl<M: Memory<Record>> Recovery<M> {
     }
 
     /// Linux's `tcp_try_to_open`.
-    fn try_to_open(&mut self, ack: &Ack, cc: &mut Congestion) {
+    fn try_to_open(&mut self, ack: &Ack<'_>, cc: &mut Congestion) {
         self.forget_first_retransmit();
         if ack.ece {
             self.enter_cwr(ack.nxt, cc);

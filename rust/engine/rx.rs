@@ -144,6 +144,8 @@ pub(crate) struct Rx<M> {
     pub(crate) tuning: Tuning,
     /// Less than half of the buffer was free when the window was chosen.
     tight: bool,
+    /// The window should have closed, but for that it must not shrink.
+    wants_zero: bool,
     /// Data was dropped for want of memory: the next window is zero (Linux's ICSK_ACK_NOMEM).
     no_memory: bool,
     /// Whether the reader consumed something since the acknowledgment was looked at.
@@ -198,6 +200,7 @@ impl<M: Memory<RunBits>> Rx<M> {
             last_len: 0,
             tuning: Tuning::new(now, config, &initial),
             tight: false,
+            wants_zero: false,
             no_memory: false,
             drained: false,
             held: RangeSet::new(),
@@ -393,6 +396,11 @@ impl<M: Memory<RunBits>> Rx<M> {
             arrival.payload = Payload::Hold { offset, skip, len };
         }
         arrival
+    }
+
+    /// Returns what arrived twice and will be reported by DSACK; whether it lies beyond a hole.
+    pub(crate) fn twice(&self) -> Option<bool> {
+        self.dsack.map(|run| run.start >= self.nxt)
     }
 
     /// Notes octets that arrived twice, to be reported by DSACK (Linux's `tcp_dsack_extend`).

@@ -34,8 +34,11 @@ use crate::engine::state::Input;
 use crate::engine::state::State;
 use crate::engine::store::Store;
 use crate::engine::synchronized::orphan::Resources;
+use crate::engine::tally::Mib;
+use crate::engine::tally::Tally;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
+use crate::engine::time_wait;
 use crate::engine::time_wait::TimeWait;
 use crate::engine::time_wait::TIME_WAIT;
 use crate::engine::timers::Timer;
@@ -49,6 +52,7 @@ pub(crate) struct Context<'a> {
     pub(crate) config: &'a Config,
     pub(crate) counters: &'a mut Counters,
     pub(crate) events: &'a mut Events,
+    pub(crate) tally: &'a Tally,
 }
 
 /// Whether the connection lives on after a call.
@@ -102,6 +106,8 @@ pub(crate) struct Synchronized<S: Store> {
     probing_since: Option<Instant>,
     /// How many segments of a probe leave with the next flush.
     probes_due: u8,
+    /// The first of what a time-out found lost leaves with the next flush.
+    head_due: bool,
     /// A tail loss probe leaves with the next flush.
     tail_probe_due: bool,
     /// New data left in this flush.
@@ -208,6 +214,7 @@ impl<S: Store> Synchronized<S> {
             probes_out: 0,
             probing_since: None,
             probes_due: 0,
+            head_due: false,
             tail_probe_due: false,
             sent_new: false,
             orphan: false,
@@ -269,11 +276,11 @@ impl<S: Store> Synchronized<S> {
     }
 
     /// The route's segment size changed.
-    pub(crate) fn on_mss(&mut self, config: &Config) {
+    pub(crate) fn on_mss(&mut self, config: &Config, tally: &Tally) {
         self.mtu.on_route(config, &self.agreed);
         let mss = self.mss(config);
         self.cc.on_mss(mss);
-        self.recovery.on_mss(mss, self.tx.nxt, &mut self.cc);
+        self.recovery.on_mss(mss, self.tx.nxt, &mut self.cc, tally);
     }
 
     /// Lets what is held back leave.
@@ -314,8 +321,17 @@ impl<S: Store> Synchronized<S> {
         if self.orphan && self.state == State::FinWait2 && !self.timers.is_set(Timer::FinWait2) {
             let rto = self.rto(cx.config).as_nanos();
             let least = Duration::from_nanos(rto.saturating_mul(4).saturating_sub(rto / 2));
-            let at = cx.now.saturating_add(cx.config.fin_timeout.max(least));
+            let wait = cx.config.fin_timeout.max(least);
+            let at = cx.now.saturating_add(wait);
             self.timers.set(Timer::FinWait2, cx.now, at);
+            // As Linux, where it goes on without a socket from here on.
+            if wait <= TIME_WAIT {
+                cx.tally.count(if wait > time_wait::SHORT {
+                    Mib::TimeWaits
+                } else {
+                    Mib::TimeWaitsKilled
+                });
+            }
         }
     }
 
@@ -351,6 +367,7 @@ impl<S: Store> Synchronized<S> {
             rfc1337: cx.config.rfc1337,
             entered: cx.now,
             deadline: cx.now.saturating_add(TIME_WAIT),
+            counted: self.timers.is_set(Timer::FinWait2) && cx.config.fin_timeout <= TIME_WAIT,
             answers: RateLimit::default(),
         }
     }

@@ -30,6 +30,8 @@ pub struct TimeWait {
     pub(crate) ts_recent: Option<TsRecent>,
     pub(crate) ts_offset: u32,
     pub(crate) invalid_ratelimit: Duration,
+    /// It was counted when its owner had left and FIN-WAIT-2 begun.
+    pub(crate) counted: bool,
     pub(crate) rfc1337: bool,
     /// When TIME-WAIT began.
     pub(crate) entered: Instant,
@@ -57,6 +59,9 @@ pub enum TimeWaitVerdict {
     },
 }
 
+/// Records that live no longer count as killed, as in Linux.
+pub(crate) const SHORT: Duration = Duration::from_secs(4);
+
 /// What a connection begins with that takes the place of one in TIME-WAIT.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Successor {
@@ -67,6 +72,11 @@ pub struct Successor {
 }
 
 impl TimeWait {
+    /// Returns whether it was counted already, in FIN-WAIT-2.
+    pub fn was_counted(&self) -> bool {
+        self.counted
+    }
+
     /// Returns when the record ends; [`TimeWait::on_segment`] may have moved it.
     pub fn deadline(&self) -> Instant {
         self.deadline

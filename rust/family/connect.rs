@@ -141,6 +141,7 @@ fn enter(sk: &mut Locked<'_, Tcp>, chosen: bool) -> Result<Option<Successor>> {
         }
     })?;
     if let Some(old) = &old {
+        namespace.counters.count(Counter::TimeWaitRecycled);
         drop(retire(old));
     }
     sk.state().node = Some(node);

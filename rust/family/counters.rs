@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     engine::{
-        Instant,
+        Mib,
         SegmentOut, //
     },
     net::{
@@ -34,7 +34,7 @@ use kernel::{
     seq_print, //
 };
 
-/// What is counted.
+/// What is counted beside the engine's [`Mib`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Counter {
     /// Connections begun by us.
@@ -49,9 +49,9 @@ pub(super) enum Counter {
     CurrEstab,
     /// Packets received; several segments that the driver has merged are one.
     InSegs,
-    /// Segments sent, as they go over the wire.
+    /// Segments sent for the first time, as they go over the wire.
     OutSegs,
-    /// Those of them that were sent before.
+    /// Those that were sent before.
     RetransSegs,
     /// Packets that cannot be segments.
     InErrs,
@@ -61,18 +61,12 @@ pub(super) enum Counter {
     InCsumErrors,
     /// Half-open connections that the peer took back.
     EmbryonicRsts,
-    /// Ends of TIME-WAIT by its timer.
+    /// Connections that have gone to TIME-WAIT.
     TimeWaits,
-    /// Acknowledgments that waited for their timer.
-    DelayedAcks,
     /// Connections dropped because an accept queue was full.
     ListenOverflows,
     /// Connections dropped by a listener, for whatever reason.
     ListenDrops,
-    /// Segments sent again in fast recovery.
-    FastRetrans,
-    /// Expiries of the retransmission timer, SYN and SYN-ACK included.
-    Timeouts,
     /// Connections that found no place in TIME-WAIT.
     TimeWaitOverflow,
     /// Resets because data came after close, or `SO_LINGER` asks for them.
@@ -125,61 +119,209 @@ pub(super) enum Counter {
     AutoCorking,
     /// Time-outs after which another path was tried.
     TimeoutRehash,
+    /// Receive buffers that had to be made smaller.
+    PruneCalled,
+    /// Packets dropped although that was tried.
+    RcvPruned,
+    /// Times that packets beyond a hole were given up for it.
+    OfoPruned,
+    /// Packets beyond a hole that found no room.
+    OfoDrop,
+    /// ICMP errors that quote no segment under way.
+    OutOfWindowIcmps,
+    /// ICMP errors that found the socket in use.
+    LockDroppedIcmps,
+    /// Connections in TIME-WAIT whose place a new one of ours took.
+    TimeWaitRecycled,
+    /// Connections in TIME-WAIT that a segment ended.
+    TimeWaitKilled,
+    /// Resets because `TCP_LINGER2` allows no FIN-WAIT-2.
+    AbortOnLinger,
+    /// Packets whose TTL is below what the socket demands.
+    MinTtlDrop,
+    /// Retransmissions that this host did not let out.
+    RetransFail,
 }
 
 /// One more than the last counter.
-const COUNT: usize = Counter::TimeoutRehash as usize + 1;
+const OWN: usize = Counter::RetransFail as usize + 1;
+
+/// What both count.
+const ERRORS: usize = Mib::InErrs as usize;
+const WAITS: usize = Mib::TimeWaits as usize;
+const KILLED: usize = Mib::TimeWaitsKilled as usize;
+
+/// How many counters there are.
+const COUNT: usize = OWN + Mib::COUNT;
+
+/// Where a counter is.
+#[derive(Clone, Copy)]
+pub(super) struct Slot(usize);
+
+impl Slot {
+    const fn own(counter: Counter) -> Self {
+        Self(counter as usize)
+    }
+
+    const fn mib(mib: Mib) -> Self {
+        Self(OWN + mib as usize)
+    }
+}
+
+impl From<Counter> for Slot {
+    fn from(counter: Counter) -> Self {
+        Self::own(counter)
+    }
+}
+
+impl From<Mib> for Slot {
+    fn from(mib: Mib) -> Self {
+        Self::mib(mib)
+    }
+}
 
 /// The line `Tcp:` of `/proc/net/snmp`, from `ActiveOpens` on.
-const TCP: [(&str, Counter); 11] = [
-    ("ActiveOpens", Counter::ActiveOpens),
-    ("PassiveOpens", Counter::PassiveOpens),
-    ("AttemptFails", Counter::AttemptFails),
-    ("EstabResets", Counter::EstabResets),
-    ("CurrEstab", Counter::CurrEstab),
-    ("InSegs", Counter::InSegs),
-    ("OutSegs", Counter::OutSegs),
-    ("RetransSegs", Counter::RetransSegs),
-    ("InErrs", Counter::InErrs),
-    ("OutRsts", Counter::OutRsts),
-    ("InCsumErrors", Counter::InCsumErrors),
+const TCP: [(&str, Slot); 11] = [
+    ("ActiveOpens", Slot::own(Counter::ActiveOpens)),
+    ("PassiveOpens", Slot::own(Counter::PassiveOpens)),
+    ("AttemptFails", Slot::own(Counter::AttemptFails)),
+    ("EstabResets", Slot::own(Counter::EstabResets)),
+    ("CurrEstab", Slot::own(Counter::CurrEstab)),
+    ("InSegs", Slot::own(Counter::InSegs)),
+    ("OutSegs", Slot::own(Counter::OutSegs)),
+    ("RetransSegs", Slot::own(Counter::RetransSegs)),
+    ("InErrs", Slot::own(Counter::InErrs)),
+    ("OutRsts", Slot::own(Counter::OutRsts)),
+    ("InCsumErrors", Slot::own(Counter::InCsumErrors)),
 ];
 
 /// Of the line `TcpExt:` of `/proc/net/netstat`, in its order.
-const TCP_EXT: &[(&str, Counter)] = &[
-    ("SyncookiesSent", Counter::SyncookiesSent),
-    ("SyncookiesRecv", Counter::SyncookiesRecv),
-    ("SyncookiesFailed", Counter::SyncookiesFailed),
-    ("EmbryonicRsts", Counter::EmbryonicRsts),
-    ("TW", Counter::TimeWaits),
-    ("DelayedACKs", Counter::DelayedAcks),
-    ("ListenOverflows", Counter::ListenOverflows),
-    ("ListenDrops", Counter::ListenDrops),
-    ("TCPFastRetrans", Counter::FastRetrans),
-    ("TCPTimeouts", Counter::Timeouts),
-    ("TCPAbortOnData", Counter::AbortOnData),
-    ("TCPAbortOnClose", Counter::AbortOnClose),
-    ("TCPAbortOnMemory", Counter::AbortOnMemory),
-    ("TCPAbortOnTimeout", Counter::AbortOnTimeout),
-    ("TCPBacklogDrop", Counter::BacklogDrop),
-    ("TCPTimeWaitOverflow", Counter::TimeWaitOverflow),
-    ("TCPDeferAcceptDrop", Counter::DeferAcceptDrop),
-    ("TCPReqQFullDoCookies", Counter::ReqQFullDoCookies),
-    ("TCPReqQFullDrop", Counter::ReqQFullDrop),
-    ("TCPChallengeACK", Counter::ChallengeAcks),
-    ("TCPAutoCorking", Counter::AutoCorking),
-    ("TCPFastOpenActive", Counter::FastOpenActive),
-    ("TCPFastOpenActiveFail", Counter::FastOpenActiveFail),
-    ("TCPFastOpenPassive", Counter::FastOpenPassive),
-    ("TCPFastOpenPassiveFail", Counter::FastOpenPassiveFail),
-    ("TCPFastOpenListenOverflow", Counter::FastOpenListenOverflow),
-    ("TCPFastOpenCookieReqd", Counter::FastOpenCookieReqd),
-    ("TCPFastOpenBlackhole", Counter::FastOpenBlackhole),
-    ("TCPFastOpenPassiveAltKey", Counter::FastOpenPassiveAltKey),
-    ("TCPSynRetrans", Counter::SynRetrans),
-    ("TCPOrigDataSent", Counter::OrigDataSent),
-    ("TCPRcvQDrop", Counter::RcvQDrop),
-    ("TcpTimeoutRehash", Counter::TimeoutRehash),
+const TCP_EXT: &[(&str, Slot)] = &[
+    ("SyncookiesSent", Slot::own(Counter::SyncookiesSent)),
+    ("SyncookiesRecv", Slot::own(Counter::SyncookiesRecv)),
+    ("SyncookiesFailed", Slot::own(Counter::SyncookiesFailed)),
+    ("EmbryonicRsts", Slot::own(Counter::EmbryonicRsts)),
+    ("PruneCalled", Slot::own(Counter::PruneCalled)),
+    ("RcvPruned", Slot::own(Counter::RcvPruned)),
+    ("OfoPruned", Slot::own(Counter::OfoPruned)),
+    ("OutOfWindowIcmps", Slot::own(Counter::OutOfWindowIcmps)),
+    ("LockDroppedIcmps", Slot::own(Counter::LockDroppedIcmps)),
+    ("TW", Slot::own(Counter::TimeWaits)),
+    ("TWRecycled", Slot::own(Counter::TimeWaitRecycled)),
+    ("TWKilled", Slot::own(Counter::TimeWaitKilled)),
+    ("PAWSEstab", Slot::mib(Mib::PawsEstab)),
+    ("BeyondWindow", Slot::mib(Mib::BeyondWindow)),
+    ("PAWSOldAck", Slot::mib(Mib::PawsOldAck)),
+    ("DelayedACKs", Slot::mib(Mib::DelayedAcks)),
+    ("DelayedACKLost", Slot::mib(Mib::DelayedAckLost)),
+    ("ListenOverflows", Slot::own(Counter::ListenOverflows)),
+    ("ListenDrops", Slot::own(Counter::ListenDrops)),
+    ("TCPPureAcks", Slot::mib(Mib::PureAcks)),
+    ("TCPRenoRecovery", Slot::mib(Mib::RenoRecovery)),
+    ("TCPSackRecovery", Slot::mib(Mib::SackRecovery)),
+    ("TCPSACKReneging", Slot::mib(Mib::SackReneging)),
+    ("TCPSACKReorder", Slot::mib(Mib::SackReorder)),
+    ("TCPRenoReorder", Slot::mib(Mib::RenoReorder)),
+    ("TCPTSReorder", Slot::mib(Mib::TsReorder)),
+    ("TCPFullUndo", Slot::mib(Mib::FullUndo)),
+    ("TCPPartialUndo", Slot::mib(Mib::PartialUndo)),
+    ("TCPDSACKUndo", Slot::mib(Mib::DsackUndo)),
+    ("TCPLossUndo", Slot::mib(Mib::LossUndo)),
+    ("TCPLostRetransmit", Slot::mib(Mib::LostRetransmit)),
+    ("TCPRenoFailures", Slot::mib(Mib::RenoFailures)),
+    ("TCPSackFailures", Slot::mib(Mib::SackFailures)),
+    ("TCPLossFailures", Slot::mib(Mib::LossFailures)),
+    ("TCPFastRetrans", Slot::mib(Mib::FastRetrans)),
+    ("TCPSlowStartRetrans", Slot::mib(Mib::SlowStartRetrans)),
+    ("TCPTimeouts", Slot::mib(Mib::Timeouts)),
+    ("TCPLossProbes", Slot::mib(Mib::LossProbes)),
+    ("TCPLossProbeRecovery", Slot::mib(Mib::LossProbeRecovery)),
+    ("TCPRenoRecoveryFail", Slot::mib(Mib::RenoRecoveryFail)),
+    ("TCPSackRecoveryFail", Slot::mib(Mib::SackRecoveryFail)),
+    ("TCPDSACKOldSent", Slot::mib(Mib::DsackOldSent)),
+    ("TCPDSACKOfoSent", Slot::mib(Mib::DsackOfoSent)),
+    ("TCPDSACKRecv", Slot::mib(Mib::DsackRecv)),
+    ("TCPDSACKOfoRecv", Slot::mib(Mib::DsackOfoRecv)),
+    ("TCPAbortOnData", Slot::own(Counter::AbortOnData)),
+    ("TCPAbortOnClose", Slot::own(Counter::AbortOnClose)),
+    ("TCPAbortOnMemory", Slot::own(Counter::AbortOnMemory)),
+    ("TCPAbortOnTimeout", Slot::own(Counter::AbortOnTimeout)),
+    ("TCPAbortOnLinger", Slot::own(Counter::AbortOnLinger)),
+    ("TCPSACKDiscard", Slot::mib(Mib::SackDiscard)),
+    ("TCPDSACKIgnoredOld", Slot::mib(Mib::DsackIgnoredOld)),
+    ("TCPDSACKIgnoredNoUndo", Slot::mib(Mib::DsackIgnoredNoUndo)),
+    ("TCPSpuriousRTOs", Slot::mib(Mib::SpuriousRtos)),
+    ("TCPBacklogDrop", Slot::own(Counter::BacklogDrop)),
+    ("TCPMinTTLDrop", Slot::own(Counter::MinTtlDrop)),
+    ("TCPDeferAcceptDrop", Slot::own(Counter::DeferAcceptDrop)),
+    ("TCPTimeWaitOverflow", Slot::own(Counter::TimeWaitOverflow)),
+    (
+        "TCPReqQFullDoCookies",
+        Slot::own(Counter::ReqQFullDoCookies),
+    ),
+    ("TCPReqQFullDrop", Slot::own(Counter::ReqQFullDrop)),
+    ("TCPRetransFail", Slot::own(Counter::RetransFail)),
+    ("TCPOFOQueue", Slot::mib(Mib::OfoQueue)),
+    ("TCPOFODrop", Slot::own(Counter::OfoDrop)),
+    ("TCPChallengeACK", Slot::own(Counter::ChallengeAcks)),
+    ("TCPSYNChallenge", Slot::mib(Mib::SynChallenge)),
+    ("TCPFastOpenActive", Slot::own(Counter::FastOpenActive)),
+    (
+        "TCPFastOpenActiveFail",
+        Slot::own(Counter::FastOpenActiveFail),
+    ),
+    ("TCPFastOpenPassive", Slot::own(Counter::FastOpenPassive)),
+    (
+        "TCPFastOpenPassiveFail",
+        Slot::own(Counter::FastOpenPassiveFail),
+    ),
+    (
+        "TCPFastOpenListenOverflow",
+        Slot::own(Counter::FastOpenListenOverflow),
+    ),
+    (
+        "TCPFastOpenCookieReqd",
+        Slot::own(Counter::FastOpenCookieReqd),
+    ),
+    (
+        "TCPFastOpenBlackhole",
+        Slot::own(Counter::FastOpenBlackhole),
+    ),
+    ("TCPAutoCorking", Slot::own(Counter::AutoCorking)),
+    ("TCPFromZeroWindowAdv", Slot::mib(Mib::FromZeroWindowAdv)),
+    ("TCPToZeroWindowAdv", Slot::mib(Mib::ToZeroWindowAdv)),
+    ("TCPWantZeroWindowAdv", Slot::mib(Mib::WantZeroWindowAdv)),
+    ("TCPSynRetrans", Slot::own(Counter::SynRetrans)),
+    ("TCPOrigDataSent", Slot::own(Counter::OrigDataSent)),
+    ("TCPHystartTrainDetect", Slot::mib(Mib::HystartTrainDetect)),
+    ("TCPHystartTrainCwnd", Slot::mib(Mib::HystartTrainCwnd)),
+    ("TCPHystartDelayDetect", Slot::mib(Mib::HystartDelayDetect)),
+    ("TCPHystartDelayCwnd", Slot::mib(Mib::HystartDelayCwnd)),
+    ("TCPACKSkippedPAWS", Slot::mib(Mib::AckSkippedPaws)),
+    ("TCPACKSkippedSeq", Slot::mib(Mib::AckSkippedSeq)),
+    (
+        "TCPACKSkippedChallenge",
+        Slot::mib(Mib::AckSkippedChallenge),
+    ),
+    ("TCPWinProbe", Slot::mib(Mib::WinProbe)),
+    ("TCPKeepAlive", Slot::mib(Mib::KeepAlive)),
+    ("TCPMTUPFail", Slot::mib(Mib::MtupFail)),
+    ("TCPMTUPSuccess", Slot::mib(Mib::MtupSuccess)),
+    ("TCPDelivered", Slot::mib(Mib::Delivered)),
+    ("TCPDeliveredCE", Slot::mib(Mib::DeliveredCe)),
+    ("TCPAckCompressed", Slot::mib(Mib::AckCompressed)),
+    ("TCPZeroWindowDrop", Slot::mib(Mib::ZeroWindowDrop)),
+    ("TCPRcvQDrop", Slot::own(Counter::RcvQDrop)),
+    (
+        "TCPFastOpenPassiveAltKey",
+        Slot::own(Counter::FastOpenPassiveAltKey),
+    ),
+    ("TcpTimeoutRehash", Slot::own(Counter::TimeoutRehash)),
+    ("TCPDSACKRecvSegs", Slot::mib(Mib::DsackRecvSegs)),
+    (
+        "TCPDSACKIgnoredDubious",
+        Slot::mib(Mib::DsackIgnoredDubious),
+    ),
 ];
 
 /// The counters of one CPU, in cache lines of their own.
@@ -203,24 +345,38 @@ impl Counters {
     }
 
     /// Adds `n`, modulo 2^64: a shard by itself may be less than zero.
-    fn add(&self, counter: Counter, n: u64) {
+    fn add(&self, counter: impl Into<Slot>, n: u64) {
         // The task may go on on another CPU, which only costs time.
         let cpu = CpuId::current().as_u32() as usize;
-        if let Some(value) = self.shards.get(cpu).and_then(|s| s.0.get(counter as usize)) {
+        let Slot(index) = counter.into();
+        if let Some(value) = self.shards.get(cpu).and_then(|shard| shard.0.get(index)) {
             value.fetch_add(n, Ordering::Relaxed);
         }
     }
 
     /// Counts one.
-    pub(super) fn count(&self, counter: Counter) {
+    pub(super) fn count(&self, counter: impl Into<Slot>) {
         self.add(counter, 1);
     }
 
+    /// Adds what the engine has counted for a connection.
+    pub(super) fn take(&self, conn: &Connection) {
+        conn.take_tally(|index, n| {
+            let slot = match index {
+                ERRORS => Slot::own(Counter::InErrs),
+                WAITS => Slot::own(Counter::TimeWaits),
+                KILLED => Slot::own(Counter::TimeWaitKilled),
+                _ => Slot(OWN + index),
+            };
+            self.add(slot, n.into());
+        });
+    }
+
     /// The sum of all CPUs.
-    fn value(&self, counter: Counter) -> u64 {
+    fn value(&self, Slot(index): Slot) -> u64 {
         self.shards
             .iter()
-            .filter_map(|shard| shard.0.get(counter as usize))
+            .filter_map(|shard| shard.0.get(index))
             .fold(0, |sum, value| {
                 sum.wrapping_add(value.load(Ordering::Relaxed))
             })
@@ -229,7 +385,12 @@ impl Counters {
     /// Counts a segment that leaves.
     pub(super) fn sent(&self, segment: &SegmentOut) {
         let wire = u64::from(segment.wire_segments());
-        self.add(Counter::OutSegs, wire);
+        let syn_ack = segment.flags.syn() && segment.flags.ack();
+        // RFC 9293 says nothing of it, but RFC 4022 does: what was sent before does not count here.
+        // As Linux a SYN-ACK does.
+        if !segment.retransmission || syn_ack {
+            self.add(Counter::OutSegs, wire);
+        }
         if segment.retransmission {
             self.add(Counter::RetransSegs, wire);
             if segment.flags.syn() {
@@ -243,28 +404,7 @@ impl Counters {
         }
     }
 
-    /// Counts a segment of `conn` that leaves.
-    pub(super) fn sent_by(&self, conn: &Connection, segment: &SegmentOut) {
-        self.sent(segment);
-        if segment.retransmission && conn.outline().fast_recovery {
-            let wire = u64::from(segment.wire_segments());
-            self.add(Counter::FastRetrans, wire);
-        }
-    }
-
-    /// Counts the timers that have expired, before they are acted on.
-    pub(super) fn timer(&self, conn: &Connection, now: Instant) {
-        let outline = conn.outline();
-        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if is_due(outline.retransmit) {
-            self.count(Counter::Timeouts);
-        }
-        if is_due(outline.delayed_ack) {
-            self.count(Counter::DelayedAcks);
-        }
-    }
-
-    fn print(&self, out: &SeqFile, title: &str, list: &[(&str, Counter)], fixed: [&str; 2]) {
+    fn print(&self, out: &SeqFile, title: &str, list: &[(&str, Slot)], fixed: [&str; 2]) {
         seq_print!(out, "{}:{}", title, fixed[0]);
         for (name, _) in list {
             seq_print!(out, " {}", name);

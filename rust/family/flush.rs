@@ -74,15 +74,14 @@ pub(super) fn timer(sk: &mut Locked<'_, Tcp>) {
     let state = sk.state();
     state.timer = None;
     if let Role::Connection(conn) = &mut state.role {
-        state.namespace.counters.timer(conn, now);
         conn.on_deadline(now);
         let doubt = conn.take_doubt();
         if let Some(doubt) = doubt {
             // As `tcp_write_timeout`.
-            if doubt == Doubt::Route {
+            if doubt != Doubt::Path {
                 sk.doubt_route();
             }
-            if sk.choose_other_path() {
+            if doubt != Doubt::Nothing && sk.choose_other_path() {
                 let state = sk.state();
                 state.rehashes = state.rehashes.wrapping_add(1);
                 state.namespace.counters.count(Counter::TimeoutRehash);
@@ -117,12 +116,23 @@ pub(super) fn retune(sk: &mut Locked<'_, Tcp>) {
 /// Carries out all that the engine has decided.
 pub(super) fn flush(sk: &mut Locked<'_, Tcp>, now: Instant) {
     transmit(sk, now);
+    count(sk);
     publish(sk);
     send_buffer::check(sk);
     while let Some(event) = sk.state().connection().and_then(|conn| conn.poll_event()) {
         handle(sk, now, event);
     }
     arm(sk, now);
+}
+
+/// Adds what the engine has counted to the namespace's counters.
+fn count(sk: &mut Locked<'_, Tcp>) {
+    let State {
+        namespace, role, ..
+    } = sk.state();
+    if let Role::Connection(conn) = role {
+        namespace.counters.take(conn);
+    }
 }
 
 /// What of the range `len` bytes from `offset` on can go into one packet.
@@ -182,10 +192,13 @@ fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
         if segment.challenge && !namespace.may_challenge(sock.net(), now) {
             continue;
         }
-        if send(&wire, &segment, rope) {
-            conn.on_local_congestion();
+        match send(&wire, &segment, rope) {
+            Ok(false) => {}
+            Ok(true) => conn.on_local_congestion(),
+            Err(_) if segment.retransmission => namespace.counters.count(Counter::RetransFail),
+            Err(_) => {}
         }
-        namespace.counters.sent_by(conn, &segment);
+        namespace.counters.sent(&segment);
     }
     if let Some((rate, pacer)) = conn.pacing() {
         sk.set_pacing_rate(rate);
@@ -198,7 +211,7 @@ fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
 /// Sends one segment, and returns whether a queue of this host is congested. Whether the segment
 /// arrives is the engine's to find out: one that the host itself loses, for want of memory or by a
 /// rule, is as lost as any.
-fn send(wire: &Wire<'_, Tcp>, segment: &SegmentOut, rope: &Rope) -> bool {
+fn send(wire: &Wire<'_, Tcp>, segment: &SegmentOut, rope: &Rope) -> Result<bool> {
     let header = Header::new(segment, &wire.endpoints());
     let payload = segment.data.map(|data| Payload {
         rope,
@@ -207,7 +220,6 @@ fn send(wire: &Wire<'_, Tcp>, segment: &SegmentOut, rope: &Rope) -> bool {
         mss: segment.mss,
     });
     wire.transmit(&header, payload.as_ref(), segment.codepoint as u8)
-        .unwrap_or(false)
 }
 
 /// The state that the rest of the kernel sees for one of the engine's.
@@ -329,7 +341,7 @@ fn wait(sk: &mut Locked<'_, Tcp>, now: Instant, record: engine::TimeWait) {
         return;
     };
     let key = *node.key();
-    let deadline = record.deadline();
+    let (deadline, counted) = (record.deadline(), record.was_counted());
     let namespace = state.namespace.clone();
     let port = if bound {
         namespace.ports.wait_beside(sock).ok()
@@ -345,7 +357,12 @@ fn wait(sk: &mut Locked<'_, Tcp>, now: Instant, record: engine::TimeWait) {
         Some(new)
     });
     match new {
-        Some(new) => new.arm(deadline.since(now).as_nanos()),
+        Some(new) => {
+            if !counted {
+                namespace.counters.count(Counter::TimeWaits);
+            }
+            new.arm(deadline.since(now).as_nanos());
+        }
         None => {
             namespace.counters.count(Counter::TimeWaitOverflow);
             namespace.table.remove(&node);

@@ -68,6 +68,9 @@ pub(super) fn error(ns: &Namespace, net: &Net, error: &IcmpError, skb: &Skb) {
         tell(locked, error);
         return;
     }
+    if !matches!(error.kind, IcmpKind::TooBig { .. }) {
+        ns.counters.count(Counter::LockDroppedIcmps);
+    }
     match error.kind {
         // It may come from this very machine, while the segment is being sent.
         IcmpKind::TooBig { mtu } => {
@@ -102,6 +105,10 @@ fn tell(sk: &mut Locked<'_, Tcp>, error: &IcmpError) {
     };
     // RFC 5927 section 4.1: whoever cannot see our segments cannot know what is in flight.
     if !conn.is_outstanding(SeqNum(error.seq)) {
+        sk.state()
+            .namespace
+            .counters
+            .count(Counter::OutOfWindowIcmps);
         return;
     }
     let connecting = matches!(conn.state(), State::SynSent | State::SynReceived);

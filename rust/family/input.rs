@@ -25,6 +25,7 @@ use crate::{
         Codepoint,
         Instant,
         Payload,
+        Place,
         Reason,
         SegmentIn, //
     },
@@ -108,6 +109,7 @@ impl Namespace {
                 self.counters.count(Counter::InErrs);
             }
             DropReason::TooSmall => self.counters.count(Counter::InErrs),
+            DropReason::MinTtl => self.counters.count(Counter::MinTtlDrop),
             _ => {}
         }
     }
@@ -218,7 +220,14 @@ fn take(sk: &mut Locked<'_, Tcp>, skb: Skb) {
         skb = match memory::admit(sk, skb, &parsed) {
             Ok(skb) => skb,
             Err((skb, reason)) => {
-                sk.state().namespace.counters.count(Counter::RcvQDrop);
+                // As Linux by where it lies: beyond a hole, or next.
+                let conn = sk.state().connection();
+                let place = conn.map(|conn| conn.place_of(&parsed));
+                let cause = match place {
+                    Some(Place::Ahead(_)) => Counter::OfoDrop,
+                    _ => Counter::RcvQDrop,
+                };
+                sk.state().namespace.counters.count(cause);
                 skb.drop_because(reason);
                 memory::tell(sk);
                 if let Some(conn) = sk.state().connection() {

@@ -3,6 +3,7 @@
 //! The memory of the receive buffer: the engine decides, the socket is charged.
 
 use super::{
+    counters::Counter,
     poll,
     socket::Tcp, //
 };
@@ -130,6 +131,7 @@ fn make_room(sk: &mut Locked<'_, Tcp>, read: u64, from: u64) -> bool {
     if fits(sk) {
         return true;
     }
+    sk.state().namespace.counters.count(Counter::PruneCalled);
     tell(sk);
     if let Some(conn) = sk.state().connection() {
         conn.on_receive_buffer_full();
@@ -143,7 +145,11 @@ fn make_room(sk: &mut Locked<'_, Tcp>, read: u64, from: u64) -> bool {
         return true;
     }
     prune(sk, from);
-    fits(sk)
+    let fits = fits(sk);
+    if !fits {
+        sk.state().namespace.counters.count(Counter::RcvPruned);
+    }
+    fits
 }
 
 /// Gives up some of what is held after `from`. Returns whether there was any.
@@ -151,6 +157,7 @@ fn prune(sk: &mut Locked<'_, Tcp>, from: u64) -> bool {
     let Some(gone) = sk.prune_held(|state| &mut state.held, from) else {
         return false;
     };
+    sk.state().namespace.counters.count(Counter::OfoPruned);
     if let Some(conn) = sk.state().connection() {
         conn.on_held_dropped(gone);
     }

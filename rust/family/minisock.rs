@@ -22,6 +22,7 @@ use crate::{
         HalfOpenDeadline,
         HalfOpenVerdict,
         Instant,
+        Mib,
         Patience,
         SegmentOut,
         SeqNum,
@@ -124,7 +125,10 @@ pub(super) fn segment(
             match verdict {
                 TimeWaitVerdict::Ignore => Next::Nothing,
                 TimeWaitVerdict::Reply(s) => Next::Send(s),
-                TimeWaitVerdict::Remove => Next::Remove(None),
+                TimeWaitVerdict::Remove => {
+                    ns.counters.count(Counter::TimeWaitKilled);
+                    Next::Remove(None)
+                }
                 TimeWaitVerdict::Reopen { isn_after } => Next::Reopen(isn_after),
             }
         }
@@ -157,6 +161,7 @@ pub(super) fn segment(
         Next::Reopen(after) => {
             let rcu = rcu::read_lock();
             if let Some(found) = ns.listeners.find(segment.as_skb(), ends, &rcu) {
+                ns.counters.count(Counter::TimeWaitKilled);
                 drop(retire(node));
                 if let Some(segment) = segment.pass_filters(found.socket) {
                     syn::segment(net, &found, segment, ends, Some(after));
@@ -204,24 +209,21 @@ pub(super) fn on_timer(node: &NodeRef<Entry>) {
         Record::HalfOpen(h) => match half_open_deadline(h, now) {
             HalfOpenDeadline::Early => Some(h.half.next_deadline()),
             HalfOpenDeadline::Retransmit(segment) => {
-                ns.counters.count(Counter::Timeouts);
+                ns.counters.count(Mib::Timeouts);
                 answer = Some((h.listener.clone(), h.ends, h.manner, segment));
                 Some(h.half.next_deadline())
             }
             HalfOpenDeadline::Wait => {
-                ns.counters.count(Counter::Timeouts);
+                ns.counters.count(Mib::Timeouts);
                 Some(h.half.next_deadline())
             }
             HalfOpenDeadline::Expired => {
-                ns.counters.count(Counter::Timeouts);
+                ns.counters.count(Mib::Timeouts);
                 None
             }
         },
         Record::TimeWait(w) => {
             let deadline = w.record.deadline();
-            if deadline <= now {
-                ns.counters.count(Counter::TimeWaits);
-            }
             (deadline > now).then_some(deadline)
         }
     };

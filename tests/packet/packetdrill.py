@@ -125,4 +125,5 @@ def main():
     sys.exit(1 if counts["not"] else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

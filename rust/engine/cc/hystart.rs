@@ -67,6 +67,15 @@ pub(crate) struct Row {
     pub(crate) paced: bool,
 }
 
+/// What shows that the path is full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sign {
+    /// Acknowledgments came in a row for too long.
+    Row,
+    /// The round-trip time rose.
+    Delay,
+}
+
 /// Conservative slow start (CSS).
 #[derive(Clone, Copy, Debug)]
 struct Conservative {
@@ -77,17 +86,22 @@ struct Conservative {
 }
 
 impl HyStart {
-    /// Takes an acknowledgment in slow start (RFC 9406, 4.2). Returns whether slow start is over.
+    /// Takes an acknowledgment in slow start (RFC 9406, 4.2). Returns what ends slow start, if it is
+    /// over.
     ///
     /// Without `row` cwnd is too small for a row to mean something.
-    pub(crate) fn on_ack(&mut self, news: &News, row: Option<Row>) -> bool {
+    pub(crate) fn on_ack(&mut self, news: &News, row: Option<Row>) -> Option<Sign> {
         // A round ends with the first acknowledgment beyond it. With the one that reaches its end a
         // part of the next row of acknowledgments would count as this round's, more each time, until
         // the rise of the delay within a row looks like one between rounds.
         let over = news.una > self.window_end && self.begin_round(news);
         let full = self.follow_train(news, row);
         self.sample(news);
-        over || full
+        if full {
+            Some(Sign::Row)
+        } else {
+            over.then_some(Sign::Delay)
+        }
     }
 
     /// Returns whether enough slow rounds have passed.

@@ -25,6 +25,7 @@ use crate::engine::syn_sent::SynSent;
 use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Fate;
 use crate::engine::synchronized::Synchronized;
+use crate::engine::tally::Mib;
 use crate::engine::time::Instant;
 use crate::engine::time_wait::Successor;
 use crate::engine::window::WindowScale;
@@ -132,6 +133,7 @@ impl<S: Store> Connection<S> {
             config: &self.config,
             counters: &mut self.counters,
             events: &mut self.events,
+            tally: &self.tally,
         };
         connection.begin_early(&half_open, child.retries, child.cookie);
         if !room {
@@ -195,6 +197,8 @@ impl<S: Store> Connection<S> {
                     fast_open: None,
                 };
                 let syn_sent = *syn_sent;
+                self.counters.end_timeouts(now);
+                self.tally.count(Mib::Delivered);
                 self.phase = Phase::SynReceived(received, *early);
                 self.establish(now, segment);
                 if let Phase::Synchronized(connection) = &mut self.phase {
@@ -253,6 +257,7 @@ impl<S: Store> Connection<S> {
                 config: &self.config,
                 counters: &mut self.counters,
                 events: &mut self.events,
+                tally: &self.tally,
             };
             connection.note_syn_data(&mut cx, acked);
             // It has not left with that data.
@@ -275,6 +280,7 @@ impl<S: Store> Connection<S> {
             config: &self.config,
             counters: &mut self.counters,
             events: &mut self.events,
+            tally: &self.tally,
         };
         self.phase = Phase::Synchronized(Synchronized::new(&cx, half_open, segment));
     }
@@ -292,6 +298,7 @@ impl<S: Store> Connection<S> {
             config: &self.config,
             counters: &mut self.counters,
             events: &mut self.events,
+            tally: &self.tally,
         };
         if let Phase::Synchronized(connection) = &mut self.phase {
             if early.written > 0 {

@@ -47,6 +47,7 @@ impl<S: Store> Connection<S> {
                 config: &self.config,
                 counters: &mut self.counters,
                 events: &mut self.events,
+                tally: &self.tally,
             };
             connection.switch_keepalive(&cx);
         }
@@ -65,6 +66,7 @@ impl<S: Store> Connection<S> {
                 config: &self.config,
                 counters: &mut self.counters,
                 events: &mut self.events,
+                tally: &self.tally,
             };
             connection.move_keepalive(&cx);
         }
@@ -165,7 +167,7 @@ impl<S: Store> Connection<S> {
     pub fn set_mss(&mut self, mss: u16) {
         self.config.mss = mss;
         if let Phase::Synchronized(connection) = &mut self.phase {
-            connection.on_mss(&self.config);
+            connection.on_mss(&self.config, &self.tally);
         }
     }
 

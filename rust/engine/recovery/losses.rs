@@ -17,6 +17,8 @@ use crate::engine::scoreboard::LOST;
 use crate::engine::scoreboard::SACKED;
 use crate::engine::store::Memory;
 use crate::engine::store::Record;
+use crate::engine::tally::Mib;
+use crate::engine::tally::Tally;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 
@@ -32,6 +34,7 @@ pub(crate) struct Timeout<'a> {
     /// A probe of the path's MTU is out.
     pub(crate) mtu_probe: bool,
     pub(crate) config: &'a Config,
+    pub(crate) tally: &'a Tally,
 }
 
 impl<M: Memory<Record>> Recovery<M> {
@@ -39,7 +42,7 @@ impl<M: Memory<Record>> Recovery<M> {
     /// something may be lost soon.
     pub(super) fn identify_loss(
         &mut self,
-        ack: &Ack,
+        ack: &Ack<'_>,
         rtts: Rtts,
         config: &Config,
     ) -> Option<Rearm> {
@@ -48,29 +51,30 @@ impl<M: Memory<Record>> Recovery<M> {
             return None;
         }
         if !self.sack {
-            self.mark_head(ack.advanced());
+            self.mark_head(ack.advanced(), ack.tally);
             return None;
         }
         if !core::mem::take(&mut self.rack.advanced) {
             return None;
         }
-        let wait = self.mark_late(ack.now, rtts, config);
+        let wait = self.mark_late(ack.now, rtts, config, ack.tally);
         (wait > Duration::ZERO).then_some(Rearm::Reorder(wait))
     }
 
     /// RFC 8985, 6.2, step 5. Returns the longest time that something still has.
-    fn mark_late(&mut self, now: Instant, rtts: Rtts, config: &Config) -> Duration {
+    fn mark_late(&mut self, now: Instant, rtts: Rtts, config: &Config, tally: &Tally) -> Duration {
         let window = self.reordering_window(rtts, config);
         let rack = &self.rack;
         let mut wait = Duration::ZERO;
         let marked = self
             .board
             .mark_lost(|record| rack.judge(record, now, window, &mut wait));
-        self.note_marked(marked);
+        self.note_marked(marked, tally);
         wait
     }
 
-    fn note_marked(&mut self, marked: Marked) {
+    fn note_marked(&mut self, marked: Marked, tally: &Tally) {
+        tally.add(Mib::LostRetransmit, marked.again);
         self.newly_lost = self.newly_lost.saturating_add(marked.octets);
         self.lost_again = self.lost_again.saturating_add(marked.again);
     }
@@ -90,7 +94,7 @@ impl<M: Memory<Record>> Recovery<M> {
 
     /// Without SACK: three duplicates mean that the first segment is lost (RFC 5681, 3.2), and in
     /// fast recovery a partial acknowledgment means it of the next (RFC 6582, 3.2, step 3).
-    fn mark_head(&mut self, advanced: bool) {
+    fn mark_head(&mut self, advanced: bool, tally: &Tally) {
         let due = match self.state {
             CaState::Open | CaState::Disorder | CaState::Cwr => self.reno_sacked >= self.reordering,
             CaState::Recovery => advanced,
@@ -108,15 +112,35 @@ impl<M: Memory<Record>> Recovery<M> {
                 Scan::Stop
             }
         });
-        self.note_marked(marked);
+        self.note_marked(marked, tally);
     }
 
     /// The reordering timer expired (Linux's `tcp_rack_reo_timeout`). Returns whether something was
     /// found lost.
-    pub(crate) fn on_reorder_timeout(&mut self, now: Instant, rtts: Rtts, config: &Config) -> bool {
+    pub(crate) fn on_reorder_timeout(
+        &mut self,
+        now: Instant,
+        rtts: Rtts,
+        config: &Config,
+        tally: &Tally,
+    ) -> bool {
         let before = self.board.pipe();
-        let _ = self.mark_late(now, rtts, config);
+        let _ = self.mark_late(now, rtts, config, tally);
         self.board.pipe() != before
+    }
+
+    /// Counts a time-out that is the first since something was acknowledged by what it interrupts
+    /// (Linux's `tcp_retransmit_timer`).
+    pub(crate) fn count_timeout(&self, tally: &Tally) {
+        let mib = match self.state {
+            CaState::Recovery if self.sack => Mib::SackRecoveryFail,
+            CaState::Recovery => Mib::RenoRecoveryFail,
+            CaState::Loss => Mib::LossFailures,
+            CaState::Open | CaState::Cwr if self.sacked_segments() == 0 => return,
+            _ if self.sack => Mib::SackFailures,
+            _ => Mib::RenoFailures,
+        };
+        tally.count(mib);
     }
 
     /// The retransmission timer expired (Linux's `tcp_enter_loss`).
@@ -129,10 +153,11 @@ impl<M: Memory<Record>> Recovery<M> {
             again,
             mtu_probe,
             config,
+            tally,
         } = *timeout;
         let calm = matches!(self.state, CaState::Open | CaState::Disorder);
         let new = calm || self.state == CaState::Cwr;
-        self.mark_all(now);
+        self.mark_all(now, tally);
         let first = calm || self.high <= una || (self.state == CaState::Loss && again == 0);
         cc.enter_loss(config, now, self.pipe(mss), first);
         if first {
@@ -157,9 +182,10 @@ impl<M: Memory<Record>> Recovery<M> {
     ///
     /// RFC 2018, 8 lets a receiver renege: if it SACKed what it should have acknowledged, its
     /// reports are forgotten.
-    fn mark_all(&mut self, now: Instant) {
+    fn mark_all(&mut self, now: Instant, tally: &Tally) {
         let reneges = self.board.first().is_some_and(|first| first.has(SACKED));
         if reneges {
+            tally.count(Mib::SackReneging);
             self.board.forget_sacks();
             self.reneged = true;
         }
@@ -175,12 +201,12 @@ impl<M: Memory<Record>> Recovery<M> {
                 Scan::Lost
             }
         });
-        self.note_marked(marked);
+        self.note_marked(marked, tally);
     }
 
     /// Segments longer than `mss` do not pass the path any more (Linux's `tcp_simple_retransmit`):
     /// they are sent again, and cwnd does not come down for it.
-    pub(crate) fn on_mss(&mut self, mss: u32, nxt: u64, cc: &mut Congestion) {
+    pub(crate) fn on_mss(&mut self, mss: u32, nxt: u64, cc: &mut Congestion, tally: &Tally) {
         let marked = self.board.mark_lost(|record| {
             if record.segment_len() > mss {
                 Scan::Lost
@@ -188,7 +214,7 @@ impl<M: Memory<Record>> Recovery<M> {
                 Scan::Next
             }
         });
-        self.note_marked(marked);
+        self.note_marked(marked, tally);
         if self.board.lost.octets == 0 {
             return;
         }
@@ -203,7 +229,7 @@ impl<M: Memory<Record>> Recovery<M> {
 
     /// What begins at `low` arrived after later octets: the path reorders (Linux's
     /// `tcp_check_sack_reordering`).
-    pub(super) fn note_reordering(&mut self, low: u64, ack: &Ack) {
+    pub(super) fn note_reordering(&mut self, low: u64, ack: &Ack<'_>, sign: Mib) {
         if low >= self.fack {
             return;
         }
@@ -214,26 +240,27 @@ impl<M: Memory<Record>> Recovery<M> {
             self.reordering = segments.min(self.most_reordering);
         }
         self.reordering_seen = self.reordering_seen.saturating_add(1);
+        ack.tally.count(sign);
     }
 
     /// Without SACK: duplicates tell of segments that arrived.
-    pub(super) fn add_reno_sacks(&mut self, ack: &Ack, duplicates: u32, rate: &mut Rate) {
+    pub(super) fn add_reno_sacks(&mut self, ack: &Ack<'_>, duplicates: u32, rate: &mut Rate) {
         if !self.sack && duplicates > 0 {
             self.count_reno_sacks(ack, duplicates, rate);
         }
     }
 
-    pub(super) fn count_reno_sacks(&mut self, ack: &Ack, duplicates: u32, rate: &mut Rate) {
+    pub(super) fn count_reno_sacks(&mut self, ack: &Ack<'_>, duplicates: u32, rate: &mut Rate) {
         let before = self.reno_sacked;
         self.reno_sacked = before.saturating_add(duplicates);
-        self.check_reno_reordering(0);
+        self.check_reno_reordering(0, ack.tally);
         let news = u64::from(self.reno_sacked.saturating_sub(before));
         rate.count(news.saturating_mul(ack.mss.into()), ack.mss);
     }
 
     /// Without SACK: of what is acknowledged one segment filled the hole, the others are those that
     /// caused duplicates.
-    pub(super) fn remove_reno_sacks(&mut self, ack: &Ack, rate: &mut Rate) {
+    pub(super) fn remove_reno_sacks(&mut self, ack: &Ack<'_>, rate: &mut Rate) {
         let acked = ack.found.acked_segments;
         let octets = ack.una.saturating_sub(ack.prior_una);
         let counted = u64::from(self.reno_sacked).saturating_mul(ack.mss.into());
@@ -242,16 +269,17 @@ impl<M: Memory<Record>> Recovery<M> {
             .max(octets.min(ack.mss.into()));
         rate.count(news, ack.mss);
         self.reno_sacked = self.reno_sacked.saturating_sub(acked.saturating_sub(1));
-        self.check_reno_reordering(acked);
+        self.check_reno_reordering(acked, ack.tally);
     }
 
     /// More duplicates than there are segments in flight that could have caused them: reordering
     /// (Linux's `tcp_check_reno_reordering`).
-    fn check_reno_reordering(&mut self, acked: u32) {
+    fn check_reno_reordering(&mut self, acked: u32, tally: &Tally) {
         if self.limit_reno_sacks() {
             let segments = self.board.out.segments.saturating_add(acked);
             self.reordering = segments.min(self.most_reordering);
             self.reordering_seen = self.reordering_seen.saturating_add(1);
+            tally.count(Mib::RenoReorder);
         }
     }
 

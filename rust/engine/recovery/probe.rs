@@ -13,6 +13,7 @@ use crate::engine::recovery::Rtts;
 use crate::engine::recovery::SLACK;
 use crate::engine::store::Memory;
 use crate::engine::store::Record;
+use crate::engine::tally::Mib;
 use crate::engine::time::Duration;
 
 /// A probe that was sent.
@@ -62,7 +63,7 @@ impl<M: Memory<Record>> Recovery<M> {
     }
 
     /// RFC 8985, 7.4.2 (Linux's `tcp_process_tlp_ack`): did the probe repair a loss?
-    pub(super) fn on_probe_answer(&mut self, ack: &Ack, cc: &mut Congestion) {
+    pub(super) fn on_probe_answer(&mut self, ack: &Ack<'_>, cc: &mut Congestion) {
         let Some(probe) = self.probe.filter(|probe| ack.una >= probe.high) else {
             return;
         };
@@ -78,6 +79,7 @@ impl<M: Memory<Record>> Recovery<M> {
             cc.end_reduction(ack.now);
             self.state = CaState::Cwr;
             self.try_keep_open(ack.nxt);
+            ack.tally.count(Mib::LossProbeRecovery);
         } else if !ack.advanced() && !ack.is_no_duplicate() && !ack.found.sacked {
             // A duplicate acknowledgment: both arrived.
             self.probe = None;

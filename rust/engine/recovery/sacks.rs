@@ -16,6 +16,7 @@ use crate::engine::scoreboard::RETRANS;
 use crate::engine::scoreboard::SACKED;
 use crate::engine::store::Memory;
 use crate::engine::store::Record;
+use crate::engine::tally::Mib;
 
 /// The blocks that an option can hold.
 const MOST: usize = 4;
@@ -29,19 +30,33 @@ impl<M: Memory<Record>> Recovery<M> {
     /// `tcp_sacktag_write_queue`).
     pub(crate) fn on_sacks(
         &mut self,
-        ack: &mut Ack,
+        ack: &mut Ack<'_>,
         acknowledged: u64,
         blocks: &Blocks,
         counters: &mut Counters,
         rate: &mut Rate,
     ) {
         let duplicate = self.check_dsack(ack, acknowledged, blocks, counters, rate);
+        if self.board.is_empty() {
+            return;
+        }
         let mut valid = [None; MOST];
         for (index, (slot, block)) in valid.iter_mut().zip(blocks).enumerate() {
             let dsack = duplicate && index == 0;
-            *slot = block
-                .filter(|&block| self.is_valid(ack, dsack, block))
-                .map(|block| (block, dsack));
+            let Some(block) = *block else {
+                continue;
+            };
+            if self.is_valid(ack, dsack, block) {
+                *slot = Some((block, dsack));
+            } else if dsack {
+                ack.tally.count(match self.undo {
+                    Some(_) => Mib::DsackIgnoredOld,
+                    None => Mib::DsackIgnoredNoUndo,
+                });
+            } else if acknowledged == ack.una || block.end > ack.una {
+                // Others come with acknowledgments that were overtaken.
+                ack.tally.count(Mib::SackDiscard);
+            }
         }
         // In order of place, since what lies below what is known is late.
         valid.sort_unstable_by_key(|block| block.map(|(run, _)| run.start));
@@ -50,13 +65,13 @@ impl<M: Memory<Record>> Recovery<M> {
         }
         if self.state != CaState::Loss || self.undo.is_some() {
             if let Some(late) = ack.found.late.take() {
-                self.note_reordering(late, ack);
+                self.note_reordering(late, ack, Mib::SackReorder);
             }
         }
     }
 
     /// Returns whether a block can be meant seriously (Linux's `tcp_is_sackblock_valid`).
-    fn is_valid(&self, ack: &Ack, dsack: bool, block: Run) -> bool {
+    fn is_valid(&self, ack: &Ack<'_>, dsack: bool, block: Run) -> bool {
         if block.end > ack.nxt || block.start >= block.end {
             return false;
         }
@@ -79,7 +94,7 @@ impl<M: Memory<Record>> Recovery<M> {
     /// it lies below the acknowledgment, or within the second block.
     fn check_dsack(
         &mut self,
-        ack: &mut Ack,
+        ack: &mut Ack<'_>,
         acknowledged: u64,
         blocks: &Blocks,
         counters: &mut Counters,
@@ -89,12 +104,17 @@ impl<M: Memory<Record>> Recovery<M> {
             return false;
         };
         let within = |outer: Run| outer.start <= first.start && first.end <= outer.end;
-        if first.start >= acknowledged && !second.is_some_and(within) {
+        if first.start < acknowledged {
+            ack.tally.count(Mib::DsackRecv);
+        } else if second.is_some_and(within) {
+            ack.tally.count(Mib::DsackOfoRecv);
+        } else {
             return false;
         }
         // As Linux (`tcp_dsack_seen`): longer than any window, or more than we ever sent again, is
         // no report of ours.
         if first.start >= first.end || first.len() > u64::from(ack.max_wnd) {
+            ack.tally.count(Mib::DsackIgnoredDubious);
             return false;
         }
         let mss = u64::from(ack.mss.max(1));
@@ -104,8 +124,10 @@ impl<M: Memory<Record>> Recovery<M> {
         }
         counters.dsack_dups = counters.dsack_dups.saturating_add(segments);
         if counters.dsack_dups > ack.total_retrans {
+            ack.tally.count(Mib::DsackIgnoredDubious);
             return false;
         }
+        ack.tally.add(Mib::DsackRecvSegs, segments);
         self.rack.on_dsack();
         ack.found.dsack = true;
         rate.count(first.len(), ack.mss);
@@ -119,7 +141,7 @@ impl<M: Memory<Record>> Recovery<M> {
     }
 
     /// Notes one block.
-    fn tag(&mut self, ack: &mut Ack, run: Run, dsack: bool, rate: &mut Rate) {
+    fn tag(&mut self, ack: &mut Ack<'_>, run: Run, dsack: bool, rate: &mut Rate) {
         let Recovery {
             board,
             rack,

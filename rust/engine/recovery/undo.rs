@@ -12,6 +12,7 @@ use crate::engine::recovery::Moved;
 use crate::engine::recovery::Recovery;
 use crate::engine::store::Memory;
 use crate::engine::store::Record;
+use crate::engine::tally::Mib;
 
 /// What has to be shown before a recovery is undone (Linux's `undo_marker` and `undo_retrans`).
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +54,7 @@ impl<M: Memory<Record>> Recovery<M> {
 
     /// Returns whether the acknowledgment is for something that was late, not lost: it answers what
     /// left before the first retransmission (RFC 3522, 3; Linux's `tcp_packet_delayed`).
-    fn was_delayed(&self, ack: &Ack) -> bool {
+    fn was_delayed(&self, ack: &Ack<'_>) -> bool {
         match self.first_retransmit {
             Some(first) => ack.echoes_before(first),
             // Nothing was sent again yet. Without SACK that may have been forgotten.
@@ -61,13 +62,13 @@ impl<M: Memory<Record>> Recovery<M> {
         }
     }
 
-    fn may_undo(&self, ack: &Ack) -> bool {
+    fn may_undo(&self, ack: &Ack<'_>) -> bool {
         self.undo
             .is_some_and(|undo| undo.all_needless() || self.was_delayed(ack))
     }
 
     /// Linux's `tcp_undo_cwnd_reduction`.
-    fn undo_reduction(&mut self, ack: &Ack, cc: &mut Congestion, unmark: bool) {
+    fn undo_reduction(&mut self, ack: &Ack<'_>, cc: &mut Congestion, unmark: bool) {
         if unmark {
             self.board.forget_losses();
         }
@@ -81,7 +82,7 @@ impl<M: Memory<Record>> Recovery<M> {
     /// Returns whether the state has to stay until something above `high` is acknowledged: without
     /// SACK, duplicates of this recovery would begin another one (RFC 6582, 4; Linux's
     /// `tcp_is_non_sack_preventing_reopen`).
-    fn must_not_reopen(&mut self, ack: &Ack) -> bool {
+    fn must_not_reopen(&mut self, ack: &Ack<'_>) -> bool {
         if self.sack || ack.una != self.high {
             return false;
         }
@@ -90,8 +91,11 @@ impl<M: Memory<Record>> Recovery<M> {
     }
 
     /// All that was in flight is acknowledged. Returns whether the state stays nevertheless.
-    pub(super) fn try_undo_recovery(&mut self, ack: &Ack, cc: &mut Congestion) -> bool {
+    pub(super) fn try_undo_recovery(&mut self, ack: &Ack<'_>, cc: &mut Congestion) -> bool {
         if self.may_undo(ack) {
+            let lost = self.state == CaState::Loss;
+            ack.tally
+                .count(if lost { Mib::LossUndo } else { Mib::FullUndo });
             self.undo_reduction(ack, cc, false);
         } else {
             self.rack.persist = self.rack.persist.saturating_sub(1);
@@ -105,9 +109,10 @@ impl<M: Memory<Record>> Recovery<M> {
     }
 
     /// DSACKs report all that was sent again (RFC 3708).
-    pub(super) fn try_undo_dsack(&mut self, ack: &Ack, cc: &mut Congestion) -> bool {
+    pub(super) fn try_undo_dsack(&mut self, ack: &Ack<'_>, cc: &mut Congestion) -> bool {
         let needless = self.undo.is_some_and(|undo| undo.all_needless());
         if needless {
+            ack.tally.count(Mib::DsackUndo);
             self.rack.persist = self.rack.persist.saturating_add(1).min(PERSIST);
             self.undo_reduction(ack, cc, false);
         }
@@ -116,16 +121,17 @@ impl<M: Memory<Record>> Recovery<M> {
 
     /// Part of what was in flight at the beginning of a fast recovery is acknowledged. Returns
     /// whether nothing more must be sent again now.
-    pub(super) fn try_undo_partial(&mut self, ack: &Ack, cc: &mut Congestion) -> bool {
+    pub(super) fn try_undo_partial(&mut self, ack: &Ack<'_>, cc: &mut Congestion) -> bool {
         if self.undo.is_none() || !self.was_delayed(ack) {
             return false;
         }
         // The hole was filled by what was late: reordering.
-        self.note_reordering(ack.prior_una, ack);
+        self.note_reordering(ack.prior_una, ack, Mib::TsReorder);
         if self.board.retrans.octets > 0 {
             return true;
         }
         self.forget_first_retransmit();
+        ack.tally.count(Mib::PartialUndo);
         self.undo_reduction(ack, cc, true);
         self.try_keep_open(ack.nxt);
         false
@@ -133,11 +139,15 @@ impl<M: Memory<Record>> Recovery<M> {
 
     /// Undoes a time-out, if `spurious` or if something else shows that it was (Linux's
     /// `tcp_try_undo_loss`).
-    fn try_undo_loss(&mut self, ack: &Ack, cc: &mut Congestion, spurious: bool) -> bool {
+    fn try_undo_loss(&mut self, ack: &Ack<'_>, cc: &mut Congestion, spurious: bool) -> bool {
         if !spurious && !self.may_undo(ack) {
             return false;
         }
         self.undo_reduction(ack, cc, true);
+        ack.tally.count(Mib::LossUndo);
+        if spurious {
+            ack.tally.count(Mib::SpuriousRtos);
+        }
         self.forgiven = true;
         if self.must_not_reopen(ack) {
             return true;
@@ -150,7 +160,7 @@ impl<M: Memory<Record>> Recovery<M> {
     }
 
     /// An acknowledgment after a time-out (RFC 5682; Linux's `tcp_process_loss`).
-    pub(super) fn on_ack_in_loss(&mut self, ack: &Ack, duplicates: u32, cc: &mut Congestion) {
+    pub(super) fn on_ack_in_loss(&mut self, ack: &Ack<'_>, duplicates: u32, cc: &mut Congestion) {
         let recovered = ack.una >= self.high;
         if ack.advanced() && self.try_undo_loss(ack, cc, false) {
             return;

@@ -71,6 +71,16 @@ impl<M: Memory<RunBits>> Rx<M> {
         }
     }
 
+    /// Returns the octets that were offered last.
+    pub(crate) fn offered(&self) -> u64 {
+        self.edge.saturating_sub(self.acked)
+    }
+
+    /// Returns whether the window should have closed, but for that it must not shrink.
+    pub(crate) fn take_wants_zero(&mut self) -> bool {
+        core::mem::take(&mut self.wants_zero)
+    }
+
     /// Returns whether less than half of the buffer was free when this was looked at last.
     pub(crate) fn take_tight(&mut self) -> bool {
         core::mem::take(&mut self.tight)
@@ -132,6 +142,7 @@ impl<M: Memory<RunBits>> Rx<M> {
         let current = self.window();
         let mut new = self.worthwhile(config);
         if new < current && !(config.shrink_window && self.scale.shift() > 0) {
+            self.wants_zero = new == 0;
             new = round_up(current, self.scale.unit());
         }
         let most = if self.scale.shift() == 0 && config.signed_windows {

@@ -2,8 +2,10 @@
 
 //! The fifth check of SEGMENT ARRIVES: the acknowledgment (RFC 9293, 3.10.7.4; Linux's `tcp_ack`).
 
+use crate::engine::cc::hystart::Sign;
 use crate::engine::cc::Acked;
 use crate::engine::cc::News;
+use crate::engine::info::CaState;
 use crate::engine::options::Timestamps;
 use crate::engine::ranges::Run;
 use crate::engine::rate::AckRate;
@@ -18,6 +20,7 @@ use crate::engine::segment::SegmentIn;
 use crate::engine::store::Store;
 use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Synchronized;
+use crate::engine::tally::Mib;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 use crate::engine::timers::Timer;
@@ -43,6 +46,7 @@ impl<S: Store> Synchronized<S> {
         self.cc.on_mss(mss);
         let mut ack = self.begin_ack(cx, segment, prior_una, updates_window);
         self.cc.rate.begin_ack(prior_in_flight, ack.ece);
+        let delivered = self.cc.rate.segments();
         if self.ecn.on_flags(segment) {
             self.delack.demand();
         }
@@ -56,19 +60,43 @@ impl<S: Store> Synchronized<S> {
             if ack.found.dsack {
                 self.judge(cx, &ack);
             }
+            self.count_delivered(cx, delivered);
             return;
         }
         self.recovery.on_cumulative(&mut ack, &mut self.cc.rate);
         self.take_mtu_probe(cx, &mut ack);
         let rtt = self.sample_rtt(cx, segment, &ack);
-        self.cc.on_news(&News {
+        let news = News {
             now: cx.now,
             una: self.tx.una,
             nxt: self.tx.nxt,
             rtt,
-        });
+        };
+        if let Some(sign) = self.cc.on_news(&news) {
+            self.count_slow_start_end(cx, sign);
+        }
         self.judge(cx, &ack);
         self.control_congestion(cx, &ack, rtt);
+        self.count_delivered(cx, delivered);
+    }
+
+    fn count_slow_start_end(&self, cx: &Context<'_>, sign: Sign) {
+        let cwnd = self.cc.cwnd().checked_div(self.mss(cx.config)).unwrap_or(0);
+        let (detected, at) = match sign {
+            Sign::Row => (Mib::HystartTrainDetect, Mib::HystartTrainCwnd),
+            Sign::Delay => (Mib::HystartDelayDetect, Mib::HystartDelayCwnd),
+        };
+        cx.tally.count(detected);
+        cx.tally.add(at, cwnd);
+    }
+
+    /// Counts what arrived since `before`, in segments: all, and those that were marked.
+    fn count_delivered(&self, cx: &Context<'_>, before: (u32, u32)) {
+        let (delivered, marked) = self.cc.rate.segments();
+        cx.tally
+            .add(Mib::Delivered, delivered.wrapping_sub(before.0));
+        cx.tally
+            .add(Mib::DeliveredCe, marked.wrapping_sub(before.1));
     }
 
     /// Takes the SACK blocks of a segment whose acknowledgment is older than SND.UNA.
@@ -80,20 +108,22 @@ impl<S: Store> Synchronized<S> {
         let mut ack = self.begin_ack(cx, segment, una, false);
         let in_flight = self.recovery.pipe(ack.mss);
         self.cc.rate.begin_ack(in_flight, false);
+        let delivered = self.cc.rate.segments();
         self.take_sacks(cx, segment, &mut ack);
         if ack.found.sacked || ack.found.dsack {
             self.judge(cx, &ack);
             self.control_congestion(cx, &ack, None);
         }
+        self.count_delivered(cx, delivered);
     }
 
-    fn begin_ack(
+    fn begin_ack<'a>(
         &self,
-        cx: &Context<'_>,
+        cx: &Context<'a>,
         segment: &SegmentIn,
         prior_una: u64,
         updates_window: bool,
-    ) -> Ack {
+    ) -> Ack<'a> {
         let timestamps = segment.options.timestamps;
         let echo = timestamps
             .filter(|_| self.agreed.timestamps)
@@ -102,6 +132,7 @@ impl<S: Store> Synchronized<S> {
             .map(|echo| echo.wrapping_sub(self.ts_offset));
         let can_leave = self.tx.window_end() > self.tx.nxt;
         Ack {
+            tally: cx.tally,
             now: cx.now,
             una: self.tx.una,
             prior_una,
@@ -121,7 +152,7 @@ impl<S: Store> Synchronized<S> {
         }
     }
 
-    fn take_sacks(&mut self, cx: &mut Context<'_>, segment: &SegmentIn, ack: &mut Ack) {
+    fn take_sacks(&mut self, cx: &mut Context<'_>, segment: &SegmentIn, ack: &mut Ack<'_>) {
         if !self.agreed.sack {
             return;
         }
@@ -139,11 +170,15 @@ impl<S: Store> Synchronized<S> {
     }
 
     /// Decides what is lost, and sets the timers.
-    fn judge(&mut self, cx: &Context<'_>, ack: &Ack) {
+    fn judge(&mut self, cx: &mut Context<'_>, ack: &Ack<'_>) {
+        let repaired = self.recovery.state() == CaState::Loss;
         let rtts = self.rtts();
         let rearm = self.recovery.judge(ack, rtts, cx.config, &mut self.cc);
         if self.recovery.take_forgiven() {
             self.retransmits = 0;
+        }
+        if repaired && self.recovery.state() != CaState::Loss {
+            cx.counters.end_timeouts(cx.now);
         }
         if self.recovery.take_mtu_probe_lost() {
             self.mtu.on_probe_lost(&self.agreed);
@@ -175,7 +210,7 @@ impl<S: Store> Synchronized<S> {
     }
 
     /// Tells congestion control what an acknowledgment did.
-    fn control_congestion(&mut self, cx: &Context<'_>, ack: &Ack, rtt: Option<Duration>) {
+    fn control_congestion(&mut self, cx: &Context<'_>, ack: &Ack<'_>, rtt: Option<Duration>) {
         let sample = self.cc.rate.sample(
             cx.now,
             &AckRate {
@@ -223,7 +258,12 @@ impl<S: Store> Synchronized<S> {
     /// Preferred is our own clock, which is finer; then, for new data (RFC 7323, 4.1), the echoed
     /// one. Karn's rule (RFC 6298, 3): an acknowledgment that covers what was sent again may have
     /// waited for it, so it gives no sample.
-    fn sample_rtt(&mut self, cx: &Context<'_>, segment: &SegmentIn, ack: &Ack) -> Option<Duration> {
+    fn sample_rtt(
+        &mut self,
+        cx: &Context<'_>,
+        segment: &SegmentIn,
+        ack: &Ack<'_>,
+    ) -> Option<Duration> {
         let found = &ack.found;
         let acked_at = found.acked_at.filter(|_| !found.retransmitted);
         // The time-out needs the longest, congestion control the freshest.

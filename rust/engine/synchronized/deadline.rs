@@ -16,6 +16,7 @@ use crate::engine::store::Store;
 use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Fate;
 use crate::engine::synchronized::Synchronized;
+use crate::engine::tally::Mib;
 use crate::engine::time::Duration;
 use crate::engine::timers::Timer;
 
@@ -36,12 +37,14 @@ impl<S: Store> Synchronized<S> {
     pub(crate) fn on_deadline(&mut self, cx: &mut Context<'_>) -> Fate {
         if self.timers.expired(Timer::DelayedAck, cx.now) {
             let rto = self.rto(cx.config);
-            self.delack.on_deadline(cx.config, rto);
+            if self.delack.on_deadline(cx.config, rto) {
+                cx.tally.count(Mib::DelayedAcks);
+            }
         }
         if self.timers.expired(Timer::CompressedAck, cx.now) {
-            self.delack.end_compression();
+            self.end_compression(cx);
         }
-        let fate = self.on_opening_deadline(cx.now);
+        let fate = self.on_opening_deadline(cx);
         if fate != Fate::Alive {
             return fate;
         }
@@ -80,6 +83,10 @@ impl<S: Store> Synchronized<S> {
         if self.tx.in_flight() == 0 {
             return Fate::Alive;
         }
+        let shut = self.tx.wnd == 0 && !self.orphan;
+        if !shut {
+            cx.tally.count(Mib::Timeouts);
+        }
         if let Some(fate) = self.shed(cx) {
             return fate;
         }
@@ -92,11 +99,19 @@ impl<S: Store> Synchronized<S> {
         if let Some(fate) = over {
             return fate;
         }
-        let doubt = self.doubt(cx);
-        if doubt == Doubt::Route {
-            self.on_black_hole(cx);
+        if shut {
+            // As Linux: these are window probes, and count as no tries.
+            cx.events.doubt = Some(Doubt::Nothing);
+        } else {
+            let doubt = self.doubt(cx);
+            if doubt == Doubt::Route {
+                self.on_black_hole(cx);
+            }
+            cx.events.doubt = Some(doubt);
+            if self.retransmits == 0 {
+                self.recovery.count_timeout(cx.tally);
+            }
         }
-        cx.events.doubt = Some(doubt);
         let timeout = Timeout {
             now: cx.now,
             una: self.tx.una,
@@ -105,13 +120,18 @@ impl<S: Store> Synchronized<S> {
             again: self.retransmits,
             mtu_probe: self.mtu.probe_start().is_some(),
             config: cx.config,
+            tally: cx.tally,
         };
         self.recovery.on_timeout(&timeout, &mut self.cc);
         self.note_reduction();
         // As Linux: from the first retransmission on.
         self.stalled_since = self.stalled_since.or(Some(cx.now));
         self.last_timeout = Some(cx.now);
-        self.retransmits = self.retransmits.saturating_add(1);
+        self.head_due = true;
+        if !shut {
+            cx.counters.on_timeout(cx.now, self.retransmits == 0);
+            self.retransmits = self.retransmits.saturating_add(1);
+        }
         // As Linux, against RFC 6298, 5.5: where so little is in flight that only a time-out can find
         // a loss, the first few come evenly.
         if cx.config.thin_linear && self.is_thin(cx) && self.retransmits <= THIN_RETRIES {
@@ -157,10 +177,11 @@ impl<S: Store> Synchronized<S> {
     fn on_reorder(&mut self, cx: &Context<'_>) {
         let lost = self
             .recovery
-            .on_reorder_timeout(cx.now, self.rtts(), cx.config);
+            .on_reorder_timeout(cx.now, self.rtts(), cx.config, cx.tally);
         if lost && self.recovery.state() != CaState::Recovery {
+            let (nxt, una) = (self.tx.nxt, self.tx.una);
             self.recovery
-                .enter_recovery(self.tx.nxt, self.tx.una, false, &mut self.cc);
+                .enter_recovery(nxt, una, false, &mut self.cc, cx.tally);
             let mss = self.mss(cx.config);
             // One segment may leave for the retransmission (Linux's `tcp_rack_reo_timeout`).
             let sample = RateSample {

@@ -18,6 +18,7 @@ use crate::engine::synchronized::ack;
 use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Fate;
 use crate::engine::synchronized::Synchronized;
+use crate::engine::tally::Mib;
 use crate::engine::time::Instant;
 use crate::engine::timers::Timer;
 
@@ -146,14 +147,15 @@ impl<S: Store> Synchronized<S> {
 
     /// The time for the third segment may be up. Only the SYN-ACK is sent again, other data waits for
     /// its acknowledgment (Linux's `tcp_fastopen_synack_timer`).
-    pub(super) fn on_opening_deadline(&mut self, now: Instant) -> Fate {
+    pub(super) fn on_opening_deadline(&mut self, cx: &Context<'_>) -> Fate {
         let Some(opening) = &mut self.opening else {
             return Fate::Alive;
         };
-        match opening.half_open.on_deadline(now, &opening.patience) {
-            HalfOpenDeadline::Early | HalfOpenDeadline::Wait => {}
+        match opening.half_open.on_deadline(cx.now, &opening.patience) {
+            HalfOpenDeadline::Early | HalfOpenDeadline::Wait => return Fate::Alive,
             HalfOpenDeadline::Retransmit(syn_ack) => {
-                opening.reply = Some(Prepared::new(now, syn_ack));
+                opening.reply = Some(Prepared::new(cx.now, syn_ack));
+                cx.tally.count(Mib::Timeouts);
             }
             HalfOpenDeadline::Expired => return Fate::Closed(Reason::TimedOut),
         }

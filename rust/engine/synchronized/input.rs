@@ -24,6 +24,7 @@ use crate::engine::synchronized::ack::echo_age;
 use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Fate;
 use crate::engine::synchronized::Synchronized;
+use crate::engine::tally::Mib;
 use crate::engine::timers::Timer;
 
 impl<S: Store> Synchronized<S> {
@@ -58,7 +59,11 @@ impl<S: Store> Synchronized<S> {
                 if self.fast_open && segment.flags.rst() && first {
                     cx.events.blackhole = Some(Blackhole::OutOfOrder);
                 }
-                self.challenge(cx);
+                if segment.flags.rst() {
+                    self.challenge(cx);
+                } else {
+                    self.challenge_syn(cx);
+                }
                 return (Payload::Discard, Fate::Alive);
             }
             Control::Drop => return (Payload::Discard, Fate::Alive),
@@ -97,6 +102,9 @@ impl<S: Store> Synchronized<S> {
             self.on_old_ack(cx, segment);
         }
         if let AckCheck::Advances(advance) = check {
+            if segment.seq_len() == 0 {
+                cx.tally.count(Mib::PureAcks);
+            }
             self.on_ack(cx, segment, advance);
             if self.state.sends_fin() && self.tx.una > self.tx.written {
                 self.state = self.state.after(Input::FinAcked);
@@ -165,8 +173,11 @@ impl<S: Store> Synchronized<S> {
         if paws && !segment.flags.syn() {
             match self.judge_disordered(cx, segment, start) {
                 Disordered::Acceptable => paws = false,
-                Disordered::Old => return false,
-                Disordered::No => {}
+                Disordered::Old => {
+                    cx.tally.count(Mib::PawsOldAck);
+                    return false;
+                }
+                Disordered::No => cx.tally.count(Mib::PawsEstab),
             }
         }
         let expected = Expected {
@@ -181,15 +192,29 @@ impl<S: Store> Synchronized<S> {
         if segment.flags.rst() {
             return false;
         }
+        if segment.flags.syn() {
+            // RFC 5961, 4.2: whatever its sequence number.
+            self.challenge_syn(cx);
+            return false;
+        }
+        let mut skipped = Mib::AckSkippedPaws;
+        if !paws {
+            skipped = Mib::AckSkippedSeq;
+            if start.saturating_add(segment.seq_len().into()) >= expected.unacked.saturating_neg() {
+                cx.tally.count(Mib::BeyondWindow);
+            }
+        }
         // As Linux (`tcp_oow_rate_limited`): segments with data cannot take part in a loop of
         // acknowledgments.
-        let loops = segment.len == 0 || segment.flags.syn();
-        if loops && !self.answers.allows(cx.now, cx.config.invalid_ratelimit) {
+        if segment.len == 0 && !self.answers.allows(cx.now, cx.config.invalid_ratelimit) {
+            cx.tally.count(skipped);
             return false;
         }
         // Linux's `tcp_send_dupack`: the peer sends what we have, so it misses acknowledgments.
         if segment.seq_len() > 0 && start < 0 {
+            cx.tally.count(Mib::DelayedAckLost);
             self.rx.note_old(start, segment.seq_len());
+            self.count_duplicate(cx);
             self.delack
                 .enter_quick(self.rx.window(), self.rx.mss, MAX_QUICK);
         }
@@ -215,7 +240,18 @@ impl<S: Store> Synchronized<S> {
     fn challenge(&mut self, cx: &Context<'_>) {
         if self.answers.allows(cx.now, cx.config.invalid_ratelimit) {
             self.challenge_due = true;
+        } else {
+            cx.tally.count(Mib::AckSkippedChallenge);
         }
+    }
+
+    /// A SYN came (RFC 5961, 4.2).
+    fn challenge_syn(&mut self, cx: &Context<'_>) {
+        cx.tally.count(Mib::SynChallenge);
+        if self.state == State::Established {
+            cx.tally.count(Mib::InErrs);
+        }
+        self.challenge(cx);
     }
 
     /// Data that was not there before came with this codepoint.
@@ -244,7 +280,11 @@ impl<S: Store> Synchronized<S> {
             return (Payload::Discard, Fate::Refused(Reason::Aborted));
         }
         self.time_receiver(cx, segment);
+        self.count_place(cx, segment, start);
         let arrival = self.rx.on_payload(start, segment.len, segment.flags.fin());
+        if start >= 0 {
+            self.count_duplicate(cx);
+        }
         self.note_arrival(cx, segment, &arrival);
         if arrival.payload != Payload::Discard {
             self.on_codepoint(segment.codepoint);
@@ -263,6 +303,53 @@ impl<S: Store> Synchronized<S> {
         }
         self.answer_due = true;
         (arrival.payload, Fate::Alive)
+    }
+
+    /// Counts a segment with data or a FIN by where it lies (Linux's `tcp_data_queue`).
+    fn count_place(&self, cx: &mut Context<'_>, segment: &SegmentIn, start: i64) {
+        let (window, seq_len) = (self.rx.window(), segment.seq_len());
+        let end = start.saturating_add(seq_len.into());
+        if end <= 0 {
+            cx.tally.count(Mib::DelayedAckLost);
+        }
+        let reports = self.agreed.sack && cx.config.dsack;
+        if end <= 0 || self.rx.is_finished() {
+            cx.tally
+                .add(Mib::DsackOldSent, u32::from(reports && end <= 0));
+        } else if start > 0 && start >= window.into() {
+            cx.tally.count(Mib::BeyondWindow);
+        } else if start > 0 {
+            cx.tally.count(Mib::OfoQueue);
+            let segments = segment.wire_segments();
+            cx.counters.rcv_ooopack = cx.counters.rcv_ooopack.saturating_add(segments);
+        } else {
+            if start < 0 && reports {
+                cx.tally.count(Mib::DsackOldSent);
+            }
+            if window == 0 && (start < 0 || segment.len > 0) {
+                cx.tally.count(Mib::ZeroWindowDrop);
+            }
+        }
+    }
+
+    /// Counts what arrived twice (Linux's `tcp_dsack_set`).
+    fn count_duplicate(&self, cx: &Context<'_>) {
+        if !self.agreed.sack || !cx.config.dsack {
+            return;
+        }
+        if let Some(beyond) = self.rx.twice() {
+            cx.tally.count(if beyond {
+                Mib::DsackOfoSent
+            } else {
+                Mib::DsackOldSent
+            });
+        }
+    }
+
+    /// What was put off of acknowledgments leaves now.
+    pub(super) fn end_compression(&mut self, cx: &Context<'_>) {
+        cx.tally
+            .add(Mib::AckCompressed, self.delack.end_compression());
     }
 
     /// Takes a round-trip sample for the receive buffer from an echoed timestamp.
@@ -309,7 +396,7 @@ impl<S: Store> Synchronized<S> {
             Due::Now => self.delack.demand(),
         }
         if arrival.spread {
-            self.delack.end_compression();
+            self.end_compression(cx);
         }
     }
 

@@ -13,6 +13,7 @@ use crate::engine::synchronized::output::Fit;
 use crate::engine::synchronized::output::Limits;
 use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Synchronized;
+use crate::engine::tally::Mib;
 use crate::engine::tx::Chunk;
 
 /// The least cwnd, in segments, at which probes leave (Linux's): losing one must not cost much.
@@ -90,10 +91,11 @@ impl<S: Store> Synchronized<S> {
     }
 
     /// Lets segments become as large as a probe that `ack` says has arrived.
-    pub(super) fn take_mtu_probe(&mut self, cx: &Context<'_>, ack: &mut Ack) {
+    pub(super) fn take_mtu_probe(&mut self, cx: &Context<'_>, ack: &mut Ack<'_>) {
         if !self.mtu.on_acked(self.tx.una, &self.agreed) {
             return;
         }
+        cx.tally.count(Mib::MtupSuccess);
         let headers = mtu::HEADERS.saturating_add(mtu::space(&self.agreed));
         let mss = self.mss(cx.config).max(1);
         let packet = |mss: u32| mss.saturating_add(headers);

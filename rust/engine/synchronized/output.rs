@@ -18,6 +18,7 @@ use crate::engine::store::Store;
 use crate::engine::synchronized::mtu_probe::MtuProbe;
 use crate::engine::synchronized::Context;
 use crate::engine::synchronized::Synchronized;
+use crate::engine::tally::Mib;
 use crate::engine::time::Instant;
 use crate::engine::timers::Timer;
 use crate::engine::tx::Budget;
@@ -116,6 +117,9 @@ impl<S: Store> Synchronized<S> {
         }
         if let Some(more) = self.probes_due.checked_sub(1) {
             self.probes_due = more;
+            let waits = self.tx.has_unsent(self.state.sends_fin());
+            cx.tally
+                .count(if waits { Mib::WinProbe } else { Mib::KeepAlive });
             // RFC 9293, 3.8.6.1 and 3.8.4; as Linux without an octet: the last one lies before the
             // window, so the peer answers.
             let seq = self.tx.seq(self.tx.una).sub(u32::from(more == 0));
@@ -204,8 +208,20 @@ impl<S: Store> Synchronized<S> {
         }
         let run = self.limit_to_window(run, left, mss)?;
         let segment = self.retransmit(cx, run, mss, limits, fit, false)?;
-        self.recovery
-            .on_retransmit(segment.wire_segments(), cx.now.tick());
+        let wire = segment.wire_segments();
+        self.recovery.on_retransmit(wire, cx.now.tick());
+        // As Linux: the segment that a time-out is for is counted as that.
+        if !core::mem::take(&mut self.head_due) {
+            let lost = self.recovery.state() == CaState::Loss;
+            cx.tally.add(
+                if lost {
+                    Mib::SlowStartRetrans
+                } else {
+                    Mib::FastRetrans
+                },
+                wire,
+            );
+        }
         Some(segment)
     }
 
@@ -240,6 +256,7 @@ impl<S: Store> Synchronized<S> {
             };
             (self.retransmit(cx, run, mss, limits, fit, true)?, true)
         };
+        cx.tally.count(Mib::LossProbes);
         self.recovery.on_probe(self.tx.nxt, again);
         self.arm_retransmit(cx);
         Some(segment)
@@ -455,7 +472,17 @@ impl<S: Store> Synchronized<S> {
         let most = self.most_sack_blocks();
         segment.options.sack = self.rx.sack_blocks(most, cx.config.dsack);
         segment.options.timestamps = self.timestamps(cx.now);
+        let before = self.rx.offered();
         segment.window = self.rx.offer(cx.config);
+        match (before, self.rx.offered()) {
+            (0, 1..) => cx.tally.count(Mib::FromZeroWindowAdv),
+            (1.., 0) => cx.tally.count(Mib::ToZeroWindowAdv),
+            _ => {}
+        }
+        if self.rx.take_wants_zero() {
+            cx.tally.count(Mib::WantZeroWindowAdv);
+        }
+        cx.tally.add(Mib::AckCompressed, self.delack.compressed());
         self.mark_urgent(&mut segment);
         self.heed_full_buffer();
         self.delack.on_sent(cx.now, data);

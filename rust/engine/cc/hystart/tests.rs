@@ -11,7 +11,7 @@ fn round(hystart: &mut HyStart, samples: u64, rtt: u64) -> bool {
     let begin = hystart.window_end;
     let mut over = false;
     for una in 1..=samples {
-        over |= hystart.on_ack(
+        let end = hystart.on_ack(
             &News {
                 now: Instant::default(),
                 una: begin + una,
@@ -20,6 +20,7 @@ fn round(hystart: &mut HyStart, samples: u64, rtt: u64) -> bool {
             },
             None,
         );
+        over |= end.is_some();
     }
     over
 }
@@ -118,7 +119,7 @@ fn on_ack__a_round_is_a_row() {
                 nxt,
                 rtt: Some(Duration::from_millis(50 + rise)),
             };
-            assert!(!hystart.on_ack(&news, None));
+            assert!(hystart.on_ack(&news, None).is_none());
             nxt += 2;
         }
     }
@@ -142,7 +143,7 @@ fn train(gap: u64, row: Option<Row>) -> Option<u64> {
             row,
         );
         // The first acknowledgment ends the round before; all others are of one round.
-        if over {
+        if over.is_some() {
             return Some(at / 1_000);
         }
     }
