@@ -231,6 +231,7 @@ fn make(
                 entered = true;
                 child.state().node = Some(new);
                 child.state().port = Some(port);
+                child.remember(&segment);
                 input::receive(child, segment.into_skb());
             }
             Err(_) => {

@@ -24,8 +24,6 @@ use crate::{
     }, //
 };
 
-/// Bytes of the IPv4 and the TCP header without options.
-const HEADERS: u32 = 40;
 /// The least MSS that a route can bring us to.
 const MSS_MIN: u32 = 48;
 
@@ -53,7 +51,7 @@ fn window_clamp(sk: &TcpSock, options: &Options, path: &Path, full: u32) -> u32 
 pub(super) fn mss_of(path: &Path, options: &Options) -> u16 {
     let mss = path
         .mtu
-        .saturating_sub(HEADERS)
+        .saturating_sub(path.headers)
         .min(path.advertised_mss)
         .clamp(MSS_MIN, u16::MAX.into()) as u16;
     match options.max_segment {

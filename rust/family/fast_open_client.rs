@@ -54,8 +54,6 @@ use kernel::prelude::*;
 const CLIENT: u32 = 1;
 /// Bit of `tcp_fastopen`: clients send data without a cookie.
 const CLIENT_WITHOUT_COOKIE: u32 = 4;
-/// Bytes of the IPv4 and the TCP header without options.
-const HEADERS: u32 = 40;
 /// The most bytes of TCP options: all are left free, since middleboxes may add some.
 const OPTIONS_MAX: u32 = 40;
 /// The least MSS (`tcp_min_snd_mss`).
@@ -120,7 +118,7 @@ fn room(path: &Path, options: &Options, known: &Known) -> u32 {
         user => most.min(user.into()),
     };
     path.mtu
-        .saturating_sub(HEADERS)
+        .saturating_sub(path.headers)
         .min(most)
         .saturating_sub(path.ip_options)
         .max(MSS_MIN)

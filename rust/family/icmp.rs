@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! ICMP errors that concern our segments, as `tcp_v4_err` takes them.
+//! ICMP errors that concern our segments, as `tcp_v4_err` and `tcp_v6_err` take them.
 
 use super::{
     counters::Counter,
@@ -53,7 +53,7 @@ pub(super) fn error(ns: &Namespace, net: &Net, error: &IcmpError, skb: &Skb) {
     let rcu = rcu::read_lock();
     let key = Key::connection(&error.quoted);
     let hears = |entry: &Node<Entry>| match entry.value().socket.as_ref() {
-        Some(sk) => skb.is_heard_by(sk) && error.ttl >= sk.min_ttl(),
+        Some(sk) => skb.is_heard_by(sk) && error.ttl >= sk.min_ttl(error.quoted.source.is_ipv6()),
         None => skb.is_heard_at(net, entry.key().device()),
     };
     let Some(entry) = ns.connection(key, skb.devices(), &rcu, hears) else {
@@ -79,14 +79,14 @@ pub(super) fn error(ns: &Namespace, net: &Net, error: &IcmpError, skb: &Skb) {
             lock.defer();
         }
         // As Linux: not worth waiting for, the next segment brings the next error.
-        IcmpKind::Unreachable(reason) | IcmpKind::Refused(reason) => sk.set_soft_error(reason),
+        IcmpKind::Failed { reason, .. } => sk.set_soft_error(reason),
     }
 }
 
 /// A SYN-ACK did not arrive. As `tcp_req_err`: where there is no way to the peer the record goes, and
 /// nobody learns of it, since `accept` would not know whom to tell.
 fn tell_record(ns: &Namespace, entry: &Node<Entry>, error: &IcmpError) {
-    if !matches!(error.kind, IcmpKind::Unreachable(_)) {
+    if !matches!(error.kind, IcmpKind::Failed { forget: true, .. }) {
         return;
     }
     let ours = match &*entry.value().record.lock() {
@@ -116,8 +116,8 @@ fn tell(sk: &mut Locked<'_, Tcp>, error: &IcmpError) {
         IcmpKind::TooBig { mtu } => shrink(sk, mtu),
         // RFC 9293 section 3.9.2.2 (MUST-56) exempts the errors that may pass; as Linux none does
         // while there is no connection yet to be lost.
-        IcmpKind::Unreachable(reason) | IcmpKind::Refused(reason) if connecting => fail(sk, reason),
-        IcmpKind::Unreachable(reason) | IcmpKind::Refused(reason) => note(sk, reason),
+        IcmpKind::Failed { reason, .. } if connecting => fail(sk, reason),
+        IcmpKind::Failed { reason, .. } => note(sk, reason),
     }
 }
 

@@ -48,16 +48,17 @@ use crate::{
         sock::Locked, //
     }, //
 };
-use core::sync::atomic::Ordering;
+use core::{
+    net::SocketAddr,
+    sync::atomic::Ordering, //
+};
 use kernel::sync::rcu;
 
 impl LocalIn for Namespace {
     fn local_in(&self, net: &Net, skb: Skb) -> Verdict {
-        let Some(ends) = skb.tcp4_endpoints() else {
-            if skb.is_icmp4() {
-                if let Some(error) = skb.icmp4_error() {
-                    icmp::error(self, net, &error, &skb);
-                }
+        let Some(ends) = skb.tcp_endpoints() else {
+            if let Some(error) = skb.icmp_error() {
+                icmp::error(self, net, &error, &skb);
             }
             return Verdict::Accept(skb);
         };
@@ -80,6 +81,11 @@ impl LocalIn for Namespace {
             // The kernel finds a connection of its own, or no socket either and answers as the
             // standard says.
             return Verdict::Accept(skb);
+        }
+        // As `tcp_v6_conn_request`: nobody has such an address (RFC 4291 section 2.5.5.2).
+        if matches!(ends.source, SocketAddr::V6(peer) if peer.ip().to_ipv4_mapped().is_some()) {
+            skb.drop_header_error(net);
+            return Verdict::Stolen;
         }
         self.counters.count(Counter::InSegs);
         match (
@@ -204,8 +210,7 @@ fn take(sk: &mut Locked<'_, Tcp>, skb: Skb) {
         return;
     };
     // The socket may have been given another connection since it was looked up.
-    let ends = segment.endpoints();
-    if sk.sock().endpoints() != ends.reversed() {
+    if !segment.is_between(&sk.sock().endpoints().reversed()) {
         segment.into_skb().drop_because(DropReason::NoSocket);
         return;
     }

@@ -117,7 +117,7 @@ impl Listeners {
         let others = old.as_ref().map_or(&[][..], |old| &old.value().sockets);
         let mut sockets = KVec::with_capacity(others.len() + 1, GFP_KERNEL)?;
         // As Linux: the last comes first, but for those of a group on IPv6.
-        let at_end = sk.is_ipv6() && sk.reuses_port();
+        let at_end = sk.is_inet6() && sk.reuses_port();
         if !at_end {
             sockets.push(sk.get(), GFP_KERNEL)?;
         }

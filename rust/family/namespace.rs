@@ -28,12 +28,14 @@ use crate::{
         Instant, //
     },
     net::{
+        errno::EAFNOSUPPORT,
         ip::ControlSock,
         net_namespace::{
             self,
             Net,
             Pernet, //
         },
+        netfilter::Defragmentation,
         proc_fs::ProcFile,
         random,
         rhashtable::{
@@ -78,6 +80,8 @@ pub(crate) struct Namespace {
     pub(super) ports: Arc<Ports>,
     /// Sends what belongs to no socket.
     pub(super) control: ControlSock,
+    /// Makes fragments of IPv6 arrive whole, once there is a socket for them.
+    defragmentation: Defragmentation,
     /// Connections in TIME-WAIT.
     pub(super) time_waits: AtomicU32,
     /// Entries of the table that are bound to a device.
@@ -99,6 +103,15 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
+    /// A socket of AF_INET6 is about to be made.
+    pub(super) fn prepare_ipv6(&self, net: &Net) -> Result {
+        if !self.control.has_ipv6() {
+            return Err(EAFNOSUPPORT);
+        }
+        self.defragmentation.enable(net);
+        Ok(())
+    }
+
     /// Whether one more challenge ACK may leave in this second (`tcp_challenge_ack_limit`). Two CPUs
     /// at once may count one for both, as in Linux.
     pub(super) fn may_challenge(&self, net: &Net, now: Instant) -> bool {
@@ -132,6 +145,7 @@ impl Pernet for Namespaces {
                 listeners: Listeners::new()?,
                 ports: Ports::new()?,
                 control: ControlSock::new(net)?,
+                defragmentation: Defragmentation::default(),
                 time_waits: AtomicU32::new(0),
                 bound: AtomicU32::new(0),
                 counters: Counters::new()?,
@@ -150,7 +164,8 @@ impl Pernet for Namespaces {
         &namespace.settings
     }
 
-    fn exit(_net: &Net, namespace: Arc<Namespace>) {
+    fn exit(net: &Net, namespace: Arc<Namespace>) {
+        namespace.defragmentation.disable(net);
         // No socket is left (each holds the namespace), only records in TIME-WAIT.
         if !namespace.table.is_empty() {
             namespace.table.for_each(|node| {

@@ -320,6 +320,10 @@ impl Protocol for Tcp {
         Ok(State::new(namespace::of(net)?))
     }
 
+    fn prepare_inet6(net: &Net) -> Result {
+        namespace::of(net)?.prepare_ipv6(net)
+    }
+
     fn opened(sk: &mut Locked<'_, Self>) {
         // As `tcp_init_sock`: TCP's own buffer sizes, not those of sockets in general.
         let settings = sk.sock().net().tcp_settings();

@@ -87,7 +87,7 @@ pub(super) fn segment(
         now: Instant::from_nanos(segment.arrival_ns()),
         parsed,
         ends: ends.reversed(),
-        manner: segment.manner_for(found.socket),
+        manner: segment.manner_for(found.socket, &ends.source),
     };
     let segment = match cookie::returned(&arrival) {
         Some(half) => return child::of_cookie(&arrival, &half, segment),

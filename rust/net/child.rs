@@ -6,7 +6,10 @@
 
 use super::{
     bindings,
-    ip::Endpoints,
+    ip::{
+        Endpoints,
+        Segment, //
+    },
     proto::Protocol,
     proto_ops,
     sock::{
@@ -18,12 +21,16 @@ use super::{
 use core::ptr;
 use kernel::{
     prelude::*,
-    sync::aref::ARef, //
+    sync::{
+        aref::ARef,
+        rcu, //
+    }, //
 };
 
 impl<P: Protocol> Sock<P> {
-    /// Makes a connection of a listener's, from a softirq. The child comes locked, with the options
-    /// of its parent, between `ends`, of which we are the source, and with two references: its life, and the one that is returned.
+    /// Makes a connection of a listener's, from a softirq. The child comes locked, between `ends`
+    /// of which we are the source, with the options of its parent, and with two references: its life,
+    /// and the one that is returned.
     ///
     /// Fails without memory.
     pub fn clone_child(
@@ -41,10 +48,15 @@ impl<P: Protocol> Sock<P> {
         // parts are copies that must not be dropped, so they count as uninitialised.
         unsafe {
             let inet: *mut bindings::inet_sock = sk.cast();
-            #[cfg(CONFIG_IPV6)]
-            {
-                (*inet).pinet6 = ptr::null_mut();
-                (*inet).ipv6_fl_list = ptr::null_mut();
+            (*inet).ipv6_fl_list = ptr::null_mut();
+            if self.is_inet6() {
+                let np = sock::pinet6::<P>(sk);
+                (*inet).pinet6 = np;
+                (*np).opt = ptr::null_mut();
+                (*np).pktoptions = ptr::null_mut();
+                (*np).rxpmtu = ptr::null_mut();
+                (*np).ipv6_mc_list = ptr::null_mut();
+                (*np).ipv6_ac_list = ptr::null_mut();
             }
             (*sk).__sk_common.skc_cookie = pin_init::zeroed();
             bindings::inet_id_set(sk, bindings::get_random_u16());
@@ -73,11 +85,51 @@ impl<P: Protocol> Sock<P> {
                 locked.set_local_address(ends.source.ip());
                 locked.set_port(ends.source.port());
                 locked.set_peer(ends.destination);
-                bindings::sk_set_txhash(sk);
+                if locked.sock().goes_by_ipv6() {
+                    self.pass_on_headers(locked);
+                }
                 with(locked);
             }
             drop(lock);
             Ok(ARef::from_raw(raw.cast()))
+        }
+    }
+
+    /// Gives a child the extension headers that packets of its parent carry. Without memory it does
+    /// without them, as in Linux.
+    fn pass_on_headers(&self, child: &mut Locked<'_, P>) {
+        let _rcu = rcu::read_lock();
+        // SAFETY: Both are of AF_INET6. The parent's are there while RCU is held, the child is locked
+        // and has none.
+        unsafe {
+            let opt = bindings::np_opt(self.as_inet6());
+            if !opt.is_null() {
+                (*child.sock().as_inet6()).opt = bindings::ipv6_dup_options(child.raw(), opt);
+            }
+        }
+    }
+}
+
+impl<P: Protocol> Locked<'_, P> {
+    /// Keeps of the packet that made the connection what a program may ask for later
+    /// (`IP_PKTOPTIONS`, `IPV6_2292PKTOPTIONS`), and its flow label if it is to be reflected.
+    pub fn remember(&mut self, segment: &Segment) {
+        let (sk, inet, np) = (self.raw(), self.sock().as_inet(), self.sock().as_inet6());
+        let seen = segment.seen();
+        // SAFETY: The lock is held; a socket of AF_INET6 has an IPv6 part.
+        unsafe {
+            if segment.is_ipv6() {
+                (*np).mcast_oif = seen.device;
+                (*np).mcast_hops = seen.hops;
+                (*np).rcv_flowinfo = seen.flow_info;
+            } else {
+                (*inet).mc_index = seen.device;
+                (*inet).mc_ttl = seen.hops;
+                (*inet).rcv_tos = segment.tos();
+            }
+            if !np.is_null() && bindings::inet6_test_repflow(sk) {
+                (*np).flow_label = seen.flow_label;
+            }
         }
     }
 }

@@ -7,11 +7,13 @@
 
 use super::{
     bindings,
+    inet_sock::peer6,
     ip::Endpoints,
     skbuff::Skb, //
 };
 use core::net::{
     Ipv4Addr,
+    Ipv6Addr,
     SocketAddr, //
 };
 use kernel::prelude::*;
@@ -20,6 +22,8 @@ use kernel::prelude::*;
 const ICMP_HEADER: usize = 8;
 /// Bytes of an IPv4 header without options.
 const IP_HEADER: usize = 20;
+/// Bytes of an IPv6 header without extension headers.
+const IPV6_HEADER: usize = 40;
 /// Bytes of a TCP header that every error quotes (RFC 792): ports and sequence number.
 const TCP_QUOTED: usize = 8;
 
@@ -31,10 +35,13 @@ pub enum IcmpKind {
         /// Bytes with the IP header.
         mtu: u32,
     },
-    /// Nobody between here and there can bring it to the host, for this reason.
-    Unreachable(Error),
-    /// The host, or a filter, does not take it, for this reason.
-    Refused(Error),
+    /// It was not delivered.
+    Failed {
+        /// Why.
+        reason: Error,
+        /// Whether a connection that has just been asked for is to be forgotten.
+        forget: bool,
+    },
 }
 
 /// An error that quotes a TCP segment.
@@ -44,7 +51,7 @@ pub struct IcmpError {
     pub quoted: Endpoints,
     /// Its sequence number.
     pub seq: u32,
-    /// Its time to live, when it could not go on.
+    /// Its time to live, when it could not go on; of ICMPv6 the hop limit of the error itself, as Linux.
     pub ttl: u8,
     /// What happened to it.
     pub kind: IcmpKind,
@@ -52,7 +59,7 @@ pub struct IcmpError {
 
 impl Skb {
     /// Copies `N` bytes from `at` on, counted from `skb->data`.
-    fn copied<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+    pub(super) fn copied<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
         let mut bytes = [0; N];
         // SAFETY: Valid by the type invariant; the callee checks the length, and `bytes` has room.
         let r = unsafe {
@@ -66,17 +73,23 @@ impl Skb {
         (r == 0).then_some(bytes)
     }
 
-    /// Whether a packet at the LOCAL_IN hook is ICMP.
-    pub fn is_icmp4(&self) -> bool {
-        // SAFETY: At the hook the IP header is complete and in one piece.
-        unsafe { u32::from((*bindings::ip_hdr(self.as_raw())).protocol) == bindings::IPPROTO_ICMP }
+    /// The error in a packet at the LOCAL_IN hook, if it is one of ICMP or ICMPv6 that concerns a TCP
+    /// segment, and its checksum is right. As `tcp_v4_err` and `tcp_v6_err` read them.
+    pub fn icmp_error(&self) -> Option<IcmpError> {
+        if self.is_ipv6() {
+            self.icmp6_error()
+        } else {
+            self.icmp4_error()
+        }
     }
 
-    /// The error in an ICMP packet at the LOCAL_IN hook, if it is one that concerns a TCP segment, and
-    /// its checksum is right. As `tcp_v4_err` reads them.
-    pub fn icmp4_error(&self) -> Option<IcmpError> {
+    fn icmp4_error(&self) -> Option<IcmpError> {
         // SAFETY: At the hook the IP header is complete and in one piece.
-        let header_len = usize::from(unsafe { (*bindings::ip_hdr(self.as_raw())).ihl() }) * 4;
+        let ip = unsafe { &*bindings::ip_hdr(self.as_raw()) };
+        if u32::from(ip.protocol) != bindings::IPPROTO_ICMP {
+            return None;
+        }
+        let header_len = usize::from(ip.ihl()) * 4;
         let [kind, code, _, _, _, _, mtu @ ..] = self.copied::<ICMP_HEADER>(header_len)?;
         let kind = kind_of(kind, code, u16::from_be_bytes(mtu))?;
 
@@ -119,14 +132,84 @@ impl Skb {
     }
 }
 
+impl Skb {
+    fn icmp6_error(&self) -> Option<IcmpError> {
+        let outer = self.upper_v6()?;
+        if outer.protocol != bindings::IPPROTO_ICMPV6 {
+            return None;
+        }
+        let [kind, code, _, _, info @ ..] = self.copied::<ICMP_HEADER>(outer.at)?;
+        let kind = kind_of_v6(kind, code, u32::from_be_bytes(info))?;
+
+        let ip = outer.at + ICMP_HEADER;
+        let [first, _, _, _, _, _, next, _] = self.copied::<8>(ip)?;
+        let source: [u8; 16] = self.copied(ip + 8)?;
+        let destination: [u8; 16] = self.copied(ip + 24)?;
+        let upper = self.quoted_upper_v6(next, ip + IPV6_HEADER)?;
+        if first >> 4 != 6 || upper.protocol != bindings::IPPROTO_TCP {
+            return None;
+        }
+        let [sp0, sp1, dp0, dp1, q0, q1, q2, q3] = self.copied::<TCP_QUOTED>(upper.at)?;
+        // SAFETY: Valid by the type invariant; at the hook, as the function wants it.
+        let (bad, device, ttl) = unsafe {
+            let bad = bindings::nf_ip6_checksum(
+                self.as_raw(),
+                bindings::nf_inet_hooks_NF_INET_LOCAL_IN,
+                outer.at as u32,
+                bindings::IPPROTO_ICMPV6 as u8,
+            );
+            let ttl = (*bindings::ipv6_hdr(self.as_raw())).hop_limit;
+            (bad, bindings::IP6CB_iif(self.as_raw()), ttl)
+        };
+        if bad != 0 {
+            return None;
+        }
+        let peer = peer6(destination.into(), u16::from_be_bytes([dp0, dp1]), device);
+        Some(IcmpError {
+            quoted: Endpoints {
+                source: SocketAddr::new(
+                    Ipv6Addr::from(source).into(),
+                    u16::from_be_bytes([sp0, sp1]),
+                ),
+                destination: peer.into(),
+            },
+            seq: u32::from_be_bytes([q0, q1, q2, q3]),
+            ttl,
+            kind,
+        })
+    }
+}
+
+fn kind_of_v6(kind: u8, code: u8, info: u32) -> Option<IcmpKind> {
+    match u32::from(kind) {
+        bindings::ICMPV6_PKT_TOOBIG => Some(IcmpKind::TooBig { mtu: info }),
+        bindings::ICMPV6_DEST_UNREACH
+        | bindings::ICMPV6_TIME_EXCEED
+        | bindings::ICMPV6_PARAMPROB => {
+            let mut errno = 0;
+            // SAFETY: The number is written to where it may be.
+            let forget = unsafe { bindings::icmpv6_err_convert(kind, code, &mut errno) } != 0;
+            Some(IcmpKind::Failed {
+                reason: Error::from_errno(-errno),
+                forget,
+            })
+        }
+        _ => None,
+    }
+}
+
 fn kind_of(kind: u8, code: u8, mtu: u16) -> Option<IcmpKind> {
     use super::errno::{
         EHOSTUNREACH,
         EPROTO, //
     };
+    let failed = |reason| IcmpKind::Failed {
+        reason,
+        forget: true,
+    };
     match u32::from(kind) {
-        bindings::ICMP_PARAMETERPROB => Some(IcmpKind::Unreachable(EPROTO)),
-        bindings::ICMP_TIME_EXCEEDED => Some(IcmpKind::Unreachable(EHOSTUNREACH)),
+        bindings::ICMP_PARAMETERPROB => Some(failed(EPROTO)),
+        bindings::ICMP_TIME_EXCEEDED => Some(failed(EHOSTUNREACH)),
         bindings::ICMP_DEST_UNREACH => {
             if u32::from(code) == bindings::ICMP_FRAG_NEEDED {
                 return Some(IcmpKind::TooBig { mtu: mtu.into() });
@@ -144,12 +227,11 @@ fn kind_of(kind: u8, code: u8, mtu: u16) -> Option<IcmpKind> {
                     .read()
             };
             let reason = Error::from_errno(-errno);
-            Some(match u32::from(code) {
-                bindings::ICMP_NET_UNREACH | bindings::ICMP_HOST_UNREACH => {
-                    IcmpKind::Unreachable(reason)
-                }
-                _ => IcmpKind::Refused(reason),
-            })
+            let forget = matches!(
+                u32::from(code),
+                bindings::ICMP_NET_UNREACH | bindings::ICMP_HOST_UNREACH
+            );
+            Some(IcmpKind::Failed { reason, forget })
         }
         _ => None,
     }

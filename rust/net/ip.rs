@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The way to and from IPv4.
+//! The way to and from IP, of both versions.
 //!
 //! C headers: [`include/net/ip.h`](srctree/include/net/ip.h),
+//! [`include/net/ipv6.h`](srctree/include/net/ipv6.h),
 //! [`include/net/route.h`](srctree/include/net/route.h)
 
+mod exthdrs;
 mod input;
 mod output;
 mod stateless;
+mod v4;
+mod v6;
 
 pub use self::{
     input::Segment,
@@ -31,7 +35,6 @@ use super::{
 };
 use core::{
     net::{
-        IpAddr,
         Ipv4Addr,
         Ipv6Addr,
         SocketAddr,
@@ -41,6 +44,9 @@ use core::{
     ptr, //
 };
 use kernel::prelude::*;
+
+/// Bytes of the TCP header without options.
+const TCP_HEADER: u32 = 20;
 
 /// `addr` as the kernel's structures hold it.
 fn be(addr: Ipv4Addr) -> u32 {
@@ -52,13 +58,24 @@ fn from_be(addr: u32) -> Ipv4Addr {
 }
 
 /// `addr` as the kernel's structures hold it.
-fn in6(addr: Ipv6Addr) -> bindings::in6_addr {
+pub(super) fn in6(addr: Ipv6Addr) -> bindings::in6_addr {
     // SAFETY: `struct in6_addr` is 16 octets, any of which are valid.
     unsafe { core::mem::transmute(addr.octets()) }
 }
 
+pub(super) fn from_in6(addr: &bindings::in6_addr) -> Ipv6Addr {
+    // SAFETY: As above.
+    let octets = unsafe { ptr::from_ref(addr).cast::<[u8; 16]>().read() };
+    octets.into()
+}
+
 /// The IPv4 part of a flow, which is where the flow is.
 fn flow4(fl: *mut bindings::flowi) -> *mut bindings::flowi4 {
+    fl.cast()
+}
+
+/// The IPv6 part of a flow, which is where the flow is.
+fn flow6(fl: *mut bindings::flowi) -> *mut bindings::flowi6 {
     fl.cast()
 }
 
@@ -109,14 +126,6 @@ impl Endpoints {
     }
 }
 
-/// The address that stands for all of the host's own, of the version of `addr`.
-pub fn any_of(addr: IpAddr) -> IpAddr {
-    match addr {
-        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    }
-}
-
 /// What the route to the peer allows.
 #[derive(Clone, Copy)]
 pub struct Path {
@@ -124,7 +133,10 @@ pub struct Path {
     pub mtu: u32,
     /// The MSS to announce, for segments without options.
     pub advertised_mss: u32,
-    /// Bytes of IP options that the socket's segments carry (`IP_OPTIONS`).
+    /// Bytes of the IP and the TCP header without options.
+    pub headers: u32,
+    /// Bytes of the IP options or extension headers that the socket's segments carry (`IP_OPTIONS`,
+    /// `IPV6_HOPOPTS` and others).
     pub ip_options: u32,
     /// Whether the route says that ECN works (`ip route … features ecn`).
     pub ecn: bool,
@@ -136,18 +148,19 @@ pub struct Path {
     pub fast_open_no_cookie: bool,
 }
 
-/// What the path allows for `dst`.
+/// What the path allows for `dst`, behind an IP header of so many bytes and as many of options.
 ///
 /// # Safety
 ///
 /// `dst` must be valid.
-unsafe fn path_of(dst: *const bindings::dst_entry) -> Path {
+unsafe fn path_of(dst: *const bindings::dst_entry, ip_header: u32, ip_options: u32) -> Path {
     // SAFETY: By the requirement.
     unsafe {
         Path {
             mtu: bindings::dst_mtu(dst),
             advertised_mss: bindings::dst_metric_advmss(dst),
-            ip_options: 0,
+            headers: ip_header + TCP_HEADER,
+            ip_options,
             ecn: bindings::dst_feature(dst, bindings::RTAX_FEATURE_ECN) != 0,
             window: bindings::dst_metric(dst, bindings::RTAX_WINDOW as i32),
             initial_rwnd: bindings::dst_metric(dst, bindings::RTAX_INITRWND as i32),
@@ -159,94 +172,41 @@ unsafe fn path_of(dst: *const bindings::dst_entry) -> Path {
     }
 }
 impl<P: Protocol> Locked<'_, P> {
-    /// Finds the route to `peer` for a socket that is about to connect, and the local address where
-    /// none was chosen. The route is kept; [`Locked::route_with_ports`] comes once the port is known.
+    /// Finds the route to `peer`, as the caller of `connect` names it, for a socket that is about to
+    /// connect, and the local address where none was chosen. The route is kept;
+    /// [`Locked::route_with_ports`] comes once the port is known.
     pub fn route_to(&mut self, peer: SocketAddr) -> Result<Endpoints> {
-        let SocketAddr::V4(peer) = peer else {
-            return Err(super::errno::EAFNOSUPPORT);
+        let peer = match peer {
+            SocketAddr::V4(_) => peer,
+            SocketAddr::V6(peer) => self.named_peer(peer)?,
         };
-        let inet = self.sock().as_inet();
-        let sk = self.sock().as_raw();
-        // SAFETY: The lock is held. An `Ok` route is ours to put, or to give to the socket.
-        unsafe {
-            let fl4 = flow4(ptr::addr_of_mut!((*inet).cork.fl));
-            let rt = kernel::error::from_err_ptr(bindings::ip_route_connect(
-                fl4,
-                be(*peer.ip()),
-                (*inet).inet_saddr,
-                (*sk).__sk_common.skc_bound_dev_if,
-                (*sk).sk_protocol as u8,
-                (*inet).inet_sport,
-                peer.port().to_be(),
-                sk,
-            ))
-            .inspect_err(|e| {
-                if *e == super::errno::ENETUNREACH {
-                    bindings::IP_INC_STATS(
-                        self.sock().net().as_raw(),
-                        bindings::IPSTATS_MIB_OUTNOROUTES as i32,
-                    );
-                }
-            })?;
-            let flags = (*rt).rt_flags;
-            if flags & (bindings::RTCF_MULTICAST | bindings::RTCF_BROADCAST) != 0 {
-                bindings::ip_rt_put(rt);
-                return Err(super::errno::ENETUNREACH);
-            }
-            let endpoints = Endpoints {
-                source: SocketAddr::new(from_be((*fl4).saddr).into(), self.sock().port()),
-                destination: SocketAddr::new(from_be((*fl4).daddr).into(), peer.port()),
-            };
-            bindings::sk_setup_caps(sk, ptr::addr_of_mut!((*rt).dst));
-            Ok(endpoints)
+        match peer {
+            SocketAddr::V4(peer) => self.route_to_v4(peer),
+            SocketAddr::V6(peer) => self.route_to_v6(peer),
         }
     }
 
     /// Looks the route up again now that the local port is known: a policy may select by it.
     pub fn route_with_ports(&mut self) -> Result {
-        let sk = self.sock().as_raw();
-        // SAFETY: The lock is held.
-        unsafe { bindings::__sk_dst_reset(sk) };
+        self.reset_route();
         self.path().map(|_| ())
     }
 
     /// What the route allows now; a stale route is looked up again.
     pub fn path(&mut self) -> Result<Path> {
-        let inet = self.sock().as_inet();
-        let sk = self.sock().as_raw();
-        // SAFETY: The lock is held, the socket has its addresses.
-        unsafe {
-            let mut dst = bindings::__sk_dst_check(sk, 0);
-            if dst.is_null() {
-                let fl4 = flow4(ptr::addr_of_mut!((*inet).cork.fl));
-                bindings::inet_sk_init_flowi4(inet, fl4);
-                let rt = kernel::error::from_err_ptr(bindings::ip_route_output_flow(
-                    bindings::sock_net(sk),
-                    fl4,
-                    sk,
-                ))?;
-                dst = ptr::addr_of_mut!((*rt).dst);
-                bindings::sk_setup_caps(sk, dst);
-            }
-            Ok(Path {
-                ip_options: bindings::ip_options_len(sk),
-                ..path_of(dst)
-            })
+        if self.sock().goes_by_ipv6() {
+            self.path_v6()
+        } else {
+            self.path_v4()
         }
     }
 
     /// A router said that packets on this path may have `mtu` bytes at most.
     pub fn reduce_mtu(&mut self, mtu: u32) {
-        let sk = self.sock().as_raw();
-        // SAFETY: The lock is held; `update_pmtu` is set for every IPv4 route, and checks `mtu`.
-        unsafe {
-            let dst = bindings::__sk_dst_check(sk, 0);
-            if dst.is_null() || !bindings::ip_sk_accept_pmtu(sk) {
-                return;
-            }
-            if let Some(update) = (*(*dst).ops).update_pmtu {
-                update(dst, sk, ptr::null_mut(), mtu, true);
-            }
+        if self.sock().goes_by_ipv6() {
+            self.reduce_mtu_v6(mtu);
+        } else {
+            self.reduce_mtu_v4(mtu);
         }
     }
 

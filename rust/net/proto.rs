@@ -49,7 +49,7 @@ use kernel::{
     ThisModule, //
 };
 
-/// A stream protocol over IPv4.
+/// A stream protocol over IP.
 pub trait Protocol: Sized + 'static {
     /// What can be reached without the socket lock.
     type Shared: Send + Sync;
@@ -75,6 +75,9 @@ pub trait Protocol: Sized + 'static {
     /// Fails while the protocol comes or goes.
     fn state(net: &Net) -> Result<Self::State>;
 
+    /// A socket of AF_INET6 is about to be made. Fails with `EAFNOSUPPORT` where the host does without
+    /// IPv6. May sleep.
+    fn prepare_inet6(net: &Net) -> Result;
     /// A socket was made; sets what differs from the defaults of sockets.
     fn opened(sk: &mut Locked<'_, Self>);
     /// The state that the rest of the kernel sees is about to change from `old`.
@@ -144,6 +147,7 @@ pub struct Accepted<P: Protocol> {
 pub struct Tables {
     pub(super) proto: Opaque<bindings::proto>,
     pub(super) ops: Opaque<bindings::proto_ops>,
+    pub(super) ops6: Opaque<bindings::proto_ops>,
     family: Opaque<bindings::net_proto_family>,
 }
 
@@ -163,6 +167,7 @@ impl Tables {
         Self {
             proto: Opaque::zeroed(),
             ops: Opaque::zeroed(),
+            ops6: Opaque::zeroed(),
             family: Opaque::zeroed(),
         }
     }
@@ -181,6 +186,8 @@ impl<P: Protocol> Registration<P> {
         unsafe {
             Self::fill_proto(tables.proto.get(), module);
             Self::fill_ops(tables.ops.get(), module);
+            Self::fill_ops(tables.ops6.get(), module);
+            Self::make_ops_inet6(tables.ops6.get());
             *tables.family.get() = bindings::net_proto_family {
                 family: P::FAMILY as c_int,
                 create: Some(proto_ops::create::<P>),
@@ -278,6 +285,24 @@ impl<P: Protocol> Registration<P> {
                 set_rcvlowat: Some(proto_ops::set_rcvlowat::<P>),
                 ..pin_init::zeroed()
             };
+        }
+    }
+}
+
+impl<P: Protocol> Registration<P> {
+    /// Makes the operations of an AF_INET socket those of one of AF_INET6.
+    ///
+    /// # Safety
+    ///
+    /// `ops` must be valid for writes.
+    unsafe fn make_ops_inet6(ops: *mut bindings::proto_ops) {
+        // SAFETY: By the requirement.
+        unsafe {
+            (*ops).family = bindings::PF_INET6 as c_int;
+            (*ops).release = Some(bindings::inet6_release);
+            (*ops).bind = Some(bindings::inet6_bind);
+            (*ops).getname = Some(bindings::inet6_getname);
+            (*ops).ioctl = Some(bindings::inet6_ioctl);
         }
     }
 }

@@ -6,14 +6,18 @@
 //! C headers: [`include/net/sock.h`](srctree/include/net/sock.h),
 //! [`include/linux/net.h`](srctree/include/linux/net.h)
 
+mod create;
+
+pub(super) use self::create::create;
+
 use super::{
     bindings,
+    ip::from_in6,
     msg::{
         Msg,
         OptionIn,
         OptionOut, //
     },
-    net_namespace::Net,
     proto::Protocol,
     skbuff::Skb,
     sock::{
@@ -29,15 +33,13 @@ use core::{
     mem::size_of,
     net::{
         Ipv4Addr,
-        SocketAddr, //
+        SocketAddr,
+        SocketAddrV6, //
     },
     ptr, //
 };
 use kernel::{
-    error::{
-        from_result,
-        to_result, //
-    },
+    error::from_result,
     ffi::{
         c_int,
         c_long,
@@ -49,13 +51,25 @@ use kernel::{
 /// The level of the protocol's own options, `SOL_TCP`.
 const SOL_TCP: c_int = 6;
 
-/// Checks a caller's address as `connect` of AF_INET does.
+/// The least length of a `sockaddr_in6`: RFC 2133's has no scope.
+const SIN6_LEN_MIN: usize = 24;
+
+/// Checks a caller's address as `connect` of AF_INET and AF_INET6 does. One of IPv6 has flow label and
+/// scope as the caller wrote them.
 ///
 /// # Safety
 ///
 /// `addr` must point at `len` readable bytes, and `len` must be at least 2 (the callers of
 /// `proto->connect` see to both).
-unsafe fn socket_address(addr: *mut bindings::sockaddr_unsized, len: c_int) -> Result<SocketAddr> {
+unsafe fn socket_address<P: Protocol>(
+    sk: &Sock<P>,
+    addr: *mut bindings::sockaddr_unsized,
+    len: c_int,
+) -> Result<SocketAddr> {
+    if sk.is_inet6() {
+        // SAFETY: By the requirement.
+        return unsafe { socket_address_v6(addr, len as usize) }.map(SocketAddr::V6);
+    }
     if (len as usize) < size_of::<bindings::sockaddr_in>() {
         return Err(EINVAL);
     }
@@ -70,125 +84,32 @@ unsafe fn socket_address(addr: *mut bindings::sockaddr_unsized, len: c_int) -> R
     ))
 }
 
-/// `net_proto_family->create`: makes a socket, as `inet_create` does.
-///
 /// # Safety
 ///
-/// For the kernel, which calls it with a valid namespace and a new `socket`.
-pub(super) unsafe extern "C" fn create<P: Protocol>(
-    net: *mut bindings::net,
-    socket: *mut bindings::socket,
-    protocol: c_int,
-    kern: c_int,
-) -> c_int {
-    // SAFETY: The callback's arguments are valid while it runs.
-    from_result(|| unsafe { create_sock::<P>(net, socket, protocol, kern) }.map(|()| 0))
-}
-
-/// # Safety
-///
-/// As `net_proto_family::create`.
-unsafe fn create_sock<P: Protocol>(
-    net: *mut bindings::net,
-    socket: *mut bindings::socket,
-    protocol: c_int,
-    kern: c_int,
-) -> Result {
-    use super::errno::{
-        EAFNOSUPPORT,
-        EPROTONOSUPPORT,
-        ESOCKTNOSUPPORT, //
-    };
-    // SAFETY: The namespace is valid while the callback runs.
-    let namespace = unsafe { Net::from_raw(net) };
-    if !P::is_supported(namespace) {
-        return Err(EAFNOSUPPORT);
-    }
-    if !(0..bindings::IPPROTO_MAX as c_int).contains(&protocol) {
+/// As [`socket_address`].
+unsafe fn socket_address_v6(
+    addr: *mut bindings::sockaddr_unsized,
+    len: usize,
+) -> Result<SocketAddrV6> {
+    if len < SIN6_LEN_MIN {
         return Err(EINVAL);
     }
-    // SAFETY: Valid while the callback runs.
-    let kind = u32::from(unsafe { (*socket).type_ } as u16);
-    if kind != bindings::sock_type_SOCK_STREAM {
-        return Err(ESOCKTNOSUPPORT);
+    let mut sin6 = bindings::sockaddr_in6::default();
+    let whole = len.min(size_of::<bindings::sockaddr_in6>());
+    // SAFETY: By the requirement; any octets make an address.
+    unsafe { ptr::copy_nonoverlapping(addr.cast::<u8>(), (&raw mut sin6).cast::<u8>(), whole) };
+    if whole < size_of::<bindings::sockaddr_in6>() {
+        sin6.sin6_scope_id = 0;
     }
-    if protocol != 0 && protocol != bindings::IPPROTO_TCP as c_int {
-        return Err(EPROTONOSUPPORT);
+    if u32::from(sin6.sin6_family) != bindings::AF_INET6 {
+        return Err(super::errno::EAFNOSUPPORT);
     }
-
-    let tables = P::tables();
-    // SAFETY: `net` is valid, and the tables are registered, or nobody would call us.
-    let sk = unsafe {
-        bindings::sk_alloc(
-            net,
-            bindings::PF_INET as c_int,
-            bindings::GFP_KERNEL,
-            tables.proto.get(),
-            kern,
-        )
-    };
-    if sk.is_null() {
-        return Err(ENOMEM);
-    }
-    let state = P::state(namespace);
-    // SAFETY: The object is new and of our size, and nobody else knows it.
-    let made = state.and_then(|state| unsafe { sock::init_parts::<P>(sk, P::shared(), state) });
-    if let Err(e) = made {
-        // SAFETY: The only reference, and `sk_destruct` is not set yet.
-        unsafe { bindings::sk_free(sk) };
-        return Err(e);
-    }
-
-    // SAFETY: The socket is ours alone. The values are those of `inet_create`.
-    unsafe {
-        let inet: *mut bindings::inet_sock = sk.cast();
-        (*inet).pmtudisc = if bindings::ip_no_pmtu_disc(net) != 0 {
-            bindings::IP_PMTUDISC_DONT as u8
-        } else {
-            bindings::IP_PMTUDISC_WANT as u8
-        };
-        bindings::sock_init_data(socket, sk);
-        (*sk).sk_destruct = Some(destruct::<P>);
-        (*sk).sk_protocol = P::PROTOCOL;
-        (*sk).sk_backlog_rcv = Some(backlog_rcv::<P>);
-        (*sk).sk_write_space = Some(sock::write_space::<P>);
-        let core = bindings::net_core(net);
-        bindings::sk_set_txrehash(sk, (&raw const (*core).sysctl_txrehash).read_volatile());
-        bindings::inet_set_bit_mc_loop(sk);
-        bindings::inet_set_bit_mc_all(sk);
-        (*inet).uc_ttl = -1;
-        (*inet).mc_ttl = 1;
-        (*sk).sk_gso_type = bindings::SKB_GSO_TCPV4 as u16;
-        bindings::sk_timer_setup(sk, Some(timer::<P>));
-        bindings::socket_set_custom_sockopt(socket);
-        bindings::socket_set_support_zc(socket);
-        (*socket).ops = tables.ops.get();
-
-        if kern == 0 {
-            if let Err(e) = to_result(bindings::BPF_CGROUP_RUN_PROG_INET_SOCK(sk)) {
-                bindings::sk_common_release(sk);
-                (*socket).sk = ptr::null_mut();
-                return Err(e);
-            }
-        }
-        bindings::sk_sockets_allocated_inc(sk);
-        P::opened(&mut Locked::new(Sock::from_raw(sk)));
-    }
-    Ok(())
-}
-
-/// `sk->sk_destruct`: the socket's memory is about to be freed.
-///
-/// # Safety
-///
-/// For the kernel, which calls it once in the life of a socket of `P`, after its last reference.
-pub(super) unsafe extern "C" fn destruct<P: Protocol>(sk: *mut bindings::sock) {
-    // SAFETY: Called once, when the last reference is gone; `inet_sock_destruct` frees the kernel's
-    // part.
-    unsafe {
-        sock::drop_parts::<P>(sk);
-        bindings::inet_sock_destruct(sk);
-    }
+    Ok(SocketAddrV6::new(
+        from_in6(&sin6.sin6_addr),
+        u16::from_be(sin6.sin6_port),
+        sin6.sin6_flowinfo,
+        sin6.sin6_scope_id,
+    ))
 }
 
 /// The function of `sk->sk_timer`.
@@ -255,11 +176,25 @@ pub(super) unsafe extern "C" fn pre_connect(
     addr: *mut bindings::sockaddr_unsized,
     mut len: c_int,
 ) -> c_int {
-    if (len as usize) < size_of::<bindings::sockaddr_in>() {
+    // SAFETY: The lock is held.
+    let is_inet6 = u32::from(unsafe { (*sk).__sk_common.skc_family }) == bindings::AF_INET6;
+    let least = if is_inet6 {
+        SIN6_LEN_MIN
+    } else {
+        size_of::<bindings::sockaddr_in>()
+    };
+    if (len as usize) < least {
         return EINVAL.to_errno();
     }
-    // SAFETY: As `tcp_v4_pre_connect`: the lock is held and the address is long enough.
-    unsafe { bindings::BPF_CGROUP_RUN_PROG_INET4_CONNECT(sk, addr, &mut len) }
+    // SAFETY: As `tcp_v4_pre_connect` and `tcp_v6_pre_connect`: the lock is held and the address is
+    // long enough.
+    unsafe {
+        if is_inet6 {
+            bindings::BPF_CGROUP_RUN_PROG_INET6_CONNECT(sk, addr, &mut len)
+        } else {
+            bindings::BPF_CGROUP_RUN_PROG_INET4_CONNECT(sk, addr, &mut len)
+        }
+    }
 }
 
 /// `proto->connect`
@@ -274,11 +209,9 @@ pub(super) unsafe extern "C" fn connect<P: Protocol>(
 ) -> c_int {
     // SAFETY: The caller owns the socket lock and has checked that `len` is at least 2.
     from_result(|| unsafe {
-        P::connect(
-            &mut Locked::new(Sock::from_raw(sk)),
-            socket_address(addr, len)?,
-        )
-        .map(|()| 0)
+        let sk = Sock::from_raw(sk);
+        let peer = socket_address(sk, addr, len)?;
+        P::connect(&mut Locked::new(sk), peer).map(|()| 0)
     })
 }
 
@@ -512,7 +445,11 @@ pub(super) unsafe extern "C" fn setsockopt<P: Protocol>(
     // SAFETY: The caller has a reference on the socket; `value` is what it got from user space.
     unsafe {
         if level != SOL_TCP {
-            return bindings::ip_setsockopt(sk, level, name, value, len);
+            return if Sock::<P>::from_raw(sk).is_inet6() {
+                bindings::ipv6_setsockopt(sk, level, name, value, len)
+            } else {
+                bindings::ip_setsockopt(sk, level, name, value, len)
+            };
         }
         from_result(|| {
             P::setsockopt(Sock::from_raw(sk), name, OptionIn::new(value, len)).map(|()| 0)
@@ -535,7 +472,11 @@ pub(super) unsafe extern "C" fn getsockopt<P: Protocol>(
     // SAFETY: The caller has a reference on the socket; both pointers are user space's.
     unsafe {
         if level != SOL_TCP {
-            return bindings::ip_getsockopt(sk, level, name, value.cast(), len);
+            return if Sock::<P>::from_raw(sk).is_inet6() {
+                bindings::ipv6_getsockopt(sk, level, name, value.cast(), len)
+            } else {
+                bindings::ip_getsockopt(sk, level, name, value.cast(), len)
+            };
         }
         from_result(|| {
             P::getsockopt(Sock::from_raw(sk), name, OptionOut::new(value.cast(), len)).map(|()| 0)

@@ -44,6 +44,10 @@ pub enum DropReason {
     Policy = bindings::skb_drop_reason_SKB_DROP_REASON_XFRM_POLICY,
     /// The socket's filter, a cgroup's or a security module forbids it.
     Filter = bindings::skb_drop_reason_SKB_DROP_REASON_SOCKET_FILTER,
+    /// There is no way to where it goes.
+    NoRoute = bindings::skb_drop_reason_SKB_DROP_REASON_IP_OUTNOROUTES,
+    /// Its IP header is wrong.
+    Header = bindings::skb_drop_reason_SKB_DROP_REASON_IP_INHDR,
     /// It is for no socket.
     NoSocket = bindings::skb_drop_reason_SKB_DROP_REASON_NO_SOCKET,
     /// The header is cut short.

@@ -109,7 +109,7 @@ impl Shutdown {
 pub(super) struct Object<P: Protocol> {
     /// First: the kernel casts between `struct sock` and `struct inet_sock`.
     pub(super) inet: bindings::inet_sock,
-    /// What `inet.pinet6` will point at for an IPv6 socket.
+    /// What `inet.pinet6` points at in a socket of AF_INET6.
     pub(super) inet6: bindings::ipv6_pinfo,
     /// Work that found the socket owned by a process and waits for its release.
     deferred: AtomicBool,
@@ -120,6 +120,16 @@ pub(super) struct Object<P: Protocol> {
     pub(super) queue: SmallQueue,
     shared: MaybeUninit<P::Shared>,
     state: UnsafeCell<MaybeUninit<P::State>>,
+}
+
+/// The place of the IPv6 part in a socket of `P`.
+///
+/// # Safety
+///
+/// `sk` must be a socket of `P`.
+pub(super) unsafe fn pinet6<P: Protocol>(sk: *mut bindings::sock) -> *mut bindings::ipv6_pinfo {
+    // SAFETY: By the requirement; a place in the object.
+    unsafe { ptr::addr_of_mut!((*sk.cast::<Object<P>>()).inet6) }
 }
 
 /// A socket of protocol `P`.
@@ -340,10 +350,16 @@ impl<P: Protocol> Sock<P> {
         unsafe { (&raw const (*self.as_raw()).sk_err_soft).read_volatile() != 0 }
     }
 
-    /// Whether the user wants to hear of errors at once (`IP_RECVERR`).
+    /// Whether the user wants to hear of errors at once (`IP_RECVERR`, `IPV6_RECVERR`).
     pub fn wants_errors(&self) -> bool {
         // SAFETY: The socket is live, and an Internet one; the flag is read atomically.
-        unsafe { bindings::ip_recverr(self.as_raw()) }
+        unsafe {
+            if self.goes_by_ipv6() {
+                bindings::inet6_test_recverr(self.as_raw())
+            } else {
+                bindings::ip_recverr(self.as_raw())
+            }
+        }
     }
 
     /// Tells whoever waits that data can be read.

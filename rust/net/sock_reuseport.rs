@@ -34,13 +34,6 @@ impl<P: Protocol> Sock<P> {
         unsafe { (*self.as_raw()).__sk_common.skc_reuseport() != 0 }
     }
 
-    /// Whether the socket is one of AF_INET6.
-    pub fn is_ipv6(&self) -> bool {
-        // SAFETY: The socket is live.
-        let family = unsafe { (*self.as_raw()).__sk_common.skc_family };
-        u32::from(family) == bindings::AF_INET6
-    }
-
     /// Whether two listeners at one address and port are of one group.
     pub fn is_grouped_with(&self, other: &Self) -> bool {
         let (own, other) = (Binding::of(self), Binding::of(other));
@@ -86,13 +79,18 @@ impl Skb {
             let cpu = bindings::sk_incoming_cpu(sk.as_raw());
             (cpu, (*common).skc_ipv6only() != 0)
         };
-        let other_version = if ipv4 { v6only } else { !sk.is_ipv6() };
+        // One that is bound to the address that stands for all of IPv4 has nothing to do with IPv6.
+        let other_version = if ipv4 {
+            v6only
+        } else {
+            sk.receive_address().is_ipv4()
+        };
         if other_version || !self.is_heard_by(sk) {
             return 0;
         }
         // SAFETY: An FFI call with no additional requirements: the caller is in a softirq.
         let here = cpu >= 0 && cpu as u32 == unsafe { bindings::raw_smp_processor_id() };
-        1 + u32::from(sk.bound_device() != 0) + u32::from(ipv4 && !sk.is_ipv6()) + u32::from(here)
+        1 + u32::from(sk.bound_device() != 0) + u32::from(ipv4 && !sk.is_inet6()) + u32::from(here)
     }
 
     /// The listener that a segment is for, of the group of `sk`, if it has one: the group's program
@@ -109,8 +107,11 @@ impl Skb {
         // RCU is held, see `join_group`.
         unsafe {
             let raw = self.as_raw();
-            let begin =
-                bindings::skb_network_offset(raw) + bindings::skb_network_header_len(raw) as i32;
+            let begin = if self.is_ipv6() {
+                self.upper_v6()?.at as i32
+            } else {
+                bindings::skb_network_offset(raw) + bindings::skb_network_header_len(raw) as i32
+            };
             let at = begin + DATA_OFFSET;
             let place = ptr::from_mut(&mut byte).cast();
             let found = bindings::skb_header_pointer(raw, at, 1, place).cast::<u8>();

@@ -14,6 +14,7 @@
 #include "inet_hashtables.c"
 #include "inet_sock.c"
 #include "ip.c"
+#include "ipv6.c"
 #include "jiffies.c"
 #include "net_namespace.c"
 #include "netfilter.c"

@@ -29,16 +29,6 @@ int oxtcp_helper_inet_iif(const struct sk_buff *skb)
 	return inet_iif(skb);
 }
 
-int oxtcp_helper_inet6_iif(const struct sk_buff *skb)
-{
-	return inet6_iif(skb);
-}
-
-int oxtcp_helper_inet6_sdif(const struct sk_buff *skb)
-{
-	return inet6_sdif(skb);
-}
-
 int oxtcp_helper_inet_sdif(const struct sk_buff *skb)
 {
 	return inet_sdif(skb);

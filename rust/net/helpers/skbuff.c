@@ -263,3 +263,8 @@ unsigned int oxtcp_helper_skb_frag_size(const skb_frag_t *frag)
 {
 	return skb_frag_size(frag);
 }
+
+void oxtcp_helper_skb_set_hash_l4(struct sk_buff *skb, u32 hash)
+{
+	skb_set_hash(skb, hash, PKT_HASH_TYPE_L4);
+}

@@ -6,10 +6,12 @@
 
 use super::{
     from_be,
+    from_in6,
     Endpoints, //
 };
 use crate::net::{
     bindings,
+    inet_sock::peer6,
     net_namespace::Net,
     proto::Protocol,
     skbuff::{
@@ -19,7 +21,11 @@ use crate::net::{
     sock::Sock, //
 };
 use core::{
-    net::SocketAddr,
+    net::{
+        IpAddr,
+        Ipv6Addr,
+        SocketAddr, //
+    },
     ptr, //
 };
 
@@ -27,9 +33,47 @@ use core::{
 const TCP_HEADER_MIN: u32 = 20;
 
 impl Skb {
+    /// Whether the packet is one of IPv6.
+    pub(in crate::net) fn is_ipv6(&self) -> bool {
+        // SAFETY: Valid by the type invariant.
+        unsafe { bindings::skb_is_ipv6(self.as_raw()) }
+    }
+
     /// Source and destination of a packet at the LOCAL_IN hook, if it is a TCP segment for this host
     /// alone: neither its frame nor its address is for many.
-    pub fn tcp4_endpoints(&self) -> Option<Endpoints> {
+    pub fn tcp_endpoints(&self) -> Option<Endpoints> {
+        if self.is_ipv6() {
+            self.tcp6_endpoints()
+        } else {
+            self.tcp4_endpoints()
+        }
+    }
+
+    fn tcp6_endpoints(&self) -> Option<Endpoints> {
+        let upper = self.upper_v6()?;
+        if upper.protocol != bindings::IPPROTO_TCP {
+            return None;
+        }
+        let [s0, s1, d0, d1] = self.copied(upper.at)?;
+        // SAFETY: At the hook the IPv6 header is complete and in one piece, the packet routed, and
+        // IPv6's control block still in place.
+        unsafe {
+            let raw = self.as_raw();
+            if bindings::skb_pkt_type(raw) != bindings::PACKET_HOST
+                || !bindings::ipv6_unicast_destination(raw)
+            {
+                return None;
+            }
+            let (source, destination) = addresses_v6(raw);
+            let ports = [u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])];
+            Some(Endpoints {
+                source: peer6(source, ports[0], bindings::IP6CB_iif(raw)).into(),
+                destination: SocketAddr::new(destination.into(), ports[1]),
+            })
+        }
+    }
+
+    fn tcp4_endpoints(&self) -> Option<Endpoints> {
         let mut ports = [0u8; 4];
         // SAFETY: At the hook the IP header is complete and in one piece, its length checked, the packet
         // routed; `skb_header_pointer` checks the rest and gives a pointer to 4 readable bytes or null.
@@ -85,10 +129,12 @@ impl Skb {
     pub fn devices(&self) -> [i32; 2] {
         // SAFETY: Valid by the type invariant, with a route, and IP's control block still in place.
         unsafe {
-            [
-                bindings::inet_iif(self.as_raw()),
-                bindings::inet_sdif(self.as_raw()),
-            ]
+            let raw = self.as_raw();
+            if self.is_ipv6() {
+                [bindings::inet6_iif(raw), bindings::inet6_sdif(raw)]
+            } else {
+                [bindings::inet_iif(raw), bindings::inet_sdif(raw)]
+            }
         }
     }
 
@@ -118,12 +164,21 @@ impl Skb {
                 return Err(DropReason::Unspecified);
             }
             bindings::skb_clear_delivery_time(raw);
-            bindings::__IP_INC_STATS(net.as_raw(), bindings::IPSTATS_MIB_INDELIVERS as i32);
-            let header_len = bindings::skb_network_header_len(raw);
-            bindings::__skb_pull(raw, header_len);
-            bindings::skb_reset_transport_header(raw);
         }
         let mut skb = self;
+        let is_ipv6 = skb.is_ipv6();
+        if is_ipv6 {
+            skb.pull_headers_v6(net)?;
+        } else {
+            // SAFETY: The packet is ours, and its IP header complete and in one piece.
+            unsafe {
+                let raw = skb.as_raw();
+                bindings::__IP_INC_STATS(net.as_raw(), bindings::IPSTATS_MIB_INDELIVERS as i32);
+                bindings::__skb_pull(raw, bindings::skb_network_header_len(raw));
+            }
+        }
+        // SAFETY: The packet is ours, and its data begins with the TCP header.
+        unsafe { bindings::skb_reset_transport_header(skb.as_raw()) };
         if !skb.pull_linear(TCP_HEADER_MIN) {
             skb.drop_because(DropReason::TooSmall);
             return Err(DropReason::TooSmall);
@@ -135,8 +190,12 @@ impl Skb {
         }
         // SAFETY: The transport header is set, and the network header still there.
         let bad = unsafe {
-            bindings::skb_checksum_init_v4(skb.as_raw()) != 0
-                || bindings::skb_checksum_complete(skb.as_raw()) != 0
+            let init = if is_ipv6 {
+                bindings::skb_checksum_init_v6(skb.as_raw())
+            } else {
+                bindings::skb_checksum_init_v4(skb.as_raw())
+            };
+            init != 0 || bindings::skb_checksum_complete(skb.as_raw()) != 0
         };
         if bad {
             skb.drop_because(DropReason::Checksum);
@@ -150,11 +209,61 @@ impl Skb {
     }
 }
 
+impl Skb {
+    /// Takes the IPv6 header and its extension headers from the front, as `ip6_protocol_deliver_rcu`.
+    fn pull_headers_v6(&mut self, net: &Net) -> core::result::Result<(), DropReason> {
+        let len = self.upper_v6().map_or(0, |upper| upper.at as u32);
+        if len == 0 || !self.pull_linear(len) {
+            return Err(DropReason::TooSmall);
+        }
+        // SAFETY: The packet is ours, its first `len` bytes are in one piece, and RCU is held.
+        unsafe {
+            let raw = self.as_raw();
+            let field = bindings::IPSTATS_MIB_INDELIVERS as i32;
+            bindings::__IP6_INC_STATS_in(net.as_raw(), raw, field);
+            bindings::__skb_pull(raw, len);
+            bindings::skb_postpull_rcsum(raw, bindings::ipv6_hdr(raw).cast(), len);
+        }
+        Ok(())
+    }
+
+    /// Counts and frees a packet whose IPv6 header no host sends.
+    pub fn drop_header_error(self, net: &Net) {
+        let field = bindings::IPSTATS_MIB_INHDRERRORS as i32;
+        // SAFETY: The packet is one of IPv6 at the hook, under RCU.
+        unsafe { bindings::__IP6_INC_STATS_in(net.as_raw(), self.as_raw(), field) };
+        self.drop_because(DropReason::Header);
+    }
+}
+
+/// Source and destination of a packet of IPv6.
+///
+/// # Safety
+///
+/// `raw` must be valid, with its network header in one piece.
+unsafe fn addresses_v6(raw: *mut bindings::sk_buff) -> (Ipv6Addr, Ipv6Addr) {
+    // SAFETY: By the requirement.
+    let addrs = unsafe { (*bindings::ipv6_hdr(raw)).__bindgen_anon_1.addrs.as_ref() };
+    (from_in6(&addrs.saddr), from_in6(&addrs.daddr))
+}
+
 /// A TCP segment with a right checksum; the packet's data begins with its header.
 pub struct Segment {
     skb: Skb,
     header_len: u32,
     now_ns: u64,
+}
+
+/// What a program may ask for of a packet; see [`Segment::seen`].
+pub(in crate::net) struct Seen {
+    /// The index of the device that it came through.
+    pub(in crate::net) device: i32,
+    /// Its TTL or hop limit.
+    pub(in crate::net) hops: u8,
+    /// Traffic class and flow label, as in the header.
+    pub(in crate::net) flow_info: u32,
+    /// The flow label alone.
+    pub(in crate::net) flow_label: u32,
 }
 
 impl Segment {
@@ -183,10 +292,65 @@ impl Segment {
         (size != 0).then_some(size)
     }
 
-    /// The TOS field of the IP header.
+    /// The TOS field of the IP header, or its traffic class.
     pub fn tos(&self) -> u8 {
+        let raw = self.skb.as_raw();
         // SAFETY: The packet is ours; the IP header stays in front of what was pulled.
-        unsafe { (*bindings::ip_hdr(self.skb.as_raw())).tos }
+        unsafe {
+            if self.skb.is_ipv6() {
+                bindings::ipv6_get_dsfield(bindings::ipv6_hdr(raw))
+            } else {
+                (*bindings::ip_hdr(raw)).tos
+            }
+        }
+    }
+
+    /// Whether the segment came by IPv6.
+    pub(in crate::net) fn is_ipv6(&self) -> bool {
+        self.skb.is_ipv6()
+    }
+
+    /// What else of the packet a program may ask for.
+    pub(in crate::net) fn seen(&self) -> Seen {
+        let raw = self.skb.as_raw();
+        // SAFETY: The packet is ours; the IP header stays in front of what was pulled.
+        unsafe {
+            let device = bindings::skb_iif(raw);
+            if self.skb.is_ipv6() {
+                let ip = bindings::ipv6_hdr(raw);
+                Seen {
+                    device,
+                    hops: (*ip).hop_limit,
+                    flow_info: bindings::ip6_flowinfo(ip),
+                    flow_label: bindings::ip6_flowlabel(ip),
+                }
+            } else {
+                Seen {
+                    device,
+                    hops: (*bindings::ip_hdr(raw)).ttl,
+                    flow_info: 0,
+                    flow_label: 0,
+                }
+            }
+        }
+    }
+
+    /// Whether the packet passed more routers than the socket allows.
+    fn is_from_afar<P: Protocol>(&self, sk: &Sock<P>) -> bool {
+        self.seen().hops < sk.min_ttl(self.is_ipv6())
+    }
+
+    /// What the IPsec policy of a socket says, or for null that of the host.
+    fn policy_allows(&self, sk: *mut bindings::sock) -> bool {
+        let (raw, input) = (self.skb.as_raw(), bindings::XFRM_POLICY_IN as i32);
+        // SAFETY: The packet is ours, and the socket live or null.
+        unsafe {
+            if self.skb.is_ipv6() {
+                bindings::xfrm6_policy_check(sk, input, raw) != 0
+            } else {
+                bindings::xfrm4_policy_check(sk, input, raw) != 0
+            }
+        }
     }
 
     /// When the segment came.
@@ -200,20 +364,15 @@ impl Segment {
     /// The filter may shorten the payload.
     pub fn pass_filters<P: Protocol>(self, sk: &Sock<P>) -> Option<Self> {
         let mut this = self;
-        // SAFETY: The socket is live, the packet ours; we run under RCU with bottom halves
-        // disabled, as `tcp_v4_rcv`.
-        let reason = unsafe {
-            let raw = this.skb.as_raw();
-            if (*bindings::ip_hdr(raw)).ttl < sk.min_ttl() {
-                Some(DropReason::MinTtl)
-            } else if bindings::xfrm4_policy_check(
-                sk.as_raw(),
-                bindings::XFRM_POLICY_IN as i32,
-                raw,
-            ) == 0
-            {
-                Some(DropReason::Policy)
-            } else {
+        let reason = if this.is_from_afar(sk) {
+            Some(DropReason::MinTtl)
+        } else if !this.policy_allows(sk.as_raw()) {
+            Some(DropReason::Policy)
+        } else {
+            // SAFETY: The socket is live, the packet ours; we run under RCU with bottom halves
+            // disabled, as `tcp_v4_rcv`.
+            unsafe {
+                let raw = this.skb.as_raw();
                 bindings::nf_reset_ct(raw);
                 (bindings::sk_filter_trim_cap(sk.as_raw(), raw, this.header_len) != 0)
                     .then_some(DropReason::Filter)
@@ -236,31 +395,28 @@ impl Segment {
 
     /// The same for a segment that no socket will see.
     pub fn pass_policy(&self) -> bool {
-        // SAFETY: The packet is ours; a null socket means the host's own policy.
-        unsafe {
-            bindings::xfrm4_policy_check(
-                ptr::null_mut(),
-                bindings::XFRM_POLICY_IN as i32,
-                self.skb.as_raw(),
-            ) != 0
-        }
+        self.policy_allows(ptr::null_mut())
     }
 
-    /// Where the segment comes from and goes to.
-    pub fn endpoints(&self) -> Endpoints {
+    /// Whether the segment comes from and goes to these ends; through which device is not asked.
+    pub fn is_between(&self, ends: &Endpoints) -> bool {
+        let raw = self.skb.as_raw();
         // SAFETY: The network header is still in front of the TCP header.
-        let addrs = unsafe {
-            let ip = &*bindings::ip_hdr(self.skb.as_raw());
-            ip.__bindgen_anon_1.addrs.as_ref()
+        let (source, destination): (IpAddr, IpAddr) = unsafe {
+            if self.skb.is_ipv6() {
+                let (source, destination) = addresses_v6(raw);
+                (source.into(), destination.into())
+            } else {
+                let addrs = (*bindings::ip_hdr(raw)).__bindgen_anon_1.addrs.as_ref();
+                (from_be(addrs.saddr).into(), from_be(addrs.daddr).into())
+            }
         };
         let port = |at: usize| match self.header().get(at..at + 2) {
             Some(&[high, low]) => u16::from_be_bytes([high, low]),
             _ => 0,
         };
-        Endpoints {
-            source: SocketAddr::new(from_be(addrs.saddr).into(), port(0)),
-            destination: SocketAddr::new(from_be(addrs.daddr).into(), port(2)),
-        }
+        (source, port(0)) == (ends.source.ip(), ends.source.port())
+            && (destination, port(2)) == (ends.destination.ip(), ends.destination.port())
     }
 
     /// The packet, its data beginning with the TCP header.

@@ -4,7 +4,13 @@
 //!
 //! C header: [`include/net/ip.h`](srctree/include/net/ip.h)
 
-use super::Endpoints;
+use super::{
+    be,
+    in6,
+    v6,
+    Endpoints,
+    Versioned, //
+};
 use crate::net::{
     bindings,
     proto::Protocol,
@@ -65,8 +71,7 @@ pub(super) unsafe fn build(
     sk: *mut bindings::sock,
     header: &[u8],
     payload: Option<&Payload<'_>>,
-    source: u32,
-    destination: u32,
+    ends: &Versioned,
 ) -> Result<*mut bindings::sk_buff> {
     let fits = payload
         .map(|p| p.rope.fit(p.offset, p.len, MAX_FRAGMENTS) >= p.len)
@@ -112,7 +117,10 @@ pub(super) unsafe fn build(
                 let shared = &mut *bindings::skb_shinfo(skb);
                 shared.gso_size = p.mss;
                 shared.gso_segs = p.len.div_ceil(u32::from(p.mss)) as u16;
-                shared.gso_type = bindings::SKB_GSO_TCPV4 as u32;
+                shared.gso_type = match ends {
+                    Versioned::V4(..) => bindings::SKB_GSO_TCPV4 as u32,
+                    Versioned::V6(..) => bindings::SKB_GSO_TCPV6 as u32,
+                };
                 // Only the first segment may carry CWR (RFC 3168 section 6.1.2).
                 if header
                     .get(TCP_FLAGS_OFFSET)
@@ -130,7 +138,15 @@ pub(super) unsafe fn build(
         // The device, or the kernel in its place, makes the checksum of header and data out of that
         // of the pseudo-header (RFC 9293 section 3.1).
         let th = &mut *bindings::tcp_hdr(skb);
-        th.check = !bindings::tcp_v4_check((*skb).len as i32, source, destination, 0);
+        let len = (*skb).len as i32;
+        th.check = !match ends {
+            Versioned::V4(source, destination) => {
+                bindings::tcp_v4_check(len, be(*source.ip()), be(*destination.ip()), 0)
+            }
+            Versioned::V6(source, destination) => {
+                bindings::tcp_v6_check(len, &in6(*source.ip()), &in6(*destination.ip()), 0)
+            }
+        };
         bindings::skb_partial_csum_set(skb, 0, TCP_CHECKSUM_OFFSET);
         Ok(skb)
     }
@@ -169,23 +185,23 @@ impl<'a, P: Protocol> Wire<'a, P> {
     pub fn transmit(&self, header: &[u8], payload: Option<&Payload<'_>>, ecn: u8) -> Result<bool> {
         let sk = self.0.as_raw();
         let inet = self.0.as_inet();
-        // SAFETY: The lock is held; `ip_queue_xmit` takes the packet, whatever it returns.
-        unsafe {
-            let skb = build(
-                sk,
-                header,
-                payload,
-                (*inet).inet_saddr,
-                bindings::inet_daddr(sk),
-            )?;
-            let code = bindings::__ip_queue_xmit(
-                sk,
-                skb,
-                ptr::addr_of_mut!((*inet).cork.fl),
-                tos(sk, ecn),
-            );
-            to_result(code)?;
-            Ok(code > 0)
-        }
+        let ends = self.endpoints().versioned()?;
+        // SAFETY: The lock is held; IP takes the packet, whatever it returns.
+        let code = unsafe {
+            let skb = build(sk, header, payload, &ends)?;
+            match ends {
+                Versioned::V4(..) => bindings::__ip_queue_xmit(
+                    sk,
+                    skb,
+                    ptr::addr_of_mut!((*inet).cork.fl),
+                    tos(sk, ecn),
+                ),
+                Versioned::V6(source, destination) => {
+                    v6::queue_xmit(self.0, skb, &source, &destination, ecn)
+                }
+            }
+        };
+        to_result(code)?;
+        Ok(code > 0)
     }
 }

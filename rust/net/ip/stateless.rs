@@ -10,6 +10,8 @@ use super::{
     flow4,
     output::build,
     path_of,
+    v4,
+    v6,
     Endpoints,
     Path,
     Segment,
@@ -20,12 +22,22 @@ use crate::net::{
     errno::EAFNOSUPPORT,
     net_namespace::Net,
     proto::Protocol,
+    skbuff::{
+        DropReason,
+        Skb, //
+    },
     sock::{
         Locked,
         Sock, //
     }, //
 };
-use core::ptr;
+use core::{
+    net::{
+        SocketAddr,
+        SocketAddrV4, //
+    },
+    ptr, //
+};
 use kernel::{
     error::to_result,
     prelude::*,
@@ -39,13 +51,17 @@ const IP_DF: u16 = 0x4000;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Manner {
     /// The device, or the virtual router, that they are bound to, 0 for none.
-    device: i32,
+    pub(super) device: i32,
     /// `SO_MARK`.
-    mark: u32,
+    pub(super) mark: u32,
     /// `SO_PRIORITY`.
-    priority: u32,
-    /// The type of service, of which the ECN field means nothing.
-    tos: u8,
+    pub(super) priority: u32,
+    /// The type of service, or traffic class, of which the ECN field means nothing.
+    pub(super) tos: u8,
+    /// What path, queue and flow label are chosen by, 0 for the addresses.
+    pub(super) hash: u32,
+    /// The flow label in network byte order; for 0 the host may make one of the hash.
+    pub(super) label: u32,
 }
 
 impl Manner {
@@ -58,14 +74,30 @@ impl Manner {
 impl<P: Protocol> Sock<P> {
     /// How the connection's segments go when the socket is no more.
     pub fn manner(&self) -> Manner {
-        let (sk, inet) = (self.as_raw(), self.as_inet());
-        // SAFETY: The socket is live; the kernel reads these fields without a lock as well.
+        self.manner_by(self.goes_by_ipv6())
+    }
+
+    /// The same for segments that go by this version of IP.
+    fn manner_by(&self, ipv6: bool) -> Manner {
+        let (sk, inet, np) = (self.as_raw(), self.as_inet(), self.as_inet6());
+        // SAFETY: The socket is live; the kernel reads these fields without a lock as well. Only
+        // sockets of AF_INET6, which have the IPv6 part, have to do with IPv6.
         unsafe {
+            let (tos, label) = if ipv6 {
+                (
+                    ptr::addr_of!((*np).tclass).read_volatile(),
+                    ptr::addr_of!((*np).flow_label).read_volatile(),
+                )
+            } else {
+                (ptr::addr_of!((*inet).tos).read_volatile(), 0)
+            };
             Manner {
                 device: self.bound_device(),
                 mark: ptr::addr_of!((*sk).sk_mark).read_volatile(),
                 priority: ptr::addr_of!((*sk).sk_priority).read_volatile(),
-                tos: ptr::addr_of!((*inet).tos).read_volatile(),
+                tos,
+                hash: ptr::addr_of!((*sk).sk_txhash).read_volatile(),
+                label,
             }
         }
     }
@@ -79,11 +111,18 @@ impl<P: Protocol> Sock<P> {
 
     /// What the route between `ends` allows.
     pub fn path_for(&self, ends: &Endpoints, manner: &Manner) -> Result<Path> {
-        let fl = Opaque::<bindings::flowi>::zeroed();
+        let sk = self.as_raw();
         // SAFETY: The socket is live; the route is put once it was read.
         unsafe {
-            let rt = route(self.as_raw(), fl.get(), ends, manner)?;
-            let path = path_of(ptr::addr_of!((*rt).dst));
+            let (source, destination) = match ends.versioned()? {
+                Versioned::V4(source, destination) => (source, destination),
+                Versioned::V6(source, destination) => {
+                    return v6::path_stateless(sk, &source, &destination, manner);
+                }
+            };
+            let fl = Opaque::<bindings::flowi>::zeroed();
+            let rt = route(sk, fl.get(), &source, &destination, manner)?;
+            let path = path_of(ptr::addr_of!((*rt).dst), v4::HEADER, 0);
             bindings::ip_rt_put(rt);
             Ok(path)
         }
@@ -100,20 +139,32 @@ impl<P: Protocol> Locked<'_, P> {
         unsafe {
             (*sk).__sk_common.skc_bound_dev_if = manner.device;
             (*sk).sk_mark = manner.mark;
-            (*inet).tos = manner.tos;
+            (*sk).sk_txhash = manner.hash;
+            if self.sock().goes_by_ipv6() {
+                (*self.sock().as_inet6()).tclass = manner.tos;
+            } else {
+                (*inet).tos = manner.tos;
+            }
         }
     }
 }
 
 impl Segment {
-    /// How the connection goes that this segment asks a listener for.
-    pub fn manner_for<P: Protocol>(&self, sk: &Sock<P>) -> Manner {
-        let own = sk.manner();
-        // SAFETY: Socket and packet are live.
+    /// How the connection with `peer` goes that this segment asks a listener for.
+    pub fn manner_for<P: Protocol>(&self, sk: &Sock<P>, peer: &SocketAddr) -> Manner {
+        let own = sk.manner_by(self.is_ipv6());
+        // SAFETY: Socket and packet are live; a hash is any number but 0.
         unsafe {
+            let bound = bindings::inet_request_bound_dev_if(sk.as_raw(), self.raw());
             Manner {
-                device: bindings::inet_request_bound_dev_if(sk.as_raw(), self.raw()),
+                device: match peer {
+                    // As `tcp_v6_init_req`: there is no other way to a peer on the link.
+                    SocketAddr::V6(peer) if peer.scope_id() != 0 => peer.scope_id() as i32,
+                    _ => bound,
+                },
                 mark: bindings::inet_request_mark(sk.as_raw(), self.raw()),
+                hash: bindings::get_random_u32().max(1),
+                label: self.reflected_label(sk),
                 tos: if bindings::tcp_reflect_tos(sk.net().as_raw()) {
                     let mask = bindings::INET_ECN_MASK as u8;
                     self.tos() & !mask | own.tos & mask
@@ -122,6 +173,16 @@ impl Segment {
                 },
                 ..own
             }
+        }
+    }
+
+    /// The flow label of this segment, where the socket reflects it (`flowlabel_reflect`), or 0.
+    fn reflected_label<P: Protocol>(&self, sk: &Sock<P>) -> u32 {
+        // SAFETY: The socket is live; the flag is read atomically.
+        if self.is_ipv6() && unsafe { bindings::inet6_test_repflow(sk.as_raw()) } {
+            self.seen().flow_label
+        } else {
+            0
         }
     }
 
@@ -134,7 +195,11 @@ impl Segment {
                 bindings::skb_iif(self.raw()),
                 bindings::skb_mark(self.raw()),
             );
-            let reflected = bindings::IP4_REPLY_MARK(net.as_raw(), mark);
+            let reflected = if self.is_ipv6() {
+                bindings::IP6_REPLY_MARK(net.as_raw(), mark)
+            } else {
+                bindings::IP4_REPLY_MARK(net.as_raw(), mark)
+            };
             Manner {
                 device: if own.device == 0 && bindings::netif_index_is_l3_master(net.as_raw(), iif)
                 {
@@ -165,12 +230,10 @@ impl Segment {
 unsafe fn route(
     sk: *mut bindings::sock,
     fl: *mut bindings::flowi,
-    ends: &Endpoints,
+    source: &SocketAddrV4,
+    destination: &SocketAddrV4,
     manner: &Manner,
 ) -> Result<*mut bindings::rtable> {
-    let Versioned::V4(source, destination) = ends.versioned()? else {
-        return Err(EAFNOSUPPORT);
-    };
     // SAFETY: By the requirement. The flow is an IPv4 one from here on.
     unsafe {
         let fl4 = flow4(fl);
@@ -198,7 +261,7 @@ unsafe fn route(
 ///
 /// # Safety
 ///
-/// `sk` must be a live Internet socket.
+/// `sk` must be a live Internet socket, and of AF_INET6 if `ends` are of IPv6.
 unsafe fn send(
     sk: *mut bindings::sock,
     ends: &Endpoints,
@@ -206,16 +269,26 @@ unsafe fn send(
     header: &[u8],
     ecn: u8,
 ) -> Result {
+    let versioned = ends.versioned()?;
     let fl = Opaque::<bindings::flowi>::zeroed();
     // SAFETY: By the requirement. The packet is ours until IP takes it, which it does whatever it
     // returns; there is room for all headers.
     unsafe {
-        let rt = route(sk, fl.get(), ends, manner)?;
+        let skb = build(sk, header, None, &versioned)?;
+        if manner.hash != 0 {
+            bindings::skb_set_hash_l4(skb, manner.hash);
+        }
+        let routed = match &versioned {
+            Versioned::V4(source, destination) => route(sk, fl.get(), source, destination, manner),
+            Versioned::V6(source, destination) => {
+                return v6::send_stateless(sk, skb, source, destination, manner, ecn);
+            }
+        };
         let fl4 = flow4(fl.get());
-        let skb = match build(sk, header, None, (*fl4).saddr, (*fl4).daddr) {
-            Ok(skb) => skb,
+        let rt = match routed {
+            Ok(rt) => rt,
             Err(e) => {
-                bindings::ip_rt_put(rt);
+                Skb::from_raw(skb).drop_because(DropReason::NoRoute);
                 return Err(e);
             }
         };
@@ -247,45 +320,75 @@ unsafe fn send(
     }
 }
 
-/// A socket of the kernel's, of one namespace, for segments that belong to no socket.
+/// A socket of the kernel's that is not for users.
 ///
 /// # Invariants
 ///
 /// A live control socket, which this owns.
-pub struct ControlSock(ptr::NonNull<bindings::sock>);
+struct OwnedSock(ptr::NonNull<bindings::sock>);
 
 // SAFETY: Used without the socket lock, for what needs none.
-unsafe impl Send for ControlSock {}
+unsafe impl Send for OwnedSock {}
 // SAFETY: As above.
-unsafe impl Sync for ControlSock {}
+unsafe impl Sync for OwnedSock {}
 
-impl ControlSock {
-    /// Makes the socket. May sleep.
-    pub fn new(net: &Net) -> Result<Self> {
+impl OwnedSock {
+    fn new(net: &Net, family: u32) -> Result<Self> {
         let mut sk = ptr::null_mut();
         // SAFETY: The namespace is valid; on success `sk` is a new socket.
         unsafe {
             to_result(bindings::inet_ctl_sock_create(
                 &mut sk,
-                bindings::PF_INET as u16,
+                family as u16,
                 bindings::sock_type_SOCK_RAW as u16,
                 bindings::IPPROTO_TCP as u8,
                 net.as_raw(),
             ))?;
         }
+        // INVARIANT: Made above.
         ptr::NonNull::new(sk).map(Self).ok_or(ENOMEM)
+    }
+}
+
+impl Drop for OwnedSock {
+    fn drop(&mut self) {
+        // SAFETY: We own the socket.
+        unsafe { bindings::inet_ctl_sock_destroy(self.0.as_ptr()) };
+    }
+}
+
+/// The sender, of one namespace, of segments that belong to no socket.
+pub struct ControlSock {
+    v4: OwnedSock,
+    /// None where the host does without IPv6.
+    v6: Option<OwnedSock>,
+}
+
+impl ControlSock {
+    /// Makes the sender. May sleep.
+    pub fn new(net: &Net) -> Result<Self> {
+        let v6 = match OwnedSock::new(net, bindings::PF_INET6) {
+            Err(e) if e == EAFNOSUPPORT => None,
+            other => Some(other?),
+        };
+        Ok(Self {
+            v4: OwnedSock::new(net, bindings::PF_INET)?,
+            v6,
+        })
+    }
+
+    /// Whether the host has IPv6.
+    pub fn has_ipv6(&self) -> bool {
+        self.v6.is_some()
     }
 
     /// Sends a segment.
     pub fn send(&self, ends: &Endpoints, manner: &Manner, header: &[u8]) -> Result {
-        // SAFETY: The socket is live by the type invariant.
-        unsafe { send(self.0.as_ptr(), ends, manner, header, 0) }
-    }
-}
-
-impl Drop for ControlSock {
-    fn drop(&mut self) {
-        // SAFETY: We own the socket.
-        unsafe { bindings::inet_ctl_sock_destroy(self.0.as_ptr()) };
+        let sock = match ends.source {
+            SocketAddr::V4(_) => &self.v4,
+            SocketAddr::V6(_) => self.v6.as_ref().ok_or(EAFNOSUPPORT)?,
+        };
+        // SAFETY: The socket is live by the type invariant, and of the version's family.
+        unsafe { send(sock.0.as_ptr(), ends, manner, header, 0) }
     }
 }
