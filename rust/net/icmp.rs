@@ -11,10 +11,13 @@ use super::{
     ip::Endpoints,
     skbuff::Skb, //
 };
-use core::net::{
-    Ipv4Addr,
-    Ipv6Addr,
-    SocketAddr, //
+use core::{
+    net::{
+        Ipv4Addr,
+        Ipv6Addr,
+        SocketAddr, //
+    },
+    ptr, //
 };
 use kernel::prelude::*;
 
@@ -74,13 +77,15 @@ impl Skb {
     }
 
     /// The error in a packet at the LOCAL_IN hook, if it is one of ICMP or ICMPv6 that concerns a TCP
-    /// segment, and its checksum is right. As `tcp_v4_err` and `tcp_v6_err` read them.
+    /// segment, its checksum is right, and IPsec's policy lets it in. As `icmp_rcv` and `tcp_v4_err`,
+    /// `icmpv6_rcv` and `tcp_v6_err` read them.
     pub fn icmp_error(&self) -> Option<IcmpError> {
-        if self.is_ipv6() {
+        let error = if self.is_ipv6() {
             self.icmp6_error()
         } else {
             self.icmp4_error()
-        }
+        };
+        error.filter(|_| self.policy_allows(ptr::null_mut()))
     }
 
     fn icmp4_error(&self) -> Option<IcmpError> {

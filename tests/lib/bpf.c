@@ -88,7 +88,7 @@ int counting_program(int type, int attach, int counter)
 {
 	return PROGRAM(type, attach,
 		       STORE_VALUE(BPF_W, 10, -4, 0),
-		       MAP(1, counter),
+		       MAP(1, counter), MAP_REST,
 		       COPY(2, 10), ADD(2, -4),
 		       CALL(BPF_FUNC_map_lookup_elem),
 		       IF_EQUAL(0, 0, 2),

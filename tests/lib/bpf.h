@@ -35,10 +35,10 @@
 	INSN(BPF_JMP | BPF_JNE | BPF_K, register_, 0, skipped, value)
 #define CALL(helper)		INSN(BPF_JMP | BPF_CALL, 0, 0, 0, helper)
 #define EXIT			INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
-/* Two instructions. */
-#define MAP(to, fd)							\
-	INSN(BPF_LD | BPF_DW | BPF_IMM, to, BPF_PSEUDO_MAP_FD, 0, fd),	\
-	INSN(0, 0, 0, 0, 0)
+/* One after the other: it takes the place of two. */
+#define MAP(to, fd)		\
+	INSN(BPF_LD | BPF_DW | BPF_IMM, to, BPF_PSEUDO_MAP_FD, 0, fd)
+#define MAP_REST		INSN(0, 0, 0, 0, 0)
 
 #define PROGRAM(type, attach, ...)					\
 	({								\

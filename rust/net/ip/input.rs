@@ -117,6 +117,19 @@ impl Skb {
         self.is_heard_at(sk.net(), sk.bound_device())
     }
 
+    /// What the IPsec policy of a socket says, or for null that of the host.
+    pub(in crate::net) fn policy_allows(&self, sk: *mut bindings::sock) -> bool {
+        let (raw, input) = (self.as_raw(), bindings::XFRM_POLICY_IN as i32);
+        // SAFETY: Valid by the type invariant, still with its IP header, and the socket live or null.
+        unsafe {
+            if self.is_ipv6() {
+                bindings::xfrm6_policy_check(sk, input, raw) != 0
+            } else {
+                bindings::xfrm4_policy_check(sk, input, raw) != 0
+            }
+        }
+    }
+
     /// The same for what is bound to the device of this index, or to none for 0.
     pub fn is_heard_at(&self, net: &Net, device: i32) -> bool {
         let [iif, sdif] = self.devices();
@@ -340,19 +353,6 @@ impl Segment {
         self.seen().hops < sk.min_ttl(self.is_ipv6())
     }
 
-    /// What the IPsec policy of a socket says, or for null that of the host.
-    fn policy_allows(&self, sk: *mut bindings::sock) -> bool {
-        let (raw, input) = (self.skb.as_raw(), bindings::XFRM_POLICY_IN as i32);
-        // SAFETY: The packet is ours, and the socket live or null.
-        unsafe {
-            if self.skb.is_ipv6() {
-                bindings::xfrm6_policy_check(sk, input, raw) != 0
-            } else {
-                bindings::xfrm4_policy_check(sk, input, raw) != 0
-            }
-        }
-    }
-
     /// When the segment came.
     pub fn arrival_ns(&self) -> u64 {
         self.now_ns
@@ -366,7 +366,7 @@ impl Segment {
         let mut this = self;
         let reason = if this.is_from_afar(sk) {
             Some(DropReason::MinTtl)
-        } else if !this.policy_allows(sk.as_raw()) {
+        } else if !this.skb.policy_allows(sk.as_raw()) {
             Some(DropReason::Policy)
         } else {
             // SAFETY: The socket is live, the packet ours; we run under RCU with bottom halves
@@ -395,7 +395,7 @@ impl Segment {
 
     /// The same for a segment that no socket will see.
     pub fn pass_policy(&self) -> bool {
-        self.policy_allows(ptr::null_mut())
+        self.skb.policy_allows(ptr::null_mut())
     }
 
     /// Whether the segment comes from and goes to these ends; through which device is not asked.
