@@ -89,6 +89,8 @@ pub(super) struct Options {
     pub(super) interactive: bool,
     /// `TCP_THIN_LINEAR_TIMEOUTS`
     pub(super) thin_linear: bool,
+    /// `TCP_INQ`
+    pub(super) tells_unread: bool,
     /// `TCP_WINDOW_CLAMP`, 0 if not set.
     pub(super) window_clamp: u32,
     /// `TCP_DELACK_MAX_US`
@@ -222,6 +224,10 @@ pub(super) fn set(sk: &TcpSock, name: i32, value: OptionIn) -> Result {
         }
         tcp::RTO_MIN_US => options.rto_min = whole_ticks(value, RTO_MIN_NS)?,
         tcp::THIN_LINEAR_TIMEOUTS => options.thin_linear = in_range(value, 0, 1)? != 0,
+        tcp::INQ => {
+            options.tells_unread = in_range(value, 0, 1)? != 0;
+            sk.shared().set_tells_unread(options.tells_unread);
+        }
         _ => return Err(ENOPROTOOPT),
     }
     *sk.shared().options.lock() = options;
@@ -311,6 +317,7 @@ fn is_known(name: i32) -> bool {
             | tcp::RTO_MAX_MS
             | tcp::RTO_MIN_US
             | tcp::THIN_LINEAR_TIMEOUTS
+            | tcp::INQ
     )
 }
 
@@ -423,6 +430,7 @@ pub(super) fn get(sk: &TcpSock, name: i32, out: OptionOut) -> Result {
         tcp::RTO_MAX_MS => options.rto_max.as_millis() as i32,
         tcp::RTO_MIN_US => micros(options.rto_min) as i32,
         tcp::THIN_LINEAR_TIMEOUTS => options.thin_linear.into(),
+        tcp::INQ => options.tells_unread.into(),
         tcp::INFO => {
             let info = info(&mut lock);
             drop(lock);

@@ -32,8 +32,27 @@ use crate::net::{
 };
 use kernel::prelude::*;
 
-/// Copies what is in order to the caller, and waits for it where the call says so.
+/// Reads, and tells what is to be told beside.
 pub(super) fn recvmsg(sk: &TcpSock, msg: &mut Msg<'_>, len: usize) -> Result<usize> {
+    let tells_unread = sk.shared().tells_unread();
+    let copied = receive(sk, msg, len)?;
+    if let Some(stamp) = msg.stamp() {
+        msg.put_stamp(sk, stamp);
+    }
+    if tells_unread || msg.asks_unread() {
+        msg.put_unread(unread(sk), tells_unread);
+    }
+    Ok(copied)
+}
+
+/// How much more can be read; the end of the stream counts as a byte. As `tcp_inq_hint`.
+fn unread(sk: &TcpSock) -> i32 {
+    let bytes = sk.shared().unread() + u64::from(sk.is_done());
+    i32::try_from(bytes).unwrap_or(i32::MAX)
+}
+
+/// Copies what is in order to the caller, and waits for it where the call says so.
+fn receive(sk: &TcpSock, msg: &mut Msg<'_>, len: usize) -> Result<usize> {
     if msg.has(MSG_OOB) {
         return urgent::receive(sk, msg, len);
     }
@@ -176,8 +195,9 @@ fn read(
     if want == 0 {
         return false;
     }
-    let to = (!msg.has(MSG_TRUNC)).then_some(msg);
+    let to = (!msg.has(MSG_TRUNC)).then_some(&mut *msg);
     let out = lock.read_queue(to, from, want, peek);
+    msg.note_stamp(out.stamp);
     *copied += out.copied;
     if peek {
         lock.sock().move_peek_offset(out.copied as i64);

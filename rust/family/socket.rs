@@ -112,6 +112,8 @@ pub(crate) struct Shared {
     pub(super) narrower: SpinLockBh<Option<Narrower>>,
     /// Bytes that can be read, for pollers.
     unread: AtomicU64,
+    /// `TCP_INQ`, as the options have it.
+    tells_unread: AtomicBool,
     /// The connection began with its SYN (Fast Open).
     early: AtomicBool,
     /// What they see of urgent data.
@@ -164,11 +166,13 @@ impl SendSpace {
 impl Shared {
     fn new(options: Options) -> impl PinInit<Self, Error> {
         let low_water = options.notsent_lowat;
+        let tells_unread = options.tells_unread;
         try_pin_init!(Self {
             queue <- AcceptQueue::new(),
             options <- new_spinlock_bh!(options, "oxtcp_options"),
             narrower <- new_spinlock_bh!(None, "oxtcp_narrower"),
             unread: AtomicU64::new(0),
+            tells_unread: AtomicBool::new(tells_unread),
             early: AtomicBool::new(false),
             urgent_here: AtomicBool::new(false),
             urgent_at_mark: AtomicBool::new(false),
@@ -195,6 +199,16 @@ impl Shared {
     /// Notes that the connection began with its SYN.
     pub(super) fn set_early(&self) {
         self.early.store(true, Ordering::Relaxed);
+    }
+
+    /// `TCP_INQ`: every reader is told how much more can be read.
+    pub(super) fn tells_unread(&self) -> bool {
+        self.tells_unread.load(Ordering::Relaxed)
+    }
+
+    /// Changes `TCP_INQ`.
+    pub(super) fn set_tells_unread(&self, on: bool) {
+        self.tells_unread.store(on, Ordering::Relaxed);
     }
 
     /// Bytes that can be read.

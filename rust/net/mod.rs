@@ -32,6 +32,7 @@ pub mod random;
 pub mod rhashtable;
 pub mod rope;
 pub mod rx_queue;
+pub mod rx_stamp;
 pub mod siphash;
 pub mod skbuff;
 pub mod small_queue;

@@ -5,7 +5,10 @@
 //! C headers: [`include/linux/socket.h`](srctree/include/linux/socket.h),
 //! [`include/linux/sockptr.h`](srctree/include/linux/sockptr.h)
 
-use super::bindings;
+use super::{
+    bindings,
+    rx_stamp::RxStamp, //
+};
 use core::ptr::NonNull;
 use kernel::ffi::{
     c_int,
@@ -28,6 +31,7 @@ use kernel::{
 pub struct Msg<'a> {
     msg: &'a mut bindings::msghdr,
     flags: u32,
+    stamp: Option<RxStamp>,
 }
 
 impl<'a> Msg<'a> {
@@ -40,7 +44,11 @@ impl<'a> Msg<'a> {
         // SAFETY: By the requirement.
         let msg = unsafe { &mut *msg };
         let flags = msg.msg_flags;
-        Self { msg, flags }
+        Self {
+            msg,
+            flags,
+            stamp: None,
+        }
     }
 
     /// Borrows a message to fill.
@@ -53,6 +61,7 @@ impl<'a> Msg<'a> {
             // SAFETY: By the requirement.
             msg: unsafe { &mut *msg },
             flags: flags as u32,
+            stamp: None,
         }
     }
 
@@ -116,6 +125,26 @@ impl<'a> Msg<'a> {
             bindings::_copy_to_iter(bytes.as_ptr().cast(), bytes.len(), &mut self.msg.msg_iter)
         };
         copied == bytes.len()
+    }
+
+    /// Notes when what the reader gets came.
+    pub fn note_stamp(&mut self, stamp: Option<RxStamp>) {
+        self.stamp = stamp.or(self.stamp);
+    }
+
+    /// What was noted last, see [`Msg::note_stamp`].
+    pub fn stamp(&self) -> Option<RxStamp> {
+        self.stamp
+    }
+
+    /// Whether an inner caller asks how much more can be read.
+    pub fn asks_unread(&self) -> bool {
+        self.msg.msg_get_inq()
+    }
+
+    /// Answers [`Msg::asks_unread`].
+    pub(super) fn set_unread(&mut self, bytes: i32) {
+        self.msg.msg_inq = bytes;
     }
 
     /// Tells the reader that urgent data came, and whether it had no room for it.

@@ -9,6 +9,7 @@ use super::{
     bindings,
     msg::Msg,
     proto::Protocol,
+    rx_stamp::RxStamp,
     skbuff::{
         DropReason,
         Skb, //
@@ -48,6 +49,9 @@ unsafe fn join(
             return Err(from);
         }
         (*into_control).len += from_control.len;
+        if let Some(stamp) = RxStamp::of(from.as_raw()) {
+            stamp.write(to);
+        }
         bindings::sk_rmem_alloc_add(sk, delta);
         bindings::sk_mem_charge(sk, delta);
         bindings::kfree_skb_partial(from.into_raw(), stolen);
@@ -377,6 +381,8 @@ pub struct ReadOut {
     pub copied: usize,
     /// The reader's memory could not be written.
     pub fault: bool,
+    /// When the last of them came, if that is known of any.
+    pub stamp: Option<RxStamp>,
 }
 
 impl<P: Protocol> Locked<'_, P> {
@@ -419,6 +425,7 @@ impl<P: Protocol> Locked<'_, P> {
     ) -> ReadOut {
         let sk = self.sock().as_raw();
         let mut copied = 0usize;
+        let mut stamp = None;
         // SAFETY: The lock is held. The queue is walked by hand since packets stay in it when
         // peeked at; `next` is read before a packet is freed.
         unsafe {
@@ -439,10 +446,12 @@ impl<P: Protocol> Locked<'_, P> {
                             return ReadOut {
                                 copied,
                                 fault: true,
+                                stamp,
                             };
                         }
                     }
                     copied += n;
+                    stamp = RxStamp::of(raw).or(stamp);
                 }
                 if !keep && end <= from + copied as u64 {
                     bindings::__skb_unlink(raw, head);
@@ -454,6 +463,7 @@ impl<P: Protocol> Locked<'_, P> {
         ReadOut {
             copied,
             fault: false,
+            stamp,
         }
     }
 

@@ -30,6 +30,8 @@ pub const SYNCNT: i32 = bindings::TCP_SYNCNT as i32;
 pub const DEFER_ACCEPT: i32 = bindings::TCP_DEFER_ACCEPT as i32;
 /// `TCP_WINDOW_CLAMP`
 pub const WINDOW_CLAMP: i32 = bindings::TCP_WINDOW_CLAMP as i32;
+/// `TCP_INQ`
+pub const INQ: i32 = bindings::TCP_INQ as i32;
 /// `TCP_DELACK_MAX_US`
 pub const DELACK_MAX_US: i32 = bindings::TCP_DELACK_MAX_US as i32;
 /// `TCP_RTO_MAX_MS`

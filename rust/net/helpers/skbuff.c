@@ -268,3 +268,23 @@ void oxtcp_helper_skb_set_hash_l4(struct sk_buff *skb, u32 hash)
 {
 	skb_set_hash(skb, hash, PKT_HASH_TYPE_L4);
 }
+
+ktime_t oxtcp_helper_skb_get_ktime(const struct sk_buff *skb)
+{
+	return skb_get_ktime(skb);
+}
+
+void oxtcp_helper_skb_set_ktime(struct sk_buff *skb, ktime_t kt)
+{
+	skb->tstamp = kt;
+}
+
+ktime_t oxtcp_helper_skb_get_hwtstamp(struct sk_buff *skb)
+{
+	return skb_hwtstamps(skb)->hwtstamp;
+}
+
+void oxtcp_helper_skb_set_hwtstamp(struct sk_buff *skb, ktime_t hwtstamp)
+{
+	skb_hwtstamps(skb)->hwtstamp = hwtstamp;
+}
