@@ -22,6 +22,7 @@ use super::{
     options,
     orphan,
     path,
+    poll,
     send_buffer,
     socket::{
         Role,
@@ -245,9 +246,11 @@ fn publish(sk: &mut Locked<'_, Tcp>) {
     if let Some(conn) = sk.state().connection() {
         let state = kernel_state(conn.state());
         let unread = conn.readable().saturating_sub(conn.read());
+        let window_small = conn.is_window_small();
         let outline = conn.outline();
         let shared = sk.sock().shared();
         shared.set_unread(unread);
+        shared.set_window_small(window_small);
         shared.published.set(&outline);
         let acknowledged =
             state == SockState::FinWait2 && sk.sock().kernel_state() != SockState::FinWait2 as u8;
@@ -300,11 +303,7 @@ fn handle(sk: &mut Locked<'_, Tcp>, now: Instant, event: Event) {
             sock.wake_async_out();
         }
         Event::Urgent => sock.send_sigurg(),
-        Event::Readable => {
-            if !sock.is_dead() {
-                sock.data_ready();
-            }
-        }
+        Event::Readable => readable(sk),
         Event::Acked => acked(sk),
         Event::PeerClosed => {
             sk.add_shutdown(Shutdown::RECEIVE);
@@ -312,6 +311,7 @@ fn handle(sk: &mut Locked<'_, Tcp>, now: Instant, event: Event) {
             if !sock.is_dead() {
                 sock.state_changed();
                 sock.wake_async_hup();
+                sock.data_ready();
             }
         }
         Event::FastOpenBlackhole(why) => fast_open_client::blackhole(sk, why),
@@ -320,6 +320,24 @@ fn handle(sk: &mut Locked<'_, Tcp>, now: Instant, event: Event) {
             closed(sk, Reason::Finished);
         }
         Event::Closed(reason) => closed(sk, reason),
+    }
+}
+
+/// Data came: tells whom it is enough for, as `tcp_data_ready`.
+fn readable(sk: &mut Locked<'_, Tcp>) {
+    let sock = sk.sock();
+    // With a FIN readers are told of both at once.
+    let ends = sk.state().connection().is_some_and(|conn| {
+        matches!(
+            conn.state(),
+            engine::State::CloseWait
+                | engine::State::LastAck
+                | engine::State::Closing
+                | engine::State::TimeWait
+        )
+    });
+    if !ends && !sock.is_dead() && poll::is_readable(sock, 0) {
+        sock.data_ready();
     }
 }
 

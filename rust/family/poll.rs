@@ -66,7 +66,8 @@ pub(super) fn poll(sk: &TcpSock) -> u32 {
     mask
 }
 
-/// Whether enough can be read for a reader to wake, or so much that no more can come.
+/// Whether enough can be read for a reader to wake, or so much that no more can come. As
+/// `tcp_epollin_ready`.
 pub(super) fn is_readable(sk: &TcpSock, apart: u64) -> bool {
     let unread = sk.shared().unread();
     if unread == 0 {
@@ -75,4 +76,6 @@ pub(super) fn is_readable(sk: &TcpSock, apart: u64) -> bool {
     let (space, used) = sk.receive_memory();
     unread >= sk.receive_low_water(false, i32::MAX as usize) as u64 + apart
         || used > space - (space >> 3)
+        || sk.is_memory_short()
+        || sk.shared().is_window_small()
 }

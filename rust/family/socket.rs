@@ -114,6 +114,8 @@ pub(crate) struct Shared {
     unread: AtomicU64,
     /// `TCP_INQ`, as the options have it.
     tells_unread: AtomicBool,
+    /// The window has no room for much more of it.
+    window_small: AtomicBool,
     /// The connection began with its SYN (Fast Open).
     early: AtomicBool,
     /// What they see of urgent data.
@@ -173,6 +175,7 @@ impl Shared {
             narrower <- new_spinlock_bh!(None, "oxtcp_narrower"),
             unread: AtomicU64::new(0),
             tells_unread: AtomicBool::new(tells_unread),
+            window_small: AtomicBool::new(false),
             early: AtomicBool::new(false),
             urgent_here: AtomicBool::new(false),
             urgent_at_mark: AtomicBool::new(false),
@@ -228,6 +231,16 @@ impl Shared {
     pub(super) fn set_urgent(&self, seen: Seen) {
         self.urgent_here.store(seen.here, Ordering::Relaxed);
         self.urgent_at_mark.store(seen.at_mark, Ordering::Relaxed);
+    }
+
+    /// Whether the window has no room for much more.
+    pub(super) fn is_window_small(&self) -> bool {
+        self.window_small.load(Ordering::Relaxed)
+    }
+
+    /// Publishes whether the window has no room for much more.
+    pub(super) fn set_window_small(&self, small: bool) {
+        self.window_small.store(small, Ordering::Relaxed);
     }
 
     /// Publishes how many bytes can be read.

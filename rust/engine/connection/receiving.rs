@@ -126,6 +126,15 @@ impl<S: Store> Connection<S> {
         self.mark().map(|mark| (mark.at, mark.octet))
     }
 
+    /// Returns whether the window that is offered has room for no more than one of the peer's segments:
+    /// a reader had better not wait for more.
+    pub fn is_window_small(&self) -> bool {
+        match &self.phase {
+            Phase::Synchronized(connection) => connection.rx.window() <= connection.rx.mss,
+            Phase::SynSent(..) | Phase::SynReceived(..) | Phase::Ended(_) => false,
+        }
+    }
+
     /// Bounds the delay of acknowledgments (`TCP_DELACK_MAX_US`).
     pub fn set_delack_max(&mut self, limit: Duration) {
         self.config.delack_max = limit;
