@@ -25,6 +25,7 @@ use crate::engine::rx::Payload;
 use crate::engine::segment::Flags;
 use crate::engine::segment::SegmentIn;
 use crate::engine::segment::SegmentOut;
+use crate::engine::seq::SeqNum;
 use crate::engine::state::State;
 use crate::engine::store::Store;
 use crate::engine::syn_sent;
@@ -537,6 +538,17 @@ impl<S: Store> Connection<S> {
             Phase::SynSent(..) | Phase::SynReceived(..) => 0,
             Phase::Synchronized(connection) => connection.tx.una.min(connection.tx.written),
             Phase::Ended(ended) => ended.acked,
+        }
+    }
+
+    /// Returns the sequence number of the byte at a stream offset, 0 where there is no connection
+    /// any more.
+    pub fn seq_at(&self, offset: u64) -> SeqNum {
+        match &self.phase {
+            Phase::SynSent(syn_sent, _) => syn_sent.isn.seq.add(1).add(offset as u32),
+            Phase::SynReceived(received, _) => received.half_open.isn.seq.add(1).add(offset as u32),
+            Phase::Synchronized(connection) => connection.tx.seq(offset),
+            Phase::Ended(_) => SeqNum(0),
         }
     }
 

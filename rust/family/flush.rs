@@ -60,7 +60,8 @@ use crate::{
             Locked,
             Shutdown,
             SockState, //
-        }, //
+        },
+        tx_stamp::TxStamps, //
     }, //
 };
 use kernel::prelude::*;
@@ -164,6 +165,7 @@ fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
         namespace,
         role,
         rope,
+        stamps,
         ..
     } = state;
     let Role::Connection(conn) = role else {
@@ -193,7 +195,7 @@ fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
         if segment.challenge && !namespace.may_challenge(sock.net(), now) {
             continue;
         }
-        match send(&wire, &segment, rope) {
+        match send(&wire, &segment, rope, stamps) {
             Ok(false) => {}
             Ok(true) => conn.on_local_congestion(),
             Err(_) if segment.retransmission => namespace.counters.count(Counter::RetransFail),
@@ -212,13 +214,19 @@ fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
 /// Sends one segment, and returns whether a queue of this host is congested. Whether the segment
 /// arrives is the engine's to find out: one that the host itself loses, for want of memory or by a
 /// rule, is as lost as any.
-fn send(wire: &Wire<'_, Tcp>, segment: &SegmentOut, rope: &Rope) -> Result<bool> {
+fn send(
+    wire: &Wire<'_, Tcp>,
+    segment: &SegmentOut,
+    rope: &Rope,
+    stamps: &mut TxStamps,
+) -> Result<bool> {
     let header = Header::new(segment, &wire.endpoints());
     let payload = segment.data.map(|data| Payload {
         rope,
         offset: data.offset,
         len: data.len,
         mss: segment.mss,
+        mark: stamps.leave(data.offset, data.len),
     });
     wire.transmit(&header, payload.as_ref(), segment.codepoint as u8)
 }
@@ -445,6 +453,7 @@ pub(super) fn leave(sk: &mut Locked<'_, Tcp>) {
     state.ticket = None;
     state.orphan = None;
     state.held.clear();
+    state.stamps.clear();
     let rope = core::mem::replace(&mut state.rope, Rope::new(0));
     if !bound {
         state.port = None;

@@ -32,6 +32,7 @@ use crate::net::{
         Shutdown,
         SockState, //
     },
+    tx_stamp::Wanted,
     zerocopy::Zerocopy, //
 };
 use kernel::prelude::*;
@@ -45,6 +46,8 @@ struct Taken {
     copied: usize,
     /// The part of it that the engine does not know of yet.
     pending: u32,
+    /// What of its way is to be reported.
+    wanted: Wanted,
 }
 
 /// What ends with the bytes of a call.
@@ -76,6 +79,7 @@ pub(super) fn sendmsg(sk: &TcpSock, msg: &mut Msg<'_>, _len: usize) -> Result<us
     let copied = taken.copied;
     if copied > 0 {
         zerocopy.map(Zerocopy::done);
+        mark(&mut lock, &taken);
         let end = End {
             record: msg.left() == 0 && msg.has(MSG_EOR),
             urgent: msg.has(MSG_OOB),
@@ -89,6 +93,21 @@ pub(super) fn sendmsg(sk: &TcpSock, msg: &mut Msg<'_>, _len: usize) -> Result<us
         sk.write_space();
     }
     result
+}
+
+/// Marks the last byte that a call has taken, whose way stands for all of them. As
+/// `tcp_tx_timestamp`.
+fn mark(lock: &mut Locked<'_, Tcp>, taken: &Taken) {
+    if taken.wanted.is_nothing() {
+        return;
+    }
+    let State { role, stamps, .. } = lock.state();
+    if let Role::Connection(conn) = role {
+        let end = conn.written() + u64::from(taken.pending);
+        if let Some(last) = end.checked_sub(1) {
+            stamps.add(last, conn.seq_at(last).0, taken.wanted);
+        }
+    }
 }
 
 /// The use of the caller's pages, where the call asks for it.
@@ -119,7 +138,7 @@ fn send_all(
     if !is_sending(lock) {
         lock.wait_connected(timeout)?;
     }
-    msg.check_control(sk)?;
+    taken.wanted = msg.check_control(sk)?;
     // Half of what the peer's buffer holds is worth to be sent (Linux's `forced_push`).
     let chunk = lock
         .state()
@@ -147,8 +166,9 @@ fn send_all(
             Ok(n) => {
                 taken.copied += n as usize;
                 taken.pending += n;
-                // The mark of urgent data is set before any of it leaves.
-                if taken.pending >= chunk && !msg.has(MSG_OOB) {
+                // The mark of urgent data is set before any of it leaves, and that of the last byte
+                // before it does.
+                if taken.pending >= chunk && msg.left() > 0 && !msg.has(MSG_OOB) {
                     push(
                         lock,
                         core::mem::take(&mut taken.pending),

@@ -19,7 +19,10 @@ use crate::{
             Rope, //
         },
         skbuff::segment_memory,
-        sock::Locked, //
+        sock::{
+            Locked,
+            SockState, //
+        }, //
     }, //
 };
 
@@ -91,11 +94,19 @@ pub(super) fn established(sk: &mut Locked<'_, Tcp>) {
 /// Something was acknowledged or sent: frees the memory of what was, and tells writers who wait, as
 /// `tcp_check_space`.
 pub(super) fn check(sk: &mut Locked<'_, Tcp>) {
-    let State { role, rope, .. } = sk.state();
+    let (
+        wire,
+        State {
+            role, rope, stamps, ..
+        },
+    ) = sk.parts();
     let super::socket::Role::Connection(conn) = role else {
         return;
     };
     let acked = conn.acked();
+    while let Some(mark) = stamps.arrived(acked) {
+        wire.report_arrival(rope, &mark);
+    }
     let released = release(rope, acked);
     let unsent = conn.written().saturating_sub(conn.sent());
     let may_grow = !conn.is_cwnd_full();
@@ -106,6 +117,22 @@ pub(super) fn check(sk: &mut Locked<'_, Tcp>) {
             expand(sk);
         }
         sk.sock().write_space();
+    }
+}
+
+/// The sequence number from which reports of timestamps count: of the next byte to be written, or
+/// else of the next one to be acknowledged, which is the SYN where that was not.
+pub(super) fn stamp_base(sk: &mut Locked<'_, Tcp>, written: bool) -> u32 {
+    let is_opening = sk.sock().kernel_state() == SockState::SynSent as u8;
+    let Some(conn) = sk.state().connection() else {
+        return 0;
+    };
+    if written {
+        conn.seq_at(conn.written()).0
+    } else {
+        conn.seq_at(conn.acked())
+            .0
+            .wrapping_sub(u32::from(is_opening))
     }
 }
 

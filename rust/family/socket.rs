@@ -72,7 +72,8 @@ use crate::{
             new_spinlock_bh,
             SpinLockBh, //
         },
-        splice::Pipe, //
+        splice::Pipe,
+        tx_stamp::TxStamps, //
     }, //
 };
 use core::{
@@ -271,6 +272,8 @@ pub(crate) struct State {
     pub(super) role: Role,
     /// The send buffer: the stream from `acked()` to `written()`.
     pub(super) rope: Rope,
+    /// Bytes of it whose way is reported.
+    pub(super) stamps: TxStamps,
     /// Received data that is not in order yet.
     pub(super) held: SkbTree,
     /// Where we are found as a listener.
@@ -298,6 +301,7 @@ impl State {
             namespace,
             role: Role::Idle,
             rope: Rope::new(0),
+            stamps: TxStamps::new(),
             held: SkbTree::new(),
             place: None,
             node: None,
@@ -403,6 +407,10 @@ impl Protocol for Tcp {
 
     fn shutdown(sk: &mut Locked<'_, Self>, how: Shutdown) {
         close::shutdown(sk, how);
+    }
+
+    fn stamp_base(sk: &mut Locked<'_, Self>, written: bool) -> u32 {
+        send_buffer::stamp_base(sk, written)
     }
 
     fn sendmsg(sk: &Sock<Self>, msg: &mut Msg<'_>, len: usize) -> Result<usize> {

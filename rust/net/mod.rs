@@ -44,5 +44,6 @@ pub mod splice;
 pub mod sysctl;
 pub mod tcp;
 pub mod time;
+pub mod tx_stamp;
 pub mod wait;
 pub mod zerocopy;

@@ -183,19 +183,9 @@ impl<'a> Msg<'a> {
         })
     }
 
-    /// Parses the control messages of a send, as far as sockets know them.
-    pub fn check_control<P: super::proto::Protocol>(
-        &mut self,
-        sk: &super::sock::Sock<P>,
-    ) -> Result {
-        if self.msg.msg_controllen == 0 {
-            return Ok(());
-        }
-        let mut cookie: bindings::sockcm_cookie = pin_init::zeroed();
-        // SAFETY: The socket is live, the message valid.
-        kernel::error::to_result(unsafe {
-            bindings::sock_cmsg_send(sk.as_raw(), self.msg, &mut cookie)
-        })
+    /// Whether a message to send has control messages.
+    pub(super) fn has_control(&self) -> bool {
+        self.msg.msg_controllen != 0
     }
 }
 

@@ -102,6 +102,8 @@ pub trait Protocol: Sized + 'static {
     fn close(sk: &Sock<Self>, linger: isize);
     /// `shutdown(2)`; the flags of the socket are already set.
     fn shutdown(sk: &mut Locked<'_, Self>, how: Shutdown);
+    /// The sequence number of the next byte to be written, or else to be acknowledged.
+    fn stamp_base(sk: &mut Locked<'_, Self>, written: bool) -> u32;
     /// `sendmsg(2)`.
     fn sendmsg(sk: &Sock<Self>, msg: &mut Msg<'_>, len: usize) -> Result<usize>;
     /// `recvmsg(2)`.

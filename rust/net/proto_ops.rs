@@ -514,7 +514,7 @@ pub(super) unsafe extern "C" fn recvmsg<P: Protocol>(
 ) -> c_int {
     if flags & bindings::MSG_ERRQUEUE as c_int != 0 {
         // SAFETY: As the callback.
-        return unsafe { bindings::inet_recv_error(sk, msg, len as c_int) };
+        return unsafe { Sock::<P>::from_raw(sk).receive_error(msg, len) };
     }
     // SAFETY: The caller has a reference; `msg` is a message to fill for as long as we run.
     from_result(|| unsafe {

@@ -69,16 +69,22 @@ pub(super) unsafe fn set<P: Protocol>(
         }
         _ => {}
     }
-    // SAFETY: By the requirement.
-    kernel::error::to_result(unsafe {
-        bindings::sock_setsockopt(
-            socket,
-            bindings::SOL_SOCKET as c_int,
-            name,
-            value.raw(),
-            len,
-        )
-    })?;
+    let set = || {
+        // SAFETY: By the requirement.
+        kernel::error::to_result(unsafe {
+            bindings::sock_setsockopt(
+                socket,
+                bindings::SOL_SOCKET as c_int,
+                name,
+                value.raw(),
+                len,
+            )
+        })
+    };
+    if let bindings::SO_TIMESTAMPING_OLD | bindings::SO_TIMESTAMPING_NEW = name as u32 {
+        return sk.set_timestamping(value.int()? as u32, set);
+    }
+    set()?;
     if matches!(
         name as u32,
         bindings::SO_REUSEADDR

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
+#include <linux/errqueue.h>
 #include <linux/skbuff.h>
 #include <linux/skbuff_ref.h>
 #include <net/ip.h>
 #include <net/ip6_checksum.h>
+#include <net/tcp.h>
 #include <net/xfrm.h>
 
 struct sk_buff *oxtcp_helper_alloc_skb(unsigned int size, gfp_t priority)
@@ -287,4 +289,33 @@ ktime_t oxtcp_helper_skb_get_hwtstamp(struct sk_buff *skb)
 void oxtcp_helper_skb_set_hwtstamp(struct sk_buff *skb, ktime_t hwtstamp)
 {
 	skb_hwtstamps(skb)->hwtstamp = hwtstamp;
+}
+
+void oxtcp_helper_tcp_skb_report_ack(struct sk_buff *skb)
+{
+	TCP_SKB_CB(skb)->txstamp_ack = TSTAMP_ACK_SK;
+}
+
+u8 oxtcp_helper_skb_error_origin(struct sk_buff *skb)
+{
+	return SKB_EXT_ERR(skb)->ee.ee_origin;
+}
+
+u32 *oxtcp_helper_skb_error_data(struct sk_buff *skb)
+{
+	return &SKB_EXT_ERR(skb)->ee.ee_data;
+}
+
+unsigned long oxtcp_helper_skb_queue_lock(struct sk_buff_head *list)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&list->lock, flags);
+	return flags;
+}
+
+void oxtcp_helper_skb_queue_unlock(struct sk_buff_head *list,
+				   unsigned long flags)
+{
+	spin_unlock_irqrestore(&list->lock, flags);
 }

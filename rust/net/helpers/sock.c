@@ -364,3 +364,13 @@ void oxtcp_helper_sock_valbool_flag(struct sock *sk, enum sock_flags flag,
 {
 	sock_valbool_flag(sk, flag, valbool);
 }
+
+void oxtcp_helper_sk_tskey_set(struct sock *sk, int value)
+{
+	atomic_set(&sk->sk_tskey, value);
+}
+
+int oxtcp_helper_sk_tskey(const struct sock *sk)
+{
+	return atomic_read(&sk->sk_tskey);
+}

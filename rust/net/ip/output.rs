@@ -18,7 +18,8 @@ use crate::net::{
     sock::{
         Locked,
         Sock, //
-    }, //
+    },
+    tx_stamp::Mark, //
 };
 use core::ptr;
 use kernel::{
@@ -45,6 +46,8 @@ pub struct Payload<'a> {
     pub len: u32,
     /// Bytes in one segment on the wire.
     pub mss: u16,
+    /// The byte of them whose way is reported.
+    pub mark: Option<Mark>,
 }
 
 /// The largest payload that is copied where the send buffer has it in too many pieces.
@@ -112,6 +115,10 @@ pub(super) unsafe fn build(
             });
             if let Some(owner) = p.rope.owner(p.offset, p.len).filter(|_| fits) {
                 bindings::skb_zcopy_set(skb, owner.as_raw(), ptr::null_mut());
+            }
+            if let Some((seq, flags)) = p.mark.as_ref().map(Mark::key) {
+                let shared = &mut *bindings::skb_shinfo(skb);
+                (shared.tskey, shared.tx_flags) = (seq, flags);
             }
             if p.len > u32::from(p.mss) && p.mss != 0 {
                 let shared = &mut *bindings::skb_shinfo(skb);
