@@ -20,6 +20,7 @@ use crate::engine::half_open::HalfOpen;
 use crate::engine::half_open::HalfOpenDeadline;
 use crate::engine::half_open::HalfOpenVerdict;
 use crate::engine::info::Counters;
+use crate::engine::info::Info;
 use crate::engine::prepared::Prepared;
 use crate::engine::rx::Payload;
 use crate::engine::segment::Flags;
@@ -115,6 +116,8 @@ struct Ended {
     mark: Option<Mark>,
     queued: Queued,
     last: Option<Prepared>,
+    /// What was told of it last, and when.
+    info: Option<(Instant, Info)>,
 }
 
 impl<S: Store> Connection<S> {
@@ -142,6 +145,7 @@ impl<S: Store> Connection<S> {
             mark: None,
             queued: Queued::NONE,
             last: None,
+            info: None,
         }),
         events: Events::NONE,
         tally: Tally::NONE,
@@ -239,6 +243,7 @@ impl<S: Store> Connection<S> {
             mark: self.mark(),
             queued: self.queued(),
             last: None,
+            info: Some((now, self.info(now))),
         };
         let cx = Context {
             now,
@@ -495,7 +500,10 @@ impl<S: Store> Connection<S> {
         if segment.flags.syn() && segment.retransmission {
             self.counters.total_retrans = self.counters.total_retrans.saturating_add(1);
         }
-        self.counters.on_segment_out(&segment);
+        // As Linux: the SYN-ACK of a connection that a listener made is not its own.
+        if !segment.flags.syn() || !matches!(self.phase, Phase::Synchronized(_)) {
+            self.counters.on_segment_out(&segment);
+        }
         Some(segment)
     }
 

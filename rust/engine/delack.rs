@@ -250,10 +250,7 @@ impl DelayedAck {
             }
             ato = ato.min(most);
         }
-        // The peer's time-out must not be ours (Linux's `tcp_delack_max`).
-        let below_rto = config.rto_min.max(Duration::TICK.saturating_mul(2));
-        let below_rto = below_rto.saturating_sub(Duration::TICK);
-        ato = ato.min(config.delack_max).min(below_rto);
+        ato = ato.min(longest_delay(config));
         let now = received.now;
         let at = now.saturating_add(ato);
         match received.due {
@@ -371,6 +368,14 @@ impl DelayedAck {
             }
         }
     }
+}
+
+/// Returns how long an acknowledgment waits at most (Linux's `tcp_delack_max`): the peer's time-out
+/// must not be ours.
+pub(crate) fn longest_delay(config: &Config) -> Duration {
+    let below_rto = config.rto_min.max(Duration::TICK.saturating_mul(2));
+    let below_rto = below_rto.saturating_sub(Duration::TICK);
+    config.delack_max.min(below_rto)
 }
 
 fn half(span: Duration) -> Duration {

@@ -294,6 +294,13 @@ impl HalfOpen {
         self.acknowledged = true;
     }
 
+    /// Returns how long the peer took to answer a SYN-ACK that had to be sent again.
+    pub(crate) fn opening_time(&self, now: Instant) -> Option<Duration> {
+        self.first_sent
+            .filter(|_| self.timeouts > 0)
+            .map(|sent| now.since(sent))
+    }
+
     /// Returns the first round-trip time, where the clock of the owner tells it.
     pub(crate) fn handshake_time(&self, now: Instant) -> Option<Duration> {
         self.first_sent

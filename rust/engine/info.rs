@@ -2,6 +2,7 @@
 
 //! What a connection tells about itself: the values behind `TCP_INFO`.
 
+use crate::engine::config::Config;
 use crate::engine::ecn::Received;
 use crate::engine::fast_open::FastOpenFail;
 use crate::engine::segment::SegmentIn;
@@ -10,6 +11,7 @@ use crate::engine::state::State;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 use crate::engine::window::WindowScale;
+use crate::engine::window::DEFAULT_MSS;
 
 /// Totals over the life of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -42,6 +44,8 @@ pub struct Counters {
     pub rto_since: Option<Instant>,
     /// Data went with a SYN, and was taken (`TCPI_OPT_SYN_DATA`).
     pub syn_data_acked: bool,
+    /// A server's connection began with the SYN itself (`TCPI_OPT_TFO_CHILD`).
+    pub fast_open_child: bool,
     /// Why Fast Open did not work.
     pub fast_open_fail: FastOpenFail,
 }
@@ -63,6 +67,7 @@ impl Counters {
         total_rto_time: Duration::ZERO,
         rto_since: None,
         syn_data_acked: false,
+        fast_open_child: false,
         fast_open_fail: FastOpenFail::None,
     };
 
@@ -290,6 +295,22 @@ pub struct Outline {
 
 impl Info {
     /// Makes the snapshot of a connection that has nothing to tell but its state.
+    /// Returns what is told of a socket that was never connected.
+    pub fn unconnected() -> Info {
+        Info::idle(State::Closed, Counters::ZERO)
+    }
+
+    /// Returns the snapshot as it is `span` later, of a connection that is over.
+    pub(crate) fn aged(&self, span: Duration) -> Info {
+        Info {
+            last_data_sent: self.last_data_sent.saturating_add(span),
+            last_data_received: self.last_data_received.saturating_add(span),
+            last_ack_received: self.last_ack_received.saturating_add(span),
+            deadline: None,
+            ..*self
+        }
+    }
+
     pub(crate) fn idle(state: State, counters: Counters) -> Info {
         Info {
             state,
@@ -303,26 +324,26 @@ impl Info {
             ecn_seen: false,
             received_ecn: Received::default(),
             window_scales: None,
-            rto: Duration::ZERO,
+            rto: Config::LINUX.rto_initial,
             ato: Duration::ZERO,
-            snd_mss: 0,
+            snd_mss: DEFAULT_MSS.into(),
             rcv_mss: 0,
             advmss: 0,
             unacked: 0,
             sacked: 0,
             lost: 0,
             retrans: 0,
-            reordering: crate::engine::config::Config::LINUX.reordering,
+            reordering: Config::LINUX.reordering,
             reordering_seen: 0,
             srtt: None,
-            rttvar: Duration::ZERO,
+            rttvar: Duration::from_nanos(Config::LINUX.rto_initial.as_nanos() / 4),
             min_rtt: None,
-            cwnd: 0,
+            cwnd: Config::LINUX.initial_cwnd,
             ssthresh: None,
             pacing_rate: u64::MAX,
             max_pacing_rate: u64::MAX,
             delivery_rate: 0,
-            delivery_rate_app_limited: false,
+            delivery_rate_app_limited: true,
             delivered: 0,
             delivered_ce: 0,
             busy_time: Duration::ZERO,

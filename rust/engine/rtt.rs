@@ -108,8 +108,8 @@ impl Estimator {
         self.srtt
     }
 
-    pub(crate) fn rttvar(&self) -> Duration {
-        self.rttvar
+    pub(crate) fn mean_deviation(&self) -> Duration {
+        self.mdev
     }
 
     pub(crate) fn min_rtt(&self) -> Option<Duration> {

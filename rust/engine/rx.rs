@@ -36,7 +36,7 @@ use crate::engine::window::MIN_MSS;
 const MIN_BUFFER: u32 = 2_304;
 
 /// The smallest segment that is believed to be the peer's full size (Linux's `TCP_MIN_MSS`).
-const SMALLEST: u32 = 88;
+pub(crate) const SMALLEST: u32 = 88;
 
 /// What the owner does with the payload of the segment just given to
 /// [`crate::engine::Connection::on_segment`].
@@ -239,7 +239,7 @@ impl<M: Memory<RunBits>> Rx<M> {
     }
 
     /// Returns RCV.NXT as a stream offset, the FIN counted.
-    fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.nxt.saturating_add(u64::from(self.finished))
     }
 

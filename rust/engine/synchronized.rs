@@ -121,6 +121,8 @@ pub(crate) struct Synchronized<S: Store> {
     challenge_due: bool,
     /// Our SYN is not acknowledged (RFC 7413, 4.2.2).
     opening: Option<early::Opening>,
+    /// Our SYN was the first.
+    began: bool,
     /// Our SYN used Fast Open.
     pub(crate) fast_open: bool,
     pub(crate) last_data_sent: Instant,
@@ -222,6 +224,7 @@ impl<S: Store> Synchronized<S> {
             answers: RateLimit::default(),
             challenge_due: false,
             opening: None,
+            began: half_open.is_active(),
             fast_open: false,
             last_data_sent: now,
             last_heard: now,

@@ -6,7 +6,8 @@ use super::socket::Tcp;
 use crate::{
     engine::{
         Duration,
-        Info, //
+        Info,
+        Instant, //
     },
     net::{
         sock::Locked,
@@ -25,18 +26,29 @@ pub(super) fn info(lock: &mut Locked<'_, Tcp>) -> TcpInfo {
         state: sk.kernel_state(),
         ..TcpInfo::default()
     };
+    let new = Info {
+        max_pacing_rate: sk.max_pacing_rate(),
+        reordering: sk.net().tcp_settings().reordering,
+        ..Info::unconnected()
+    };
     if sk.is_listening() {
         // As Linux: the queue's length and its limit stand here.
         out.unacked = sk.shared().queue.len();
         out.sacked = sk.max_ack_backlog();
+        out.pacing_rate = new.pacing_rate;
+        out.max_pacing_rate = new.max_pacing_rate;
+        out.reordering = new.reordering;
+        out.snd_cwnd = new.cwnd;
         return out;
     }
     let path = lock.path().ok();
     let rehashes = lock.state().rehashes;
     if let Some(conn) = lock.state().connection() {
-        fill_info(&mut out, &conn.info(now));
+        fill_info(&mut out, &conn.info(now), now);
         out.pmtu = path.map_or(0, |path| path.mtu);
         out.rehash = rehashes;
+    } else {
+        fill_info(&mut out, &new, now);
     }
     out
 }
@@ -49,7 +61,7 @@ fn millis(time: Duration) -> u32 {
     u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
-fn fill_info(out: &mut TcpInfo, info: &Info) {
+fn fill_info(out: &mut TcpInfo, info: &Info, now: Instant) {
     /// What Linux shows for a threshold that was never set.
     const SSTHRESH_INFINITE: u32 = 0x7fff_ffff;
     out.ca_state = info.ca_state as u8;
@@ -58,6 +70,9 @@ fn fill_info(out: &mut TcpInfo, info: &Info) {
     out.backoff = info.backoff;
     if info.counters.syn_data_acked {
         out.options |= tcp::OPT_SYN_DATA;
+    }
+    if info.counters.fast_open_child {
+        out.options |= tcp::OPT_TFO_CHILD;
     }
     if info.timestamps {
         out.options |= tcp::OPT_TIMESTAMPS;
@@ -127,4 +142,10 @@ fn fill_info(out: &mut TcpInfo, info: &Info) {
     out.data_segs_in = info.counters.data_segs_in;
     out.data_segs_out = info.counters.data_segs_out;
     out.dsack_dups = info.counters.dsack_dups;
+    out.rcv_ooopack = info.counters.rcv_ooopack;
+    out.total_rto = info.counters.total_rto;
+    out.total_rto_recoveries = info.counters.total_rto_recoveries;
+    let going_on = info.counters.rto_since.map(|since| now.since(since));
+    let time = info.counters.total_rto_time;
+    out.total_rto_time = millis(time.saturating_add(going_on.unwrap_or_default()));
 }

@@ -81,6 +81,8 @@ pub const OPT_WSCALE: u8 = bindings::TCPI_OPT_WSCALE as u8;
 
 /// `TCPI_OPT_ECN`
 pub const OPT_ECN: u8 = bindings::TCPI_OPT_ECN as u8;
+/// `TCPI_OPT_TFO_CHILD`
+pub const OPT_TFO_CHILD: u8 = bindings::TCPI_OPT_TFO_CHILD as u8;
 /// `TCPI_OPT_ECN_SEEN`
 pub const OPT_ECN_SEEN: u8 = bindings::TCPI_OPT_ECN_SEEN as u8;
 /// `TCPI_ECN_MODE_RFC3168`, for the field `ecn` of [`TcpInfo`]

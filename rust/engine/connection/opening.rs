@@ -63,6 +63,13 @@ impl<S: Store> Connection<S> {
             half_open,
             fast_open: None,
         };
+        // As Linux: the SYN counts, and what became of the SYN-ACK.
+        self.counters.segs_in = 1;
+        self.counters.total_retrans = half_open.retransmits.into();
+        if half_open.timeouts() > 0 {
+            self.counters.total_rto = half_open.timeouts().into();
+            self.counters.total_rto_recoveries = 1;
+        }
         self.phase = Phase::SynReceived(received, Early::default());
     }
 
@@ -103,6 +110,8 @@ impl<S: Store> Connection<S> {
         cookie: Option<FastOpenCookie>,
     ) {
         self.complete(config, half_open);
+        // The SYN comes to the connection itself.
+        self.counters.segs_in = 0;
         if let Phase::SynReceived(received, _) = &mut self.phase {
             received.fast_open = Some(EarlyChild { retries, cookie });
         }
@@ -124,6 +133,7 @@ impl<S: Store> Connection<S> {
             return Payload::Discard;
         };
         // The round-trip time is for the acknowledgment of our SYN to tell.
+        self.counters.fast_open_child = true;
         self.synchronize(now, &half_open.untimed(), segment);
         let Phase::Synchronized(connection) = &mut self.phase else {
             return Payload::Discard;
@@ -292,6 +302,9 @@ impl<S: Store> Connection<S> {
             return;
         };
         let (half_open, early) = (received.half_open, *early);
+        if let Some(wait) = half_open.opening_time(now) {
+            self.counters.total_rto_time = wait;
+        }
         self.synchronize(now, &half_open, segment);
         let cx = Context {
             now,

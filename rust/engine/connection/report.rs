@@ -8,10 +8,13 @@ use crate::engine::cc::pacing::Pacer;
 use crate::engine::info::CongestionInfo;
 use crate::engine::info::Info;
 use crate::engine::info::Outline;
+use crate::engine::rx::advmss_beside;
+use crate::engine::rx::SMALLEST;
 use crate::engine::seq::SeqNum;
 use crate::engine::state::State;
 use crate::engine::store::Store;
 use crate::engine::time::Instant;
+use crate::engine::window::DEFAULT_MSS;
 
 /// What decides how large a send buffer should be (Linux's `tcp_sndbuf_expand`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -246,15 +249,23 @@ impl<S: Store> Connection<S> {
                 retransmits: syn_sent.retries,
                 backoff: syn_sent.backoff,
                 rto: syn_sent.rto(&self.config),
+                snd_mss: advmss_beside(DEFAULT_MSS.into(), self.config.timestamps),
+                rcv_mss: SMALLEST,
                 unacked: 1,
                 notsent_bytes: early.written,
                 advmss: u32::from(self.config.mss),
                 deadline: self.next_deadline(),
                 ..Info::idle(State::SynSent, self.counters)
             },
-            Phase::SynReceived(..) | Phase::Ended(_) => Info {
-                bytes_acked: self.acked(),
-                bytes_received: self.readable(),
+            Phase::Ended(ended) => match &ended.info {
+                Some((then, info)) => Info {
+                    state: ended.state,
+                    counters: self.counters,
+                    ..info.aged(now.since(*then))
+                },
+                None => Info::unconnected(),
+            },
+            Phase::SynReceived(..) => Info {
                 deadline: self.next_deadline(),
                 ..Info::idle(self.state(), self.counters)
             },

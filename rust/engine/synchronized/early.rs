@@ -135,10 +135,13 @@ impl<S: Store> Synchronized<S> {
         });
         if let Some(rtt) = sample {
             self.rtt.on_sample(rtt, 0, 0);
+            let window = cx.config.min_rtt_window;
+            self.rtt.on_shortest(cx.now, rtt, window, false);
         }
         if self.state == State::SynReceived {
             self.state = State::Established;
         }
+        cx.counters.end_timeouts(cx.now);
         cx.events.established = true;
         if self.tx.in_flight() > 0 {
             self.arm_retransmit(cx);
@@ -147,7 +150,7 @@ impl<S: Store> Synchronized<S> {
 
     /// The time for the third segment may be up. Only the SYN-ACK is sent again, other data waits for
     /// its acknowledgment (Linux's `tcp_fastopen_synack_timer`).
-    pub(super) fn on_opening_deadline(&mut self, cx: &Context<'_>) -> Fate {
+    pub(super) fn on_opening_deadline(&mut self, cx: &mut Context<'_>) -> Fate {
         let Some(opening) = &mut self.opening else {
             return Fate::Alive;
         };
@@ -156,6 +159,8 @@ impl<S: Store> Synchronized<S> {
             HalfOpenDeadline::Retransmit(syn_ack) => {
                 opening.reply = Some(Prepared::new(cx.now, syn_ack));
                 cx.tally.count(Mib::Timeouts);
+                let first = opening.half_open.timeouts() == 1;
+                cx.counters.on_timeout(cx.now, first);
             }
             HalfOpenDeadline::Expired => return Fate::Closed(Reason::TimedOut),
         }

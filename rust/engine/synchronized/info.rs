@@ -4,10 +4,12 @@
 
 use crate::engine::cc::NO_SSTHRESH;
 use crate::engine::config::Config;
+use crate::engine::delack::longest_delay;
 use crate::engine::info::CaState;
 use crate::engine::info::Counters;
 use crate::engine::info::Info;
 use crate::engine::info::Outline;
+use crate::engine::rx::advmss_beside;
 use crate::engine::store::Store;
 use crate::engine::synchronized::timing::EXCLUSIVE;
 use crate::engine::synchronized::Synchronized;
@@ -18,8 +20,13 @@ impl<S: Store> Synchronized<S> {
     /// Returns the values behind `TCP_INFO`.
     pub(crate) fn info(&self, now: Instant, config: &Config, counters: Counters) -> Info {
         let mss = self.mss(config).max(1);
-        let una = self.tx.una;
         let board = &self.recovery.board;
+        // As Linux without the back-off of window probes.
+        let rto = if self.probing_since.is_some() {
+            self.rtt.rto(config)
+        } else {
+            self.rto(config)
+        };
         let whole = |octets: u32| octets.checked_div(mss).unwrap_or(0).max(1);
         let ssthresh = self.cc.ssthresh();
         let told = self.cc.rate.told();
@@ -36,11 +43,11 @@ impl<S: Store> Synchronized<S> {
             ecn_seen: self.ecn.was_seen(),
             received_ecn: self.ecn.received(),
             window_scales: self.agreed.scales.map(|(ours, theirs)| (theirs, ours)),
-            rto: self.rto(config),
-            ato: self.delack.ato(),
+            rto,
+            ato: self.delack.ato().min(longest_delay(config)),
             snd_mss: mss,
             rcv_mss: self.rx.mss,
-            advmss: u32::from(config.mss),
+            advmss: advmss_beside(config.mss.into(), self.agreed.timestamps),
             unacked: board.out.segments,
             sacked: self.recovery.sacked_segments(),
             lost: board.lost.segments,
@@ -48,27 +55,29 @@ impl<S: Store> Synchronized<S> {
             reordering: self.recovery.reordering(),
             reordering_seen: self.recovery.reordering_seen(),
             srtt: self.rtt.srtt(),
-            rttvar: self.rtt.rttvar(),
+            // As Linux the deviation itself, not the bound that the RTO is made of.
+            rttvar: self.rtt.mean_deviation(),
             min_rtt: self.rtt.min_rtt(),
             cwnd: whole(self.cc.cwnd()),
             ssthresh: (ssthresh != NO_SSTHRESH).then(|| whole(ssthresh)),
             pacing_rate: self.cc.pacing.rate(),
             max_pacing_rate: config.max_pacing_rate,
             delivery_rate: told.map_or(0, |(rate, _)| rate),
-            delivery_rate_app_limited: told.is_some_and(|(_, limited)| limited),
+            delivery_rate_app_limited: told.is_none_or(|(_, limited)| limited),
             delivered,
             delivered_ce,
             busy_time,
             rwnd_limited,
             sndbuf_limited,
             snd_wnd: self.tx.wnd,
-            rcv_wnd: self.rx.window(),
+            rcv_wnd: u32::try_from(self.rx.offered()).unwrap_or(u32::MAX),
             rcv_ssthresh: self.rx.tuning.ssthresh(),
             rcv_space: self.rx.tuning.copied(),
             rcv_rtt: self.rx.tuning.rtt(),
             notsent_bytes: self.tx.unsent(),
-            bytes_acked: una.min(self.tx.written),
-            bytes_received: self.rx.nxt,
+            // As Linux with what SYN and FIN take of the sequence numbers.
+            bytes_acked: self.tx.una.saturating_add(self.began.into()),
+            bytes_received: self.rx.end(),
             last_data_sent: now.since(self.last_data_sent),
             last_data_received: now.since(self.delack.last_data()),
             last_ack_received: now.since(self.last_heard),
