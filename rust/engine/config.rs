@@ -4,6 +4,7 @@
 
 use crate::engine::half_open::Patience;
 use crate::engine::time::Duration;
+use crate::engine::window::DEFAULT_MSS;
 
 /// How a silent peer is probed (RFC 9293, 3.8.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,6 +89,10 @@ pub struct Config {
     /// Payload octets that the route's MTU leaves without TCP options: advertised, and the cap of
     /// what is sent.
     pub mss: u16,
+    // RFC 9293, 3.7.1: If an MSS Option is not received at connection setup, TCP implementations
+    // MUST assume a default send MSS of 536 (576 - 40) for IPv4 or 1220 (1280 - 60) for IPv6.
+    /// The MSS of a peer whose SYN carries no MSS option.
+    pub default_mss: u16,
     /// Whether window scaling is offered and accepted (`tcp_window_scaling`).
     pub window_scaling: bool,
     /// Whether timestamps are offered and accepted (`tcp_timestamps`).
@@ -235,6 +240,7 @@ impl Config {
     /// Linux's defaults.
     pub const LINUX: Config = Config {
         mss: 1460,
+        default_mss: DEFAULT_MSS,
         window_scaling: true,
         timestamps: true,
         sack: true,

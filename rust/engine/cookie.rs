@@ -20,13 +20,15 @@ use crate::engine::seq::SeqNum;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 use crate::engine::window::WindowScale;
-use crate::engine::window::DEFAULT_MSS;
 
 /// The MSS values that a cookie can express, in ascending order; the peer's is rounded down.
 pub type MssTable = [u16; 4];
 
 /// Those of IPv4 (Linux's `msstab`).
 pub const COOKIE_MSS_IPV4: MssTable = [536, 1300, 1440, 1460];
+
+/// Those of IPv6.
+pub const COOKIE_MSS_IPV6: MssTable = [1220, 1420, 1440, 8940];
 
 /// How long after the last cookie was sent one may come back (Linux's `TCP_SYNCOOKIE_VALID`): the
 /// time in which every cookie has grown too old.
@@ -126,7 +128,7 @@ pub fn cookie_syn_ack(
         syn.flags = syn.flags.without(ECN_SETUP);
     }
     let peer_mss = syn.options.mss.filter(|&mss| mss > 0);
-    let peer_mss = peer_mss.unwrap_or(DEFAULT_MSS);
+    let peer_mss = peer_mss.unwrap_or(config.default_mss);
     let index = table.iter().rposition(|&mss| mss <= peer_mss);
     let seq = encode(now, hash, syn.seq, index.unwrap_or(0) as u32);
     let mut half_open = HalfOpen::new(now, config, &syn, Isn { seq, ts_offset });

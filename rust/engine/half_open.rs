@@ -21,7 +21,6 @@ use crate::engine::seq::SeqNum;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 use crate::engine::window::WindowScale;
-use crate::engine::window::DEFAULT_MSS;
 
 /// A connection of which both SYNs are known and ours is not acknowledged.
 ///
@@ -93,7 +92,7 @@ impl Agreed {
                 (initial.scale, theirs)
             });
         Agreed {
-            peer_mss: syn.mss.filter(|&mss| mss > 0).unwrap_or(DEFAULT_MSS),
+            peer_mss: syn.mss.filter(|&mss| mss > 0).unwrap_or(config.default_mss),
             scales,
             timestamps: config.timestamps && syn.timestamps.is_some(),
             sack: config.sack && syn.sack_permitted,

@@ -71,6 +71,7 @@ pub use self::cookie::CookieVerdict;
 pub use self::cookie::MssTable;
 pub use self::cookie::COOKIE_LIFE;
 pub use self::cookie::COOKIE_MSS_IPV4;
+pub use self::cookie::COOKIE_MSS_IPV6;
 pub use self::ecn::Codepoint;
 pub use self::ecn::Received;
 pub use self::event::Blackhole;

@@ -62,8 +62,8 @@ impl WindowScale {
 /// The largest value of a header's window field.
 pub const MAX_FIELD: u32 = 65_535;
 
-/// The MSS of a peer whose SYN carries no MSS option (RFC 9293, 3.7.1), also over IPv6, as Linux
-/// has it.
+/// The MSS over IPv4 of a peer whose SYN carries no MSS option (RFC 9293, 3.7.1). Linux's first
+/// guesses of segment sizes use it over IPv6 as well.
 pub const DEFAULT_MSS: u16 = 536;
 
 /// The smallest MSS that is believed (Linux's `tcp_min_snd_mss`): against peers that ask for tiny

@@ -66,6 +66,7 @@ pub(super) fn config(sk: &TcpSock, options: &Options, path: &Path) -> Config {
     let (buffer, _) = sk.receive_memory();
     Config {
         mss: mss_of(path, options),
+        default_mss: path.default_mss,
         window_scaling: settings.window_scaling,
         timestamps: settings.timestamps != 0,
         sack: settings.sack,

@@ -17,8 +17,10 @@ use crate::{
         CookieHash,
         CookieVerdict,
         HalfOpen,
+        MssTable,
         COOKIE_LIFE,
-        COOKIE_MSS_IPV4, //
+        COOKIE_MSS_IPV4,
+        COOKIE_MSS_IPV6, //
     },
     net::{
         ip::{
@@ -28,6 +30,7 @@ use crate::{
         siphash, //
     }, //
 };
+use core::net::SocketAddr;
 use kernel::prelude::*;
 
 /// A namespace's secrets.
@@ -82,6 +85,14 @@ impl CookieHash for Hashes<'_> {
     }
 }
 
+/// What the cookies of a connection between these ends can express.
+fn mss_table(ends: &Endpoints) -> &'static MssTable {
+    match ends.source {
+        SocketAddr::V4(_) => &COOKIE_MSS_IPV4,
+        SocketAddr::V6(_) => &COOKIE_MSS_IPV6,
+    }
+}
+
 /// Answers a SYN with a cookie.
 pub(super) fn send(arrival: &Arrival<'_>, config: &Config, ts_offset: u32) {
     let ns = arrival.ns;
@@ -91,7 +102,7 @@ pub(super) fn send(arrival: &Arrival<'_>, config: &Config, ts_offset: u32) {
         config,
         &arrival.parsed,
         ts_offset,
-        &COOKIE_MSS_IPV4,
+        mss_table(&arrival.ends),
         &hashes,
     );
     arrival.listener.shared().queue.note_cookie(arrival.now);
@@ -142,7 +153,7 @@ fn check(arrival: &Arrival<'_>) -> Option<HalfOpen> {
         &config,
         &arrival.parsed,
         ts_offset,
-        &COOKIE_MSS_IPV4,
+        mss_table(ends),
         &hashes,
     );
     let (counter, half) = match verdict {

@@ -135,6 +135,9 @@ pub struct Path {
     pub advertised_mss: u32,
     /// Bytes of the IP and the TCP header without options.
     pub headers: u32,
+    /// What a segment to there may carry if its receiver says nothing: as much as fits into a packet
+    /// that every path of the IP version takes.
+    pub default_mss: u16,
     /// Bytes of the IP options or extension headers that the socket's segments carry (`IP_OPTIONS`,
     /// `IPV6_HOPOPTS` and others).
     pub ip_options: u32,
@@ -154,12 +157,18 @@ pub struct Path {
 ///
 /// `dst` must be valid.
 unsafe fn path_of(dst: *const bindings::dst_entry, ip_header: u32, ip_options: u32) -> Path {
+    let smallest_mtu = if ip_header == v6::HEADER {
+        v6::SMALLEST_MTU
+    } else {
+        v4::SMALLEST_MTU
+    };
     // SAFETY: By the requirement.
     unsafe {
         Path {
             mtu: bindings::dst_mtu(dst),
             advertised_mss: bindings::dst_metric_advmss(dst),
             headers: ip_header + TCP_HEADER,
+            default_mss: (smallest_mtu - ip_header - TCP_HEADER) as u16,
             ip_options,
             ecn: bindings::dst_feature(dst, bindings::RTAX_FEATURE_ECN) != 0,
             window: bindings::dst_metric(dst, bindings::RTAX_WINDOW as i32),

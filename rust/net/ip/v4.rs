@@ -29,6 +29,8 @@ use kernel::prelude::*;
 
 /// Bytes of the header without options.
 pub(super) const HEADER: u32 = 20;
+/// What every host takes, reassembled where it must be (RFC 791, 3.1).
+pub(super) const SMALLEST_MTU: u32 = 576;
 
 impl<P: Protocol> Locked<'_, P> {
     /// As [`Locked::route_to`].

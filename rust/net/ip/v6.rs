@@ -53,6 +53,8 @@ use kernel::{
 
 /// Bytes of the header without extension headers.
 pub(super) const HEADER: u32 = 40;
+/// What every path takes (RFC 8200, 5).
+pub(super) const SMALLEST_MTU: u32 = 1280;
 /// The least MTU that a link may have (RFC 8200 section 5).
 const MTU_MIN: u32 = bindings::IPV6_MIN_MTU;
 
