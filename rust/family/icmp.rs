@@ -65,7 +65,7 @@ pub(super) fn error(ns: &Namespace, net: &Net, error: &IcmpError, skb: &Skb) {
     };
     let mut lock = sk.lock_bh();
     if let Some(locked) = lock.owned() {
-        tell(locked, error);
+        tell(locked, error, skb);
         return;
     }
     if !matches!(error.kind, IcmpKind::TooBig { .. }) {
@@ -99,7 +99,7 @@ fn tell_record(ns: &Namespace, entry: &Node<Entry>, error: &IcmpError) {
     }
 }
 
-fn tell(sk: &mut Locked<'_, Tcp>, error: &IcmpError) {
+fn tell(sk: &mut Locked<'_, Tcp>, error: &IcmpError, skb: &Skb) {
     let Some(conn) = sk.state().connection() else {
         return;
     };
@@ -116,7 +116,11 @@ fn tell(sk: &mut Locked<'_, Tcp>, error: &IcmpError) {
         IcmpKind::TooBig { mtu } => shrink(sk, mtu),
         // RFC 9293 section 3.9.2.2 (MUST-56) exempts the errors that may pass; as Linux none does
         // while there is no connection yet to be lost.
-        IcmpKind::Failed { reason, .. } if connecting => fail(sk, reason),
+        IcmpKind::Failed { reason, .. } if connecting => {
+            // As Linux, where the queue shows what ends the attempt, but nothing that comes later.
+            skb.queue_error(sk.sock(), error, reason);
+            fail(sk, reason);
+        }
         IcmpKind::Failed { reason, .. } => note(sk, reason),
     }
 }

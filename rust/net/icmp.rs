@@ -9,7 +9,9 @@ use super::{
     bindings,
     inet_sock::peer6,
     ip::Endpoints,
-    skbuff::Skb, //
+    proto::Protocol,
+    skbuff::Skb,
+    sock::Sock, //
 };
 use core::{
     net::{
@@ -58,6 +60,10 @@ pub struct IcmpError {
     pub ttl: u8,
     /// What happened to it.
     pub kind: IcmpKind,
+    /// Where the error and the quoted segment begin, counted from `skb->data`.
+    places: (u32, u32),
+    /// What the error says beside its type and code, as error queues show it.
+    info: u32,
 }
 
 impl Skb {
@@ -95,7 +101,11 @@ impl Skb {
             return None;
         }
         let header_len = usize::from(ip.ihl()) * 4;
-        let [kind, code, _, _, _, _, mtu @ ..] = self.copied::<ICMP_HEADER>(header_len)?;
+        let [kind, code, _, _, pointer, _, mtu @ ..] = self.copied::<ICMP_HEADER>(header_len)?;
+        let info = match u32::from(kind) {
+            bindings::ICMP_PARAMETERPROB => pointer.into(),
+            _ => 0,
+        };
         let kind = kind_of(kind, code, u16::from_be_bytes(mtu))?;
 
         let ip = header_len + ICMP_HEADER;
@@ -133,7 +143,34 @@ impl Skb {
             seq: u32::from_be_bytes([q0, q1, q2, q3]),
             ttl,
             kind,
+            places: (header_len as u32, tcp as u32),
+            info,
         })
+    }
+
+    /// Lets the error queue of a socket show this error, whose packet it is: in IPv6 if the socket asks
+    /// for it.
+    pub fn queue_error<P: Protocol>(&self, sk: &Sock<P>, error: &IcmpError, reason: Error) {
+        let (at, segment) = error.places;
+        let raw = self.as_raw();
+        let errno = -reason.to_errno();
+        let port = error.quoted.destination.port().to_be();
+        // SAFETY: Valid by the type invariant; the callees take a copy, of which the bytes up to the
+        // quoted segment lie in one piece. Where the upper layer begins is left as it was.
+        unsafe {
+            if !bindings::pskb_may_pull(raw, segment + TCP_QUOTED as u32) {
+                return;
+            }
+            let before = bindings::skb_transport_offset(raw);
+            bindings::skb_set_transport_header(raw, at as i32);
+            let quoted = (*raw).data.add(segment as usize);
+            if error.quoted.source.is_ipv6() {
+                bindings::ipv6_icmp_error(sk.as_raw(), raw, errno, port, error.info, quoted);
+            } else {
+                bindings::ip_icmp_error(sk.as_raw(), raw, errno, port, error.info, quoted);
+            }
+            bindings::skb_set_transport_header(raw, before);
+        }
     }
 }
 
@@ -144,7 +181,8 @@ impl Skb {
             return None;
         }
         let [kind, code, _, _, info @ ..] = self.copied::<ICMP_HEADER>(outer.at)?;
-        let kind = kind_of_v6(kind, code, u32::from_be_bytes(info))?;
+        let info = u32::from_be_bytes(info);
+        let kind = kind_of_v6(kind, code, info)?;
 
         let ip = outer.at + ICMP_HEADER;
         let [first, _, _, _, _, _, next, _] = self.copied::<8>(ip)?;
@@ -181,6 +219,8 @@ impl Skb {
             seq: u32::from_be_bytes([q0, q1, q2, q3]),
             ttl,
             kind,
+            places: (outer.at as u32, upper.at as u32),
+            info,
         })
     }
 }
@@ -214,6 +254,8 @@ fn kind_of(kind: u8, code: u8, mtu: u16) -> Option<IcmpKind> {
     };
     match u32::from(kind) {
         bindings::ICMP_PARAMETERPROB => Some(failed(EPROTO)),
+        // Fragments that did not all come say nothing of the path.
+        bindings::ICMP_TIME_EXCEEDED if u32::from(code) == bindings::ICMP_EXC_FRAGTIME => None,
         bindings::ICMP_TIME_EXCEEDED => Some(failed(EHOSTUNREACH)),
         bindings::ICMP_DEST_UNREACH => {
             if u32::from(code) == bindings::ICMP_FRAG_NEEDED {

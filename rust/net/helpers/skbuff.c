@@ -319,3 +319,13 @@ void oxtcp_helper_skb_queue_unlock(struct sk_buff_head *list,
 {
 	spin_unlock_irqrestore(&list->lock, flags);
 }
+
+int oxtcp_helper_skb_transport_offset(const struct sk_buff *skb)
+{
+	return skb_transport_offset(skb);
+}
+
+void oxtcp_helper_skb_set_transport_header(struct sk_buff *skb, int offset)
+{
+	skb_set_transport_header(skb, offset);
+}
