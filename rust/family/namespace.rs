@@ -20,7 +20,10 @@ use super::{
     },
     listeners::Listeners,
     ports::Ports,
-    proc::Connections, //
+    proc::{
+        Connections4,
+        Connections6, //
+    },
 };
 use crate::{
     engine::{
@@ -133,7 +136,8 @@ impl Pernet for Namespaces {
     type Data = Namespace;
 
     const FILES: &'static [ProcFile] = &[
-        ProcFile::new::<Self, Connections>(),
+        ProcFile::new::<Self, Connections4>(),
+        ProcFile::new::<Self, Connections6>(),
         ProcFile::new::<Self, Snmp>(),
         ProcFile::new::<Self, Netstat>(),
     ];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `/proc/net/oxtcp`: the connections of a namespace, in the form of `/proc/net/tcp`.
+//! `/proc/net/oxtcp` and `oxtcp6`: the connections of a namespace, in the form of `/proc/net/tcp` and
+//! `tcp6`. As there a socket of AF_INET6 stands in the second whatever its addresses are.
 
 use super::{
     entry::{
@@ -34,8 +35,8 @@ use crate::{
     }, //
 };
 use core::net::{
-    SocketAddr,
-    SocketAddrV4, //
+    IpAddr,
+    SocketAddr, //
 };
 use kernel::{
     prelude::*,
@@ -43,52 +44,104 @@ use kernel::{
     seq_print, //
 };
 
-/// Characters of a line.
-const WIDTH: usize = 149;
+/// Which addresses a file tells.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Four,
+    Six,
+}
+
+impl Version {
+    fn of(sk: &TcpSock) -> Self {
+        match sk.is_inet6() {
+            true => Self::Six,
+            false => Self::Four,
+        }
+    }
+
+    /// Of what is no socket any more, or none yet.
+    fn of_address(address: &SocketAddr) -> Self {
+        match address {
+            SocketAddr::V4(_) => Self::Four,
+            SocketAddr::V6(_) => Self::Six,
+        }
+    }
+
+    /// Characters of a line; 0 where they are not filled up.
+    fn width(self) -> usize {
+        match self {
+            Self::Four => 149,
+            Self::Six => 0,
+        }
+    }
+}
 
 /// TIME-WAIT, in which no socket is.
 const TIME_WAIT: u8 = 6;
 
-/// The file.
-pub(super) struct Connections;
+/// `/proc/net/oxtcp`
+pub(super) struct Connections4;
 
-impl ProcNet<Namespaces> for Connections {
+impl ProcNet<Namespaces> for Connections4 {
     const NAME: &'static CStr = c"oxtcp";
 
-    /// Listeners come first, as in Linux. A connection that changes meanwhile may be missing, or
-    /// stand in two lines.
     fn show(namespace: &Namespace, out: &SeqFile) {
-        line(out, WIDTH, |out| {
+        line(out, Version::Four.width(), |out| {
             seq_print!(
                 out,
                 "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   \
                  uid  timeout inode"
             );
         });
-        let now = super::now();
-        let mut number = 0;
-        namespace.listeners.for_each(|sk| {
-            if !is_full(out) && sk.is_listening() {
-                socket(out, &mut number, now, sk);
-            }
-        });
-        namespace.table.for_each(|node| {
-            if is_full(out) {
-                return;
-            }
-            match &node.value().socket {
-                Some(sk) if sk.is_listening() => {}
-                Some(sk) => socket(out, &mut number, now, sk),
-                None => record(out, &mut number, now, node),
-            }
-        });
+        show(namespace, out, Version::Four);
     }
+}
+
+/// `/proc/net/oxtcp6`
+pub(super) struct Connections6;
+
+impl ProcNet<Namespaces> for Connections6 {
+    const NAME: &'static CStr = c"oxtcp6";
+
+    fn show(namespace: &Namespace, out: &SeqFile) {
+        line(out, Version::Six.width(), |out| {
+            seq_print!(
+                out,
+                "  sl  local_address                         remote_address                        \
+                 st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
+            );
+        });
+        show(namespace, out, Version::Six);
+    }
+}
+
+/// Listeners come first, as in Linux. A connection that changes meanwhile may be missing, or stand in
+/// two lines.
+fn show(namespace: &Namespace, out: &SeqFile, version: Version) {
+    let now = super::now();
+    let mut number = 0;
+    namespace.listeners.for_each(|sk| {
+        if !is_full(out) && sk.is_listening() && Version::of(sk) == version {
+            socket(out, &mut number, now, sk);
+        }
+    });
+    namespace.table.for_each(|node| {
+        if is_full(out) {
+            return;
+        }
+        match &node.value().socket {
+            Some(sk) if sk.is_listening() || Version::of(sk) != version => {}
+            Some(sk) => socket(out, &mut number, now, sk),
+            None => record(out, &mut number, now, node, version),
+        }
+    });
 }
 
 /// What all lines begin with.
 struct Row {
-    local: SocketAddrV4,
-    remote: SocketAddrV4,
+    version: Version,
+    local: SocketAddr,
+    remote: SocketAddr,
     state: u8,
     tx_queue: u32,
     rx_queue: u32,
@@ -102,9 +155,31 @@ struct Row {
     references: i32,
 }
 
-/// An address in the order that memory has it in, as one number.
-fn number_of(address: &SocketAddrV4) -> u32 {
-    u32::from_ne_bytes(address.ip().octets())
+/// Prints an address in the order that memory has it in, in words of four octets.
+fn print_end(out: &SeqFile, version: Version, end: &SocketAddr) {
+    let mut octets = [0; 16];
+    let words = match (version, end.ip()) {
+        (Version::Four, IpAddr::V4(address)) => {
+            octets[..4].copy_from_slice(&address.octets());
+            1
+        }
+        (_, IpAddr::V4(address)) => {
+            octets = address.to_ipv6_mapped().octets();
+            4
+        }
+        (_, IpAddr::V6(address)) => {
+            octets = address.octets();
+            4
+        }
+    };
+    for word in octets.chunks_exact(4).take(words) {
+        seq_print!(
+            out,
+            "{:08X}",
+            u32::from_ne_bytes(word.try_into().unwrap_or_default())
+        );
+    }
+    seq_print!(out, ":{:04X} ", end.port());
 }
 
 fn ticks(span: Duration) -> u64 {
@@ -112,14 +187,12 @@ fn ticks(span: Duration) -> u64 {
 }
 
 fn print(out: &SeqFile, number: &mut u32, row: &Row) {
+    seq_print!(out, "{:4}: ", *number);
+    print_end(out, row.version, &row.local);
+    print_end(out, row.version, &row.remote);
     seq_print!(
         out,
-        "{:4}: {:08X}:{:04X} {:08X}:{:04X} {:02X} {:08X}:{:08X} {:02X}:{:08X} {:08X} ",
-        *number,
-        number_of(&row.local),
-        row.local.port(),
-        number_of(&row.remote),
-        row.remote.port(),
+        "{:02X} {:08X}:{:08X} {:02X}:{:08X} {:08X} ",
         row.state,
         row.tx_queue,
         row.rx_queue,
@@ -138,27 +211,17 @@ fn print(out: &SeqFile, number: &mut u32, row: &Row) {
     *number += 1;
 }
 
-/// An address of IPv4; the file has no place for others.
-fn ipv4(address: SocketAddr) -> Option<SocketAddrV4> {
-    match address {
-        SocketAddr::V4(address) => Some(address),
-        SocketAddr::V6(_) => None,
-    }
-}
-
 fn socket(out: &SeqFile, number: &mut u32, now: Instant, sk: &TcpSock) {
     let state = sk.kernel_state();
     if state == SockState::Close as u8 {
         // On its way out of the table.
         return;
     }
-    let local = SocketAddr::new(sk.receive_address(), sk.local().port());
-    let (Some(local), Some(remote)) = (ipv4(local), ipv4(sk.peer())) else {
-        return;
-    };
+    let version = Version::of(sk);
     let mut row = Row {
-        local,
-        remote,
+        version,
+        local: SocketAddr::new(sk.receive_address(), sk.local().port()),
+        remote: sk.peer(),
         state,
         tx_queue: 0,
         rx_queue: 0,
@@ -172,7 +235,7 @@ fn socket(out: &SeqFile, number: &mut u32, now: Instant, sk: &TcpSock) {
     };
     if state == SockState::Listen as u8 {
         row.rx_queue = sk.shared().queue.len();
-        line(out, WIDTH, |out| {
+        line(out, version.width(), |out| {
             print(out, number, &row);
             print_address(out, sk);
             // What a socket of Linux begins with, and the queue of Fast Open.
@@ -188,7 +251,7 @@ fn socket(out: &SeqFile, number: &mut u32, now: Instant, sk: &TcpSock) {
     row.left = values.deadline.since(now);
     row.retransmits = values.retransmits;
     row.probes = values.probes;
-    line(out, WIDTH, |out| {
+    line(out, version.width(), |out| {
         print(out, number, &row);
         print_address(out, sk);
         seq_print!(
@@ -204,25 +267,26 @@ fn socket(out: &SeqFile, number: &mut u32, now: Instant, sk: &TcpSock) {
 }
 
 /// A line for a connection without a socket. What Linux does not know of such is zero.
-fn record(out: &SeqFile, number: &mut u32, now: Instant, node: &Node<Entry>) {
+fn record(out: &SeqFile, number: &mut u32, now: Instant, node: &Node<Entry>, version: Version) {
+    if Version::of_address(&node.key().local()) != version {
+        return;
+    }
     let row = match &*node.value().record.lock() {
         Record::None => return,
         Record::HalfOpen(half) => half_open(out, now, half),
         Record::TimeWait(waiting) => time_wait(now, waiting, node),
     };
-    let Some(row) = row else {
-        return;
-    };
-    line(out, WIDTH, |out| {
+    line(out, version.width(), |out| {
         print(out, number, &row);
         print_address(out, node);
     });
 }
 
-fn half_open(out: &SeqFile, now: Instant, half: &HalfOpen) -> Option<Row> {
-    Some(Row {
-        local: ipv4(half.ends.source)?,
-        remote: ipv4(half.ends.destination)?,
+fn half_open(out: &SeqFile, now: Instant, half: &HalfOpen) -> Row {
+    Row {
+        version: Version::of_address(&half.ends.source),
+        local: half.ends.source,
+        remote: half.ends.destination,
         state: SockState::SynRecv as u8,
         tx_queue: 0,
         rx_queue: 0,
@@ -233,13 +297,14 @@ fn half_open(out: &SeqFile, now: Instant, half: &HalfOpen) -> Option<Row> {
         probes: 0,
         inode: 0,
         references: 0,
-    })
+    }
 }
 
-fn time_wait(now: Instant, waiting: &Waiting, node: &Node<Entry>) -> Option<Row> {
-    Some(Row {
-        local: ipv4(node.key().local())?,
-        remote: ipv4(node.key().remote())?,
+fn time_wait(now: Instant, waiting: &Waiting, node: &Node<Entry>) -> Row {
+    Row {
+        version: Version::of_address(&node.key().local()),
+        local: node.key().local(),
+        remote: node.key().remote(),
         state: TIME_WAIT,
         tx_queue: 0,
         rx_queue: 0,
@@ -250,5 +315,5 @@ fn time_wait(now: Instant, waiting: &Waiting, node: &Node<Entry>) -> Option<Row>
         probes: 0,
         inode: 0,
         references: node.references(),
-    })
+    }
 }
