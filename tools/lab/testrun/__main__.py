@@ -6,6 +6,7 @@ import concurrent.futures
 import dataclasses
 import os
 import pathlib
+import resource
 import shutil
 import subprocess
 import sys
@@ -236,6 +237,8 @@ def arguments():
     parser.add_argument("--skip-slow", action="store_true", help="leave out what the lists call slow")
     parser.add_argument("--only", action="append", metavar="NAME", help="only the tests of these names")
     parser.add_argument("--family", action="append", choices=plan.FAMILIES, help="only these families")
+    parser.add_argument("--share-families", action="store_true",
+                        help="in stock and debug, run a test of both our families with one: in each guest with another")
     parser.add_argument("--list", action="store_true", help="name the tests and run none")
     parser.add_argument("--command", metavar="CMD", help="run this command in the guest instead of tests")
     parser.add_argument("--shell", action="store_true", help="a shell in the guest instead of tests; not from a terminal: runs standard input there")
@@ -254,6 +257,8 @@ def arguments():
 
 def chosen(options, checkout):
     tests = plan.read(options.lists or plan.lists(checkout))
+    if options.share_families:
+        tests = plan.share_families(tests)
     tests = [
         dataclasses.replace(test, time=options.real_as)
         if (test.vm, test.time) == ("uml", "real") and not test.only_real
@@ -299,6 +304,7 @@ def main():
     if options.list:
         print("\n".join(test.id for test in tests))
         return 0
+    began = time.monotonic()
     # A guest in QEMU has all of the host's CPUs already.
     jobs = options.jobs or (1 if {"stock", "debug"} & set(options.vm) else os.cpu_count())
     groups = plan.guests(tests, jobs)
@@ -310,6 +316,8 @@ def main():
             run.result()
     os.sync()
     shutil.rmtree(work, ignore_errors=True)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"# {time.monotonic() - began:.0f} s, of the processors {used.ru_utime + used.ru_stime:.0f} s")
     return result.end()
 
 

@@ -95,6 +95,22 @@ def expand(path, entry, names):
     ]
 
 
+def share_families(tests):
+    """In the emulated guests each test of both our families runs with one of them, in the two guests with another."""
+    both = {}
+    for test in tests:
+        both.setdefault((test.name, test.vm), set()).add(test.family)
+    names = {name: number for number, name in enumerate(dict.fromkeys(test.name for test in tests))}
+    left_out = ("oxtcp", "oxtcp6")
+    return [
+        test
+        for test in tests
+        if test.vm not in EMULATED
+        or not both[test.name, test.vm].issuperset(left_out)
+        or test.family != left_out[(names[test.name] + EMULATED.index(test.vm)) % 2]
+    ]
+
+
 def lists(checkout):
     """The main list, and the lists of test modules beside their sources."""
     main = pathlib.Path(checkout) / "tests" / "tests.toml"
