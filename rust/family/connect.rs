@@ -117,7 +117,11 @@ fn begin(sk: &mut Locked<'_, Tcp>, ends: &Endpoints) -> Result {
 fn enter(sk: &mut Locked<'_, Tcp>, chosen: bool) -> Result<Option<Successor>> {
     let sock = sk.sock();
     let namespace = sk.state().namespace.clone();
-    let key = Key::connection(&sock.endpoints()).bound_to(sock.bound_device());
+    let ends = Key::connection(&sock.endpoints());
+    if sock.meets_unbound() && namespace.table.lookup(&ends, &rcu::read_lock()).is_some() {
+        return Err(EADDRNOTAVAIL);
+    }
+    let key = ends.bound_to(sock.bound_device());
     let old = namespace
         .table
         .lookup(&key, &rcu::read_lock())
@@ -208,7 +212,8 @@ fn choose(sk: &mut Locked<'_, Tcp>) -> Result<Option<Successor>> {
 
 /// Whether there is a connection between the socket's addresses and ports, TIME-WAIT aside.
 fn is_taken(sk: &mut Locked<'_, Tcp>) -> bool {
-    let key = Key::connection(&sk.sock().endpoints());
+    let sock = sk.sock();
+    let key = Key::connection(&sock.endpoints()).bound_to(sock.bound_device());
     let rcu = rcu::read_lock();
     let entry = sk.state().namespace.table.lookup(&key, &rcu);
     entry.is_some_and(|entry| !matches!(*entry.value().record.lock(), Record::TimeWait(_)))

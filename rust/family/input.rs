@@ -77,9 +77,17 @@ impl LocalIn for Namespace {
             Some(_) => None,
             None => self.listeners.find(&skb, &ends, &rcu),
         };
-        if connection.is_none() && (listener.is_none() || skb.is_for_kernel(net, &ends)) {
-            // The kernel finds a connection of its own, or no socket either and answers as the
-            // standard says.
+        let is_for_kernel = match (connection, &listener) {
+            (Some(_), _) => false,
+            (None, None) => true,
+            (None, Some(found)) => {
+                skb.is_for_kernel(net, &ends)
+                    || self.listeners.is_for_kernel(net, &skb, &ends, found, &rcu)
+            }
+        };
+        if is_for_kernel {
+            // The kernel finds a connection or a listener of its own, or no socket either and answers
+            // as the standard says.
             return Verdict::Accept(skb);
         }
         // As `tcp_v6_conn_request`: nobody has such an address (RFC 4291 section 2.5.5.2).

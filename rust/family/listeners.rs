@@ -14,6 +14,7 @@ use super::{
 };
 use crate::net::{
     ip::Endpoints,
+    net_namespace::Net,
     rhashtable::{
         self,
         Node,
@@ -203,6 +204,34 @@ impl Listeners {
                     socket: self.best(list, skb, ends, rcu)?,
                 })
             })
+    }
+
+    /// Whether a segment for `found` is rather for a listener of the kernel's TCP: both may listen at
+    /// one port where all have `SO_REUSEPORT`. The one that is bound to the address has it, or else each
+    /// has its share, as if all were of one group.
+    pub(super) fn is_for_kernel(
+        &self,
+        net: &Net,
+        skb: &Skb,
+        ends: &Endpoints,
+        found: &Found<'_>,
+        rcu: &rcu::Guard,
+    ) -> bool {
+        if !found.socket.reuses_port() {
+            return false;
+        }
+        let Some(kernel) = skb.kernel_listener(net, ends, rcu) else {
+            return false;
+        };
+        let at_address = !found.socket.receive_address().is_unspecified();
+        if kernel.at_address != at_address {
+            return kernel.at_address;
+        }
+        let ours = found.socket.group_size(rcu);
+        // Another part of the hash than chooses in the group.
+        let hash = u64::from(self.hash(ends).rotate_left(16));
+        let chosen = hash * u64::from(ours + kernel.group) >> 32;
+        chosen >= u64::from(ours)
     }
 
     fn best<'g>(

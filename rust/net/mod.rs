@@ -16,7 +16,7 @@ pub mod errno;
 pub mod fast_open;
 mod fill;
 pub mod icmp;
-mod inet_hashtables;
+pub mod inet_hashtables;
 mod inet_sock;
 pub mod ip;
 pub mod msg;

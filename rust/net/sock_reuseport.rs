@@ -54,6 +54,12 @@ impl<P: Protocol> Sock<P> {
         })
     }
 
+    /// How many there are in the socket's group; 0 for none.
+    pub fn group_size(&self, _rcu: &rcu::Guard) -> u32 {
+        // SAFETY: The socket is live, and RCU held.
+        unsafe { bindings::reuseport_num_socks(self.as_raw()) }.into()
+    }
+
     /// Whether the socket is in a group.
     pub fn is_in_group(&self) -> bool {
         // SAFETY: The socket is live.

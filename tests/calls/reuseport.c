@@ -13,15 +13,20 @@
 #define CONNECTIONS	200
 
 /* A listener at an address that allows others there; its port is noted. */
-static int sharing(union address *address)
+static int sharing_of(int af, union address *address)
 {
-	int fd = make_socket(SOCK_NONBLOCK);
+	int fd = make_socket_of(af, SOCK_NONBLOCK);
 
 	set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	OK(bind_to(fd, address));
 	set_port(address, port_of(local_of(fd)));
 	OK(listen(fd, CONNECTIONS));
 	return fd;
+}
+
+static int sharing(union address *address)
+{
+	return sharing_of(family(), address);
 }
 
 static void make_group(int *fds, union address *address)
@@ -101,6 +106,45 @@ static void by_hash(void)
 	connect_many(&address, CONNECTIONS);
 	counts(fds, got);
 	BETWEEN(got[2], 20, 90);
+}
+
+/* Listeners of both families have their shares, as if they were of one. */
+static void with_other_family(void)
+{
+	union address address = loopback(0);
+	union address any;
+	int fds[LISTENERS];
+	int got[LISTENERS];
+
+	own_netns();
+	for (int i = 0; i < LISTENERS; i++)
+		fds[i] = sharing_of(i % 2 ? other_family() : family(), &address);
+	connect_many(&address, CONNECTIONS);
+	counts(fds, got);
+	for (int i = 0; i < LISTENERS; i++)
+		BETWEEN(got[i], 20, 90);
+	close(fds[0]);
+	fds[0] = -1;
+	connect_many(&address, CONNECTIONS);
+	counts(fds, got);
+	for (int i = 1; i < LISTENERS; i++)
+		BETWEEN(got[i], 30, 110);
+	for (int i = 0; i < LISTENERS; i++)
+		close(fds[i]);
+	/* Who is bound to the address comes first, whichever that is. */
+	for (int i = 0; i < 2; i++) {
+		int af = i ? other_family() : family();
+		int rest = i ? family() : other_family();
+		int at_address, at_any;
+
+		any = wildcard(0);
+		at_any = sharing_of(rest, &any);
+		set_port(&address, port_of(any));
+		at_address = sharing_of(af, &address);
+		connect_many(&address, 10);
+		EQ(waiting(at_address), 10);
+		EQ(waiting(at_any), 0);
+	}
 }
 
 static int attach(int fd, struct sock_filter *code, int count)
@@ -390,7 +434,8 @@ static void by_device(void)
 int main(void)
 {
 	static const struct test_case cases[] = {
-		CASE(by_hash),		CASE(by_program),
+		CASE(by_hash),		CASE(with_other_family),
+		CASE(by_program),
 		CASE(by_port),		CASE(program_first),
 		CASE(by_cpu),		CASE(other_user),
 		CASE(most_special),	CASE(by_device),

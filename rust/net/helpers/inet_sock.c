@@ -117,6 +117,14 @@ void oxtcp_helper_twsk_clear_connect_bind(struct sock *sk)
 	inet_twsk(sk)->tw_connect_bind = 0;
 }
 
+/* RCU must be held. */
+u16 oxtcp_helper_reuseport_num_socks(const struct sock *sk)
+{
+	const struct sock_reuseport *reuse = rcu_dereference(sk->sk_reuseport_cb);
+
+	return reuse ? READ_ONCE(reuse->num_socks) : 0;
+}
+
 struct sock_reuseport *oxtcp_helper_sk_reuseport_cb(const struct sock *sk)
 {
 	return rcu_access_pointer(sk->sk_reuseport_cb);
