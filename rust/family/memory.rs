@@ -113,9 +113,14 @@ pub(super) fn admit(
             Ok(skb) => return Ok(skb),
             Err(skb) => skb,
         };
-        if !prune(sk, from) {
-            return Err((skb, DropReason::Memory));
+        if prune(sk, from) {
+            continue;
         }
+        if needed {
+            // A reader waits for just this, and whoever sends it holds memory until it has come.
+            return Ok(skb.charge_on_credit(sk));
+        }
+        return Err((skb, DropReason::Memory));
     }
 }
 

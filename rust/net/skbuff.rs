@@ -256,17 +256,25 @@ impl Skb {
     /// Charges the packet's memory to the socket, if the protocol's limits allow.
     pub fn charge<P: Protocol>(self, sk: &mut Locked<'_, P>) -> core::result::Result<Self, Self> {
         let raw = sk.sock().as_raw();
+        // SAFETY: The socket is locked and the packet is ours.
+        if !unsafe { bindings::sk_rmem_schedule(raw, self.as_raw(), self.truesize() as i32) } {
+            return Err(self);
+        }
+        Ok(self.charge_on_credit(sk))
+    }
+
+    /// Charges the packet's memory to the socket, which the limits do not allow: the socket owes it, and
+    /// pays before it gets more. As `sk_forced_mem_schedule`, but that it is counted later.
+    pub fn charge_on_credit<P: Protocol>(self, sk: &mut Locked<'_, P>) -> Self {
+        let raw = sk.sock().as_raw();
         // SAFETY: The socket is locked and the packet is ours. The route that the packet may borrow
         // must not outlive this RCU section.
         unsafe {
-            if !bindings::sk_rmem_schedule(raw, self.as_raw(), self.truesize() as i32) {
-                return Err(self);
-            }
             bindings::skb_dst_drop(self.as_raw());
             bindings::secpath_reset(self.as_raw());
             bindings::skb_set_owner_r(self.as_raw(), raw);
         }
-        Ok(self)
+        self
     }
 
     /// Copies a small payload to where the headers were, so that the packet needs no page for it.
