@@ -173,7 +173,9 @@ class Tun:
         # No router is asked for: such packets would only count.
         quiet = internet.choose("", "echo 0 >/proc/sys/net/ipv6/conf/tun0/router_solicitations && ")
         place = internet.choose(f"{HERE}/24", f"{HERE}/64 nodad")
-        run(f"{quiet}ip address add {place} dev tun0 && ip link set tun0 mtu {mtu} up")
+        # A worker makes an IPv6 address one of this host's; what comes before is lost.
+        ready = internet.choose("", f" && until ip -6 route show table local {HERE} | grep -q .; do :; done")
+        run(f"{quiet}ip address add {place} dev tun0 && ip link set tun0 mtu {mtu} up{ready}")
 
     def read(self, seconds):
         """The next packet, or None when none comes within so many seconds."""

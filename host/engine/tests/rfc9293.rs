@@ -266,6 +266,18 @@ fn without_an_option_the_segment_size_is_536() {
     assert_eq!(script.write(1_000)[0].mss, 536);
 }
 
+#[test]
+fn over_ipv6_it_is_1220() {
+    // MUST-15.
+    let config = Config {
+        mss: 1440,
+        default_mss: 1220,
+        ..plain()
+    };
+    let script = established_with(&config, Options::default());
+    assert_eq!(script.connection.send_mss(), 1220);
+}
+
 // Opening.
 
 #[test]
