@@ -550,6 +550,64 @@ static void intercepted(void)
 	CHECK(strcmp(host_text(place), foreign) == 0);
 }
 
+static bool ours(void)
+{
+	return domain_of(family()) == AF_OXTCP;
+}
+
+/* "tproxy" finds Linux's own sockets only. */
+static void proxied(void)
+{
+	const char *nowhere = !v6() ? "10.55.0.1" : "fd00:55::1";
+	struct link link = make_link(NULL);
+	union address place;
+	int server;
+
+	shell("ip route add %s via %s", nowhere, far());
+	enter_netns(link.far);
+	nft_table();
+	nft("add rule inet t pre tcp dport %d tproxy %s to :%d meta mark set 1 "
+	    "accept", PORT2, ip_word(), PORT);
+	shell("ip %s rule add fwmark 1 lookup 100 && "
+	      "ip %s route add local default dev lo table 100",
+	      v6() ? "-6" : "-4", v6() ? "-6" : "-4");
+	server = make_socket(0);
+	if (v6())
+		set_option(server, IPPROTO_IPV6, IPV6_TRANSPARENT, 1);
+	else
+		set_option(server, IPPROTO_IP, IP_TRANSPARENT, 1);
+	place = wildcard(PORT);
+	OK(bind_to(server, &place));
+	OK(listen(server, 1));
+	enter_netns(link.near);
+	if (ours())
+		refused(nowhere, PORT2, v6() ? ENETUNREACH : ETIMEDOUT);
+	else
+		works(connected(server, nowhere, PORT2));
+}
+
+/* So does "socket" on input; on output the packet tells. */
+static void socket_of_packet(void)
+{
+	struct pair pair;
+	int server;
+
+	table();
+	nft("add counter inet t i; add counter inet t o; "
+	    "add rule inet t in tcp dport %d socket wildcard 0 counter name i; "
+	    "add rule inet t out tcp dport %d socket mark 42 counter name o",
+	    PORT, PORT);
+	server = serve_at(here(), PORT);
+	pair = connected(server, here(), PORT);
+	set_option(pair.fd, SOL_SOCKET, SO_MARK, 42);
+	works(pair);
+	CHECK(count_of("o") > 0);
+	if (ours())
+		EQ(count_of("i"), 0);
+	else
+		CHECK(count_of("i") > 0);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
@@ -565,6 +623,7 @@ int main(void)
 		CASE(masqueraded),	CASE(source_nat_of_ports),
 		CASE(limited),		CASE(mangled_mss),
 		CASE(forwarded),	CASE(intercepted),
+		CASE(proxied),		CASE(socket_of_packet),
 	};
 
 	if (getuid() != 0)

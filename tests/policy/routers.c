@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Virtual routers and bridges. */
+/* Virtual routers, bridges, and devices that move. */
 #define _GNU_SOURCE
 #include "policy.h"
 
@@ -218,12 +218,43 @@ static void bridged(void)
 	unstuck(pair.peer);
 }
 
+/* A device that goes to another namespace, and comes back. */
+static void device_moves(void)
+{
+	struct link link = make_link(NULL);
+	int elsewhere = new_netns();
+	struct pair pair;
+	int server;
+
+	enter_netns(link.far);
+	server = serve(PORT);
+	enter_netns(link.near);
+	pair = connected(server, far(), PORT);
+	works(pair);
+	enter_netns(link.far);
+	shell("ip link set far netns /proc/self/fd/%d", elsewhere);
+	stuck(pair.fd, pair.peer);
+	stuck(pair.peer, pair.fd);
+	enter_netns(elsewhere);
+	/* There is no such connection there. */
+	shell("ip addr add %s dev far && ip link set far up",
+	      v6() ? "fd01::2/64 nodad" : "10.1.0.2/24");
+	enter_netns(link.near);
+	shell("ip neigh flush dev near");
+	refused(far(), PORT, ECONNREFUSED);
+	enter_netns(elsewhere);
+	shell("ip link set far netns /proc/self/fd/%d", link.far);
+	linger_zero(pair.fd);
+	linger_zero(pair.peer);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
 		CASE(virtual_router_connects), CASE(virtual_router_listens),
 		CASE(one_for_all_routers), CASE(same_names_in_two_routers),
 		CASE(routers_are_apart), CASE(bridged),
+		CASE(device_moves),
 	};
 
 	if (getuid() != 0)
