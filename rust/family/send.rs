@@ -30,7 +30,8 @@ use crate::net::{
     sock::{
         Locked,
         Shutdown,
-        SockState, //
+        SockState,
+        UserLock, //
     },
     tx_stamp::Wanted,
     zerocopy::Zerocopy, //
@@ -128,7 +129,7 @@ fn is_sending(lock: &mut Locked<'_, Tcp>) -> bool {
 }
 
 fn send_all(
-    lock: &mut Locked<'_, Tcp>,
+    lock: &mut UserLock<'_, Tcp>,
     msg: &mut Msg<'_>,
     zerocopy: Option<&Zerocopy>,
     timeout: &mut isize,

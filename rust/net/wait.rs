@@ -3,8 +3,8 @@
 //! Waiting under the socket lock.
 //!
 //! Every function here gives the lock up while it sleeps and takes it again: whatever the caller
-//! knew of the socket may have changed. That is why they take the lock's proof by `&mut`, so that no
-//! reference into the state lives across them.
+//! knew of the socket may have changed. That is why they take the lock by `&mut`, so that no reference
+//! into the state lives across them; and only of a task, since a softirq cannot sleep.
 //!
 //! C headers: [`include/net/sock.h`](srctree/include/net/sock.h),
 //! [`include/linux/wait.h`](srctree/include/linux/wait.h)
@@ -12,7 +12,7 @@
 use super::{
     bindings,
     proto::Protocol,
-    sock::Locked, //
+    sock::UserLock, //
 };
 use kernel::{
     error::{
@@ -45,7 +45,7 @@ pub enum Wake {
     One,
 }
 
-impl<P: Protocol> Locked<'_, P> {
+impl<P: Protocol> UserLock<'_, P> {
     /// Waits until the connection is established.
     pub fn wait_connected(&mut self, timeout: &mut isize) -> Result {
         let mut left = *timeout as kernel::ffi::c_long;
