@@ -4,6 +4,7 @@
 
 use crate::engine::half_open::Patience;
 use crate::engine::time::Duration;
+use crate::engine::window::WindowScale;
 use crate::engine::window::DEFAULT_MSS;
 
 /// How a silent peer is probed (RFC 9293, 3.8.4).
@@ -115,6 +116,8 @@ pub struct Config {
     pub max_receive_buffer: u32,
     /// The largest window to offer (`TCP_WINDOW_CLAMP`, or the route's); 0 for no such bound.
     pub window_clamp: u32,
+    /// The window scale that our SYN has offered: no later setting changes it.
+    pub own_scale: Option<WindowScale>,
     /// The most segments that the first window invites (the route's `initrwnd`); 0 for no bound.
     pub initial_rwnd: u32,
     /// Whether the receive buffer follows the reader's speed (`tcp_moderate_rcvbuf`).
@@ -257,6 +260,7 @@ impl Config {
         tso_rtt_log: 9,
         max_receive_buffer: 6 << 20,
         window_clamp: 0,
+        own_scale: None,
         initial_rwnd: 0,
         moderate_rcvbuf: true,
         rcvbuf_low_rtt: Duration::from_micros(1000),

@@ -275,6 +275,9 @@ impl<S: Store> Connection<S> {
             }
             (Fate::TimeWait | Fate::Alive, _) => return,
         }
+        // What the options tell of it stays.
+        self.config.window_clamp = self.window_clamp();
+        self.config.mss = self.send_mss() as u16;
         self.phase = Phase::Ended(ended);
     }
 

@@ -12,6 +12,7 @@ use super::{
     entry::{
         retire,
         Entry,
+        HalfOpen,
         Key,
         Record, //
     },
@@ -89,7 +90,7 @@ pub(super) fn establish(
     match make(
         ns,
         listener,
-        &Begin::Record(&half.half, node),
+        &Begin::Record(&half, node),
         segment,
         ends,
         &half.manner,
@@ -159,11 +160,22 @@ pub(super) fn early(arrival: &Arrival<'_>, early: &Early, segment: Segment) {
 /// What a socket is made of.
 enum Begin<'a> {
     /// A half-open record.
-    Record(&'a engine::HalfOpen, &'a NodeRef<Entry>),
+    Record(&'a HalfOpen, &'a NodeRef<Entry>),
     /// A cookie that came back.
     Cookie(&'a engine::HalfOpen),
     /// A SYN.
     Early(&'a Early),
+}
+
+impl Begin<'_> {
+    /// The headers of the SYN, once, where they were kept.
+    fn take_syn(&self) -> Option<KVec<u8>> {
+        match self {
+            Begin::Record(half, _) => half.syn.take(),
+            Begin::Cookie(_) => None,
+            Begin::Early(early) => early.syn.take(),
+        }
+    }
 }
 
 /// A place for one more connection.
@@ -196,7 +208,8 @@ fn make(
     let mut state = State::new(namespace.clone());
     let mut conn = new_connection(GFP_ATOMIC | __GFP_NOWARN)?;
     match begin {
-        Begin::Record(half, _) | Begin::Cookie(half) => conn.complete(&config, half),
+        Begin::Record(half, _) => conn.complete(&config, &half.half),
+        Begin::Cookie(half) => conn.complete(&config, half),
         Begin::Early(early) => {
             let settings = listener.net().tcp_settings();
             // One more than without Fast Open, as Linux.
@@ -232,6 +245,7 @@ fn make(
                 child.state().node = Some(new);
                 child.state().port = Some(port);
                 child.remember(&segment);
+                child.state().saved_syn = begin.take_syn();
                 input::receive(child, segment.into_skb());
             }
             Err(_) => {

@@ -178,8 +178,11 @@ pub(super) fn disconnect(sk: &mut Locked<'_, Tcp>) {
     let mut options = sk.sock().shared().options.lock();
     options.rto_min = engine::Config::LINUX.rto_min;
     options.delack_max = None;
+    options.window_clamp = 0;
+    options.max_segment = 0;
     drop(options);
     sk.state().role = Role::Idle;
+    sk.state().saved_syn = None;
     sk.sock().shared().set_unread(0);
     sk.sock().shared().set_urgent(urgent::Seen::default());
     sk.purge_receive_queue();

@@ -29,7 +29,7 @@ const MSS_MIN: u32 = 48;
 
 /// How much payload fits into `space` bytes of buffer memory, as long as nothing is known of the
 /// packets that come: the engine learns it from them.
-fn window_of(space: u32) -> u32 {
+pub(super) fn window_of(space: u32) -> u32 {
     space / 2
 }
 

@@ -18,6 +18,7 @@ use super::{
         forget_addresses,
         leave, //
     },
+    options::Options,
     socket::{
         new_connection,
         Role,
@@ -27,6 +28,7 @@ use super::{
 };
 use crate::{
     engine::{
+        Config,
         Duration,
         Isn,
         SeqNum,
@@ -219,6 +221,20 @@ fn is_taken(sk: &mut Locked<'_, Tcp>) -> bool {
     entry.is_some_and(|entry| !matches!(*entry.value().record.lock(), Record::TimeWait(_)))
 }
 
+/// The MSS that counts until the peer tells its own: no more than every host takes, if the user did
+/// not say more, less the timestamps (RFC 6691).
+fn opening_mss(config: &Config, options: &Options) -> u16 {
+    const TIMESTAMPS_LEN: u16 = 12;
+    let mss = match options.max_segment {
+        0 => config.mss.min(config.default_mss),
+        _ => config.mss,
+    };
+    match config.timestamps {
+        true => mss.saturating_sub(TIMESTAMPS_LEN),
+        false => mss,
+    }
+}
+
 /// Starts the connection in the engine and sends the SYN, unless that waits for data to go with it.
 pub(super) fn start(sk: &mut Locked<'_, Tcp>, successor: Option<Successor>) -> Result {
     let sock = sk.sock();
@@ -230,6 +246,7 @@ pub(super) fn start(sk: &mut Locked<'_, Tcp>, successor: Option<Successor>) -> R
         ts_offset,
     };
     let config = config(sock, &sock.shared().options(), &path);
+    sk.state().mss = opening_mss(&config, &sock.shared().options());
     sk.seed_packet_ids();
     let mut conn = new_connection(GFP_KERNEL)?;
     match &successor {

@@ -30,6 +30,7 @@ use crate::{
     }, //
 };
 use core::{
+    cell::Cell,
     net::{
         IpAddr,
         Ipv6Addr,
@@ -128,6 +129,8 @@ impl Key {
 pub(super) struct HalfOpen {
     pub(super) half: engine::HalfOpen,
     pub(super) listener: ARef<TcpSock>,
+    /// The headers of its SYN, where the listener keeps them.
+    pub(super) syn: Cell<Option<KVec<u8>>>,
     /// Source is we.
     pub(super) ends: Endpoints,
     pub(super) manner: Manner,

@@ -446,6 +446,8 @@ fn closed(sk: &mut Locked<'_, Tcp>, reason: Reason) {
 pub(super) fn leave(sk: &mut Locked<'_, Tcp>) {
     let bound = sk.bound_by_user().1;
     let state = sk.state();
+    let mss = state.connection().map(|conn| conn.send_mss() as u16);
+    state.mss = mss.unwrap_or(state.mss);
     if let Some(node) = state.node.take() {
         state.namespace.table.remove(&node);
     }

@@ -91,6 +91,9 @@ use kernel::{
     sync::Arc, //
 };
 
+/// The MSS that every host takes (RFC 9293 section 3.7.1).
+pub(super) const MSS_DEFAULT: u16 = 536;
+
 /// The protocol: TCP, by the engine.
 pub(crate) struct Tcp;
 
@@ -283,6 +286,10 @@ pub(crate) struct State {
     pub(super) port: Option<PortUse>,
     /// What the listener counts, while the connection has Fast Open and no third ACK.
     pub(super) ticket: Option<Ticket>,
+    /// The headers of the SYN that the connection began with (`TCP_SAVED_SYN`).
+    pub(super) saved_syn: Option<KVec<u8>>,
+    /// The MSS of the last connection, or of one whose peer has not told its own.
+    pub(super) mss: u16,
     /// The use of Fast Open as a client.
     pub(super) fast_open: fast_open_client::Client,
     /// When the socket's timer will fire.
@@ -307,6 +314,8 @@ impl State {
             node: None,
             port: None,
             ticket: None,
+            saved_syn: None,
+            mss: MSS_DEFAULT,
             fast_open: fast_open_client::Client::default(),
             timer: None,
             orphan: None,
@@ -451,6 +460,10 @@ impl Protocol for Tcp {
 
     fn keepalive(sk: &mut Locked<'_, Self>, on: bool) {
         options::keepalive(sk, on);
+    }
+
+    fn receive_buffer_set(sk: &mut Locked<'_, Self>, bytes: u32) {
+        options::receive_buffer_set(sk, bytes);
     }
 
     fn set_low_water(sk: &mut Locked<'_, Self>, bytes: u32) {

@@ -42,6 +42,7 @@ use crate::{
         net_namespace::Net, //
     }, //
 };
+use core::cell::Cell;
 use kernel::{
     prelude::*,
     sync::Arc, //
@@ -65,6 +66,8 @@ pub(super) struct Early {
     pub(super) half: engine::HalfOpen,
     /// A new cookie for the client.
     pub(super) cookie: Option<FastOpenCookie>,
+    /// The headers of the SYN, where the listener keeps them.
+    pub(super) syn: Cell<Option<KVec<u8>>>,
 }
 
 /// A segment for a listener. `after` is where a new connection's sequence numbers must begin that
@@ -99,7 +102,7 @@ pub(super) fn segment(
             let manner = segment.manner_of_reset(net, &arrival.manner);
             send_for(ns, found.socket, &arrival.ends, &manner, &reset);
         }
-        ListenVerdict::Syn => match syn(&arrival, after) {
+        ListenVerdict::Syn => match syn(&arrival, &segment, after) {
             Ok(None) => {}
             Ok(Some(early)) => return child::early(&arrival, &early, segment),
             Err(_) => {
@@ -115,7 +118,7 @@ pub(super) fn segment(
 /// A SYN: leaves a record and answers, as `tcp_conn_request`. Where a queue is full, or memory
 /// short, the SYN is dropped and the peer tries again.
 #[inline(never)]
-fn syn(arrival: &Arrival<'_>, after: Option<SeqNum>) -> Result<Option<Early>> {
+fn syn(arrival: &Arrival<'_>, segment: &Segment, after: Option<SeqNum>) -> Result<Option<Early>> {
     let Arrival {
         ns,
         listener,
@@ -141,7 +144,8 @@ fn syn(arrival: &Arrival<'_>, after: Option<SeqNum>) -> Result<Option<Early>> {
         return Err(ENOBUFS);
     }
     let path = listener.path_for(ends, manner)?;
-    let config = config(listener, &listener.shared().options(), &path);
+    let options = listener.shared().options();
+    let config = config(listener, &options, &path);
     let (seq, ts_offset) = initial_sequence(arrival.net, ends);
     if wants_cookie {
         cookie::send(arrival, &config, ts_offset);
@@ -157,10 +161,15 @@ fn syn(arrival: &Arrival<'_>, after: Option<SeqNum>) -> Result<Option<Early>> {
         ts_offset,
     };
     let mut half = engine::HalfOpen::new(arrival.now, &config, &arrival.parsed, isn);
+    let syn = match options.save_syn {
+        0 => None,
+        how => segment.headers(how == 2),
+    };
+    let syn = Cell::new(syn);
     let cookie = match fast_open::judge(arrival, settings.fast_open) {
         fast_open::Verdict::Ordinary => None,
         fast_open::Verdict::Reply(cookie) => Some(cookie),
-        fast_open::Verdict::Begin(cookie) => return Ok(Some(Early { half, cookie })),
+        fast_open::Verdict::Begin(cookie) => return Ok(Some(Early { half, cookie, syn })),
     };
     let mut answer = half.syn_ack(arrival.now);
     answer.options.fast_open = cookie;
@@ -169,6 +178,7 @@ fn syn(arrival: &Arrival<'_>, after: Option<SeqNum>) -> Result<Option<Early>> {
     let record = Record::HalfOpen(HalfOpen {
         half,
         listener: listener.get(),
+        syn,
         ends: *ends,
         manner: *manner,
     });

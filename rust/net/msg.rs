@@ -226,6 +226,11 @@ impl OptionIn {
         Self { value, len }
     }
 
+    /// Its length.
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
     /// The value as the option code got it.
     pub(super) fn raw(&self) -> bindings::sockptr_t {
         // SAFETY: A pointer and a mark, which may be copied.
@@ -315,20 +320,26 @@ impl OptionOut {
         self.put_bytes(bytes)
     }
 
-    /// Writes as many of `bytes` as the caller has room for, and how many those are.
-    pub fn put_bytes(self, bytes: &[u8]) -> Result {
-        let len_size = size_of::<c_int>();
-        let room: c_int = UserSlice::new(UserPtr::from_ptr(self.len.cast()), len_size)
+    /// How many bytes the caller has room for; `EINVAL` where it is less than none.
+    pub fn room(&self) -> Result<usize> {
+        let room: c_int = UserSlice::new(UserPtr::from_ptr(self.len.cast()), size_of::<c_int>())
             .reader()
             .read()?;
-        if room < 0 {
-            return Err(EINVAL);
-        }
-        let len = bytes.len().min(room as usize);
-        let bytes = bytes.get(..len).ok_or(EINVAL)?;
-        UserSlice::new(UserPtr::from_ptr(self.len.cast()), len_size)
+        usize::try_from(room).map_err(|_| EINVAL)
+    }
+
+    /// Writes how many bytes there are, and none of them.
+    pub fn put_length(&self, len: usize) -> Result {
+        UserSlice::new(UserPtr::from_ptr(self.len.cast()), size_of::<c_int>())
             .writer()
-            .write(&(len as c_int))?;
+            .write(&(len as c_int))
+    }
+
+    /// Writes as many of `bytes` as the caller has room for, and how many those are.
+    pub fn put_bytes(self, bytes: &[u8]) -> Result {
+        let len = bytes.len().min(self.room()?);
+        let bytes = bytes.get(..len).ok_or(EINVAL)?;
+        self.put_length(len)?;
         UserSlice::new(UserPtr::from_ptr(self.value), len)
             .writer()
             .write_slice(bytes)

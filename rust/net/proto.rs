@@ -126,6 +126,8 @@ pub trait Protocol: Sized + 'static {
     fn getsockopt(sk: &Sock<Self>, name: i32, value: OptionOut) -> Result;
     /// `SO_KEEPALIVE` is about to become `on`.
     fn keepalive(sk: &mut Locked<'_, Self>, on: bool);
+    /// `SO_RCVBUF` fixed the size of the receive buffer.
+    fn receive_buffer_set(sk: &mut Locked<'_, Self>, bytes: u32);
     /// `SO_RCVLOWAT` of so many bytes.
     fn set_low_water(sk: &mut Locked<'_, Self>, bytes: u32);
     /// A packet, of those that waited while a task owned the socket. It is still that task's; what
@@ -284,6 +286,7 @@ impl<P: Protocol> Registration<P> {
                 splice_read: Some(proto_ops::splice_read::<P>),
                 set_peek_off: Some(bindings::sk_set_peek_off),
                 mmap: Some(bindings::sock_no_mmap),
+                set_rcvbuf: Some(proto_ops::set_rcvbuf::<P>),
                 set_rcvlowat: Some(proto_ops::set_rcvlowat::<P>),
                 ..pin_init::zeroed()
             };

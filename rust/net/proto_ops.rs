@@ -385,6 +385,17 @@ pub(super) unsafe extern "C" fn poll<P: Protocol>(
     }
 }
 
+/// `proto_ops->set_rcvbuf`
+///
+/// # Safety
+///
+/// For the kernel, which calls it with a socket of `P` whose lock it owns.
+pub(super) unsafe extern "C" fn set_rcvbuf<P: Protocol>(sk: *mut bindings::sock, bytes: c_int) {
+    // SAFETY: The caller owns the socket lock.
+    let mut locked = unsafe { Locked::new(Sock::from_raw(sk)) };
+    P::receive_buffer_set(&mut locked, bytes.max(0) as u32);
+}
+
 /// `proto_ops->set_rcvlowat`
 ///
 /// # Safety

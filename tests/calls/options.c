@@ -429,6 +429,87 @@ static void kept_for_tcp(void)
 	}
 }
 
+/* The headers of the SYN: where it came from, and once only. */
+static void saved_syn(void)
+{
+	for (int how = 1; how <= 2; how++) {
+		union address address;
+		int server = listener(1, &address);
+		int client = make_socket_of(peer_family(), 0);
+		int ip = v6() ? 40 : 20;
+		int link = how == 2 ? 14 : 0;
+		unsigned char headers[256];
+		socklen_t length = 8;
+		union address from;
+		int child;
+
+		set_option(server, IPPROTO_TCP, TCP_SAVE_SYN, how);
+		OK(connect_to(client, &address));
+		child = accept_one(server);
+		from = local_of(client);
+		/* No room: the length that it takes, and nothing is lost. */
+		FAILS(getsockopt(child, IPPROTO_TCP, TCP_SAVED_SYN, headers,
+				 &length), EINVAL);
+		CHECK(length >= (socklen_t)(link + ip + 20));
+		length = sizeof(headers);
+		OK(getsockopt(child, IPPROTO_TCP, TCP_SAVED_SYN, headers,
+			      &length));
+		EQ(headers[link] >> 4, v6() ? 6 : 4);
+		EQ(headers[link + ip] << 8 | headers[link + ip + 1],
+		   port_of(from));
+		EQ(headers[link + ip + 13], 0x02);
+		EQ(length, link + ip + (headers[link + ip + 12] >> 4) * 4);
+		if (how == 2)
+			EQ(headers[12] << 8 | headers[13],
+			   v6() ? 0x86dd : 0x0800);
+		length = sizeof(headers);
+		OK(getsockopt(child, IPPROTO_TCP, TCP_SAVED_SYN, headers,
+			      &length));
+		EQ(length, 0);
+		length = sizeof(headers);
+		OK(getsockopt(client, IPPROTO_TCP, TCP_SAVED_SYN, headers,
+			      &length));
+		EQ(length, 0);
+		close(child);
+		close(client);
+		close(server);
+	}
+}
+
+static struct tcp_info info_of(int fd)
+{
+	struct tcp_info info;
+	socklen_t length = sizeof(info);
+
+	OK(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length));
+	return info;
+}
+
+/* A bound that comes while the SYN is on its way changes no scale in it. */
+static void clamp_while_connecting(void)
+{
+	struct link link = make_link("delay 50ms");
+	union address address = far_address(0);
+	int server, fd, child;
+
+	enter_netns(link.far);
+	server = make_socket_of(peer_family(), 0);
+	OK(bind_to(server, &address));
+	OK(listen(server, 1));
+	address = local_of(server);
+	enter_netns(link.near);
+	fd = make_socket(SOCK_NONBLOCK);
+	FAILS(connect_to(fd, &address), EINPROGRESS);
+	set_option(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, 3000);
+	EQ(get_option(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP), 3000);
+	set_nonblocking(fd, false);
+	child = accept_one(server);
+	EQ(info_of(fd).tcpi_rcv_wscale, info_of(child).tcpi_snd_wscale);
+	CHECK(info_of(fd).tcpi_rcv_wscale > 0);
+	send_pattern(child, 0, 20000);
+	recv_pattern(fd, 0, 20000);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
@@ -441,7 +522,9 @@ int main(void)
 		CASE(restart_while_connected), CASE(info),
 		CASE(info_of_others),	CASE(time_limits),
 		CASE(bounds_of_time_outs), CASE(ip_level),
-		CASE(filter_privilege),	CASE(kept_for_tcp),
+		CASE(filter_privilege),
+		CASE(saved_syn),	CASE(clamp_while_connecting),
+		CASE(kept_for_tcp),
 	};
 
 	return RUN_CASES(cases);

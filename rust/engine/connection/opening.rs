@@ -15,6 +15,7 @@ use crate::engine::fast_open::FastOpenOutcome;
 use crate::engine::fast_open::FastOpenSyn;
 use crate::engine::half_open::HalfOpen;
 use crate::engine::prepared::Prepared;
+use crate::engine::rx::Initial;
 use crate::engine::rx::Payload;
 use crate::engine::segment::Flags;
 use crate::engine::segment::SegmentIn;
@@ -35,6 +36,9 @@ impl<S: Store> Connection<S> {
     /// [`Connection::poll_transmit`] (RFC 9293, 3.10.1).
     pub fn open(&mut self, now: Instant, config: &Config, isn: Isn) {
         self.config = *config;
+        let initial = Initial::new(config, config.mss.into(), config.window_scaling);
+        self.config.own_scale = Some(initial.scale);
+        self.config.window_clamp = initial.clamp;
         self.phase = Phase::SynSent(SynSent::new(now, config, isn), Early::default());
     }
 

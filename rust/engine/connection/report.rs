@@ -136,6 +136,18 @@ impl<S: Store> Connection<S> {
         }
     }
 
+    /// Returns what the clock of the timestamps shows (RFC 7323, 4), whether the connection has them or
+    /// not.
+    pub fn timestamp(&self, now: Instant) -> u32 {
+        let offset = match &self.phase {
+            Phase::SynSent(sent, _) => sent.isn.ts_offset,
+            Phase::SynReceived(received, _) => received.half_open.isn.ts_offset,
+            Phase::Synchronized(connection) => connection.ts_offset(),
+            Phase::Ended(_) => 0,
+        };
+        now.tick().wrapping_add(offset)
+    }
+
     /// Returns the congestion window, in octets; 0 before there is one.
     pub fn cwnd(&self) -> u32 {
         match &self.phase {

@@ -83,11 +83,13 @@ impl Initial {
         if config.initial_rwnd > 0 {
             window = window.min(config.initial_rwnd.saturating_mul(mss));
         }
-        let scale = if scaling {
-            let most = window.max(config.max_receive_window).min(clamp);
-            WindowScale::for_window(most)
-        } else {
-            WindowScale::default()
+        let scale = match config.own_scale {
+            Some(scale) if scaling => scale,
+            None if scaling => {
+                let most = window.max(config.max_receive_window).min(clamp);
+                WindowScale::for_window(most)
+            }
+            _ => WindowScale::default(),
         };
         Initial {
             window,

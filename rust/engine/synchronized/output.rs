@@ -524,6 +524,11 @@ impl<S: Store> Synchronized<S> {
         segment
     }
 
+    /// Returns what is added to the clock for the connection's timestamps.
+    pub(crate) fn ts_offset(&self) -> u32 {
+        self.ts_offset
+    }
+
     fn timestamps(&self, now: Instant) -> Option<Timestamps> {
         let recent = self.rx.ts_recent.filter(|_| self.agreed.timestamps)?;
         Some(Timestamps {

@@ -121,6 +121,21 @@ int oxtcp_helper_skb_network_offset(const struct sk_buff *skb)
 	return skb_network_offset(skb);
 }
 
+unsigned char *oxtcp_helper_skb_network_header(const struct sk_buff *skb)
+{
+	return skb_network_header(skb);
+}
+
+unsigned char *oxtcp_helper_skb_mac_header(const struct sk_buff *skb)
+{
+	return skb_mac_header(skb);
+}
+
+bool oxtcp_helper_skb_mac_header_was_set(const struct sk_buff *skb)
+{
+	return skb_mac_header_was_set(skb);
+}
+
 u32 oxtcp_helper_skb_network_header_len(const struct sk_buff *skb)
 {
 	return skb_network_header_len(skb);

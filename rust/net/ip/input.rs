@@ -28,6 +28,7 @@ use core::{
     },
     ptr, //
 };
+use kernel::prelude::*;
 
 /// Bytes of a TCP header without options.
 const TCP_HEADER_MIN: u32 = 20;
@@ -291,6 +292,26 @@ impl Segment {
     /// The packet.
     pub(super) fn raw(&self) -> *mut bindings::sk_buff {
         self.skb.as_raw()
+    }
+
+    /// The headers up to the payload, from that of IP on, or that of the link layer; `None` without
+    /// memory.
+    pub fn headers(&self, link: bool) -> Option<KVec<u8>> {
+        let raw = self.skb.as_raw();
+        // SAFETY: The packet is ours; what was pulled stays in front of the TCP header, in one piece.
+        let bytes = unsafe {
+            let from = match link && bindings::skb_mac_header_was_set(raw) {
+                true => bindings::skb_mac_header(raw),
+                false => bindings::skb_network_header(raw),
+            };
+            let before = self.header().as_ptr().offset_from(from);
+            let before = usize::try_from(before).ok()?;
+            core::slice::from_raw_parts(from, before + self.header().len())
+        };
+        let mut copy = KVec::new();
+        copy.extend_from_slice(bytes, GFP_ATOMIC | __GFP_NOWARN)
+            .ok()?;
+        Some(copy)
     }
 
     /// Bytes behind the header.
