@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Sending from the caller's pages (MSG_ZEROCOPY), and what its end is told. */
 #define _GNU_SOURCE
-#include "harness.h"
+#include "uring.h"
 
 #include <linux/errqueue.h>
 #include <linux/tcp.h>
@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #ifndef SO_ZEROCOPY
@@ -427,6 +429,101 @@ static void unread_notices(void)
 	CHECK(poll_for(pair.fd, 0, 5000) & POLLERR);
 }
 
+/* Reads all that comes until the other end closes; how much that was. */
+static size_t read_out(int fd)
+{
+	char bytes[4096];
+	size_t length = 0;
+	ssize_t n;
+
+	while ((n = OK(recv(fd, bytes, sizeof(bytes), 0))) > 0) {
+		pattern_check(bytes, length, n);
+		length += n;
+	}
+	return length;
+}
+
+static struct io_uring_sqe *zerocopy_entry(struct ring *ring, int fd,
+					   const char *bytes, size_t length)
+{
+	struct io_uring_sqe *entry = entry_with(ring, IORING_OP_SEND_ZC, fd, 1,
+						bytes, length);
+
+	entry->ioprio = IORING_SEND_ZC_REPORT_USAGE;
+	return entry;
+}
+
+/* The first completion tells of the send, the second of its pages. */
+static void expect_both(struct ring *ring, size_t length, unsigned int usage)
+{
+	struct done done = completion(ring);
+
+	EQ(done.tag, 1);
+	EQ(done.result, length);
+	EQ(done.flags & (IORING_CQE_F_MORE | IORING_CQE_F_NOTIF),
+	   IORING_CQE_F_MORE);
+	done = completion(ring);
+	EQ(done.tag, 1);
+	EQ(done.flags & (IORING_CQE_F_MORE | IORING_CQE_F_NOTIF),
+	   IORING_CQE_F_NOTIF);
+	EQ((unsigned int)done.result, usage);
+}
+
+/* io_uring asks for no option of the socket, and tells by itself. */
+static void of_io_uring(void)
+{
+	struct ring ring = make_ring(0);
+	struct pair pair = make_pair();
+	char *bytes = pages(50000);
+
+	zerocopy_entry(&ring, pair.fd, bytes, 20000);
+	submit(&ring);
+	recv_pattern(pair.peer, 0, 20000);
+	expect_both(&ring, 20000, IORING_NOTIF_USAGE_ZC_COPIED);
+	zerocopy_entry(&ring, pair.fd, bytes + 20000, 30000);
+	submit(&ring);
+	OK(shutdown(pair.fd, SHUT_WR));
+	recv_pattern(pair.peer, 20000, 30000);
+	expect_both(&ring, 30000, IORING_NOTIF_USAGE_ZC_COPIED);
+	expect_no_notice(pair.fd);
+}
+
+/* Memory that was registered beforehand is not referenced page by page. */
+static void of_registered_memory(void)
+{
+	struct ring ring = make_ring(0);
+	struct pair pair = make_pair();
+	char *bytes = pages(64 << 10);
+	struct iovec memory = { bytes, 64 << 10 };
+	struct io_uring_sqe *entry;
+
+	OK(syscall(SYS_io_uring_register, ring.fd, IORING_REGISTER_BUFFERS,
+		   &memory, 1));
+	entry = zerocopy_entry(&ring, pair.fd, bytes, 64 << 10);
+	entry->ioprio |= IORING_RECVSEND_FIXED_BUF;
+	entry->buf_index = 0;
+	submit(&ring);
+	OK(shutdown(pair.peer, SHUT_WR));
+	recv_pattern(pair.peer, 0, 64 << 10);
+	expect_both(&ring, 64 << 10, IORING_NOTIF_USAGE_ZC_COPIED);
+	OK(close(pair.fd));
+	EQ(read_out(pair.peer), 0);
+}
+
+/* Without a reader: given up, all comes back. */
+static void of_io_uring_given_up(void)
+{
+	struct ring ring = make_ring(0);
+	struct pair pair = make_cut_pair();
+	struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	zerocopy_entry(&ring, pair.fd, pages(10000), 10000);
+	submit(&ring);
+	sleep_ms(50);
+	OK(connect(pair.fd, &nobody, sizeof(nobody)));
+	expect_both(&ring, 10000, 0);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
@@ -446,6 +543,9 @@ int main(void)
 		CASE(killed),
 		CASE(reset_by_peer),
 		CASE(unread_notices),
+		CASE(of_io_uring),
+		CASE(of_registered_memory),
+		CASE(of_io_uring_given_up),
 	};
 
 	return RUN_CASES(cases);
