@@ -246,6 +246,7 @@ fn make(
                 child.state().port = Some(port);
                 child.remember(&segment);
                 child.state().saved_syn = begin.take_syn();
+                child.sock().note_origin(&segment);
                 input::receive(child, segment.into_skb());
             }
             Err(_) => {

@@ -171,6 +171,7 @@ fn dispatch(ns: &Namespace, net: &Net, entry: &Node<Entry>, segment: Segment, en
 
 /// Gives a segment to a connection, or to the task that owns it for later.
 fn deliver(ns: &Namespace, sk: &TcpSock, segment: Segment) {
+    sk.note_origin(&segment);
     let mut lock = sk.lock_bh();
     if let Some(locked) = lock.owned() {
         receive(locked, segment.into_skb());

@@ -34,6 +34,7 @@ use kernel::prelude::*;
 
 /// Reads, and tells what is to be told beside.
 pub(super) fn recvmsg(sk: &TcpSock, msg: &mut Msg<'_>, len: usize) -> Result<usize> {
+    sk.busy_poll(msg.nonblocking());
     let tells_unread = sk.shared().tells_unread();
     let copied = receive(sk, msg, len)?;
     if let Some(stamp) = msg.stamp() {

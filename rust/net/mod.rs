@@ -11,6 +11,7 @@ mod bindings;
 
 pub mod bottom_half;
 pub mod boxed;
+pub mod busy_poll;
 mod child;
 pub mod errno;
 pub mod fast_open;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* TCP_INQ: readers are told how much more there is. */
+/* What readers are told beside the data: how much more there is, and where. */
 #define _GNU_SOURCE
 #include "harness.h"
 
@@ -123,6 +123,40 @@ static void errors_tell_nothing(void)
 	FAILS(recv(pair.fd, bytes, 10, MSG_DONTWAIT), EAGAIN);
 }
 
+/* Readers can run where their packets come in. */
+static void incoming_cpu(void)
+{
+	struct pair pair = make_pair();
+	int fd = make_socket(0);
+	int cpus = sysconf(_SC_NPROCESSORS_CONF);
+
+	EQ(get_option(fd, SOL_SOCKET, SO_INCOMING_CPU), -1);
+	BETWEEN(get_option(pair.fd, SOL_SOCKET, SO_INCOMING_CPU), 0, cpus - 1);
+	BETWEEN(get_option(pair.peer, SOL_SOCKET, SO_INCOMING_CPU), 0,
+		cpus - 1);
+	/* What is set holds until a packet comes. */
+	set_option(pair.fd, SOL_SOCKET, SO_INCOMING_CPU, 77);
+	EQ(get_option(pair.fd, SOL_SOCKET, SO_INCOMING_CPU), 77);
+	send_pattern(pair.peer, 0, 10);
+	recv_pattern(pair.fd, 0, 10);
+	BETWEEN(get_option(pair.fd, SOL_SOCKET, SO_INCOMING_CPU), 0, cpus - 1);
+}
+
+/* The loopback device has no queue to look into. */
+static void busy_polling(void)
+{
+	struct pair pair = make_pair();
+	char byte;
+
+	set_option(pair.fd, SOL_SOCKET, SO_BUSY_POLL, 50);
+	EQ(get_option(pair.fd, SOL_SOCKET, SO_BUSY_POLL), 50);
+	EQ(get_option(pair.fd, SOL_SOCKET, SO_INCOMING_NAPI_ID), 0);
+	FAILS(recv(pair.fd, &byte, 1, MSG_DONTWAIT), EAGAIN);
+	send_pattern(pair.peer, 0, 10);
+	recv_pattern(pair.fd, 0, 10);
+	EQ(get_option(pair.fd, SOL_SOCKET, SO_INCOMING_NAPI_ID), 0);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
@@ -131,6 +165,8 @@ int main(void)
 		CASE(end_counts_as_one),
 		CASE(with_urgent_data),
 		CASE(errors_tell_nothing),
+		CASE(incoming_cpu),
+		CASE(busy_polling),
 	};
 
 	return RUN_CASES(cases);

@@ -374,3 +374,29 @@ int oxtcp_helper_sk_tskey(const struct sock *sk)
 {
 	return atomic_read(&sk->sk_tskey);
 }
+
+void oxtcp_helper_sk_incoming_cpu_update(struct sock *sk)
+{
+	sk_incoming_cpu_update(sk);
+}
+
+void oxtcp_helper_sock_rps_save_rxhash(struct sock *sk,
+				       const struct sk_buff *skb)
+{
+	sock_rps_save_rxhash(sk, skb);
+}
+
+void oxtcp_helper_sk_mark_napi_id(struct sock *sk, const struct sk_buff *skb)
+{
+	sk_mark_napi_id(sk, skb);
+}
+
+bool oxtcp_helper_sk_can_busy_loop(struct sock *sk)
+{
+	return sk_can_busy_loop(sk);
+}
+
+void oxtcp_helper_sk_busy_loop(struct sock *sk, int nonblock)
+{
+	sk_busy_loop(sk, nonblock);
+}

@@ -440,6 +440,10 @@ impl Segment {
             && (destination, port(2)) == (ends.destination.ip(), ends.destination.port())
     }
 
+    pub(in crate::net) fn as_raw(&self) -> *mut bindings::sk_buff {
+        self.skb.as_raw()
+    }
+
     /// The packet, its data beginning with the TCP header.
     pub fn into_skb(self) -> Skb {
         self.skb
