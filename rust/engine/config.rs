@@ -6,6 +6,7 @@ use crate::engine::half_open::Patience;
 use crate::engine::time::Duration;
 use crate::engine::window::WindowScale;
 use crate::engine::window::DEFAULT_MSS;
+use crate::engine::window::MIN_MSS;
 
 /// How a silent peer is probed (RFC 9293, 3.8.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -172,6 +173,9 @@ pub struct Config {
     /// Payload octets, without TCP options, of which probing takes for granted that they pass
     /// (`tcp_base_mss`).
     pub base_mss: u32,
+    /// The least MSS that is believed, options counted (`tcp_min_snd_mss`): against peers that ask for
+    /// tiny segments.
+    pub min_mss: u32,
     /// The least that black holes bring it to (`tcp_mtu_probe_floor`).
     pub mtu_probe_floor: u32,
     /// How close, in octets, the search comes to the path's MTU (`tcp_probe_threshold`).
@@ -280,6 +284,7 @@ impl Config {
         retries1: 3,
         mtu_probing: MtuProbing::Never,
         base_mss: 1024,
+        min_mss: MIN_MSS as u32,
         mtu_probe_floor: 48,
         probe_threshold: 8,
         probe_interval: Duration::from_secs(600),

@@ -15,7 +15,6 @@ use crate::engine::options::TIMESTAMPS_SPACE;
 use crate::engine::ranges::Run;
 use crate::engine::time::Instant;
 use crate::engine::tx::Tx;
-use crate::engine::window::MIN_MSS;
 
 /// The octets of an IPv4 and a TCP header without options.
 pub(crate) const HEADERS: u32 = 40;
@@ -90,7 +89,7 @@ impl Mtu {
         let mss = half
             .min(config.base_mss)
             .max(config.mtu_probe_floor)
-            .max(MIN_MSS.into());
+            .max(config.min_mss);
         self.low = mss.saturating_add(space(agreed));
     }
 
@@ -178,6 +177,6 @@ fn most(config: &Config, agreed: &Agreed) -> u32 {
 /// Returns the payload octets of a segment of a size (Linux's `tcp_mtu_to_mss`).
 fn payload(size: u32, config: &Config, agreed: &Agreed) -> u32 {
     size.min(most(config, agreed))
-        .max(MIN_MSS.into())
+        .max(config.min_mss)
         .saturating_sub(space(agreed))
 }

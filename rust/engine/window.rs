@@ -66,6 +66,7 @@ pub const MAX_FIELD: u32 = 65_535;
 /// guesses of segment sizes use it over IPv6 as well.
 pub const DEFAULT_MSS: u16 = 536;
 
-/// The smallest MSS that is believed (Linux's `tcp_min_snd_mss`): against peers that ask for tiny
-/// segments.
+/// The smallest MSS that is usually believed, see [`Config::min_mss`].
+///
+/// [`Config::min_mss`]: crate::engine::config::Config::min_mss
 pub const MIN_MSS: u16 = 48;

@@ -103,6 +103,7 @@ pub(super) fn limits(options: &Options, settings: &TcpSettings) -> Config {
             _ => MtuProbing::Always,
         },
         base_mss: settings.base_mss,
+        min_mss: settings.min_snd_mss,
         mtu_probe_floor: settings.mtu_probe_floor,
         probe_threshold: settings.probe_threshold,
         probe_interval: Duration::from_nanos(settings.probe_interval_ns),

@@ -219,7 +219,6 @@ impl Net {
             min_snd_mss: at_least_0(read!((*ipv4).sysctl_tcp_min_snd_mss)),
             mtu_probe_floor: at_least_0(read!((*ipv4).sysctl_tcp_mtu_probe_floor)),
             mtu_probing: read!((*ipv4).sysctl_tcp_mtu_probing),
-            no_pmtu_discovery: flag!(sysctl_ip_no_pmtu_disc),
             min_tso_segs: read!((*ipv4).sysctl_tcp_min_tso_segs).into(),
             orphan_retries: read!((*ipv4).sysctl_tcp_orphan_retries),
             pacing_ca_ratio: at_least_0(read!((*ipv4).sysctl_tcp_pacing_ca_ratio)),
@@ -368,8 +367,6 @@ pub struct TcpSettings {
     pub mtu_probe_floor: u32,
     /// Whether the path's MTU is probed: 0 never, 1 once a black hole is suspected, 2 always.
     pub mtu_probing: u8,
-    /// `net.ipv4.ip_no_pmtu_disc`: whether to send without "don't fragment".
-    pub no_pmtu_discovery: bool,
     /// How often an orphan retransmits; 0 stands for 8.
     pub orphan_retries: u8,
     /// The pacing rate in congestion avoidance, in percent of a window per round trip.

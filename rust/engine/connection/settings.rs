@@ -120,6 +120,7 @@ impl<S: Store> Connection<S> {
         self.config.retries1 = config.retries1;
         self.config.mtu_probing = config.mtu_probing;
         self.config.base_mss = config.base_mss;
+        self.config.min_mss = config.min_mss;
         self.config.mtu_probe_floor = config.mtu_probe_floor;
         self.config.probe_threshold = config.probe_threshold;
         self.config.probe_interval = config.probe_interval;
