@@ -77,11 +77,11 @@ impl<P: Protocol> Sock<P> {
     /// Whether a socket that is bound to no device hears what the one hears that this is bound to: a
     /// connection of both may not have the same ends.
     pub fn meets_unbound(&self) -> bool {
-        let device = self.bound_device();
-        let router = self.bound_router();
+        let (device, router) = (self.bound_device(), self.bound_router());
         // SAFETY: The namespace is valid.
-        device != 0
-            && unsafe { bindings::inet_sk_bound_dev_eq(self.net().as_raw(), 0, device, router) }
+        let heard =
+            unsafe { bindings::inet_sk_bound_dev_eq(self.net().as_raw(), 0, device, router) };
+        device != 0 && heard
     }
 
     /// The index of the virtual router whose device the socket is bound to, 0 for none.

@@ -301,7 +301,7 @@ impl Drop for Holder {
         // of the kernel whose `put_port` asks no more of a socket than its counterpart.
         unsafe {
             if bindings::inet_num(sk) != 0 {
-                if let Some(put_port) = (*(&raw const bindings::tcp_prot)).put_port {
+                if let Some(put_port) = bindings::tcp_prot.put_port {
                     put_port(sk);
                 }
             }
