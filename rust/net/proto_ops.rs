@@ -340,6 +340,11 @@ pub(super) unsafe extern "C" fn set_any_option<P: Protocol>(
 ) -> c_int {
     // SAFETY: The caller has a reference on the file, hence on the socket; `value` is what it got.
     unsafe {
+        // The kernel refuses groups to the connected protocols that it knows.
+        let groups = [bindings::IP_ADD_MEMBERSHIP, bindings::IP_DROP_MEMBERSHIP];
+        if level == bindings::SOL_IP as c_int && groups.contains(&(name as u32)) {
+            return super::errno::EPROTO.to_errno();
+        }
         if level != bindings::SOL_SOCKET as c_int {
             return bindings::sock_common_setsockopt(socket, level, name, value, len);
         }

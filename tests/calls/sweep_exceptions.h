@@ -25,8 +25,6 @@ static const struct exception exceptions[] = {
 	{ { SOL_SOCKET, SO_MEMINFO }, VALUES },
 	{ { SOL_SOCKET, SO_INCOMING_CPU }, VALUES },
 	{ { IPPROTO_IP, IP_MULTICAST_TTL }, VALUES },
-	{ { IPPROTO_IP, IP_ADD_MEMBERSHIP }, SETS },
-	{ { IPPROTO_IP, IP_DROP_MEMBERSHIP }, SETS },
 	/* Another for each socket. */
 	{ { SOL_SOCKET, SO_COOKIE }, VALUES },
 	{ { SOL_SOCKET, SO_PEERNAME }, VALUES },
