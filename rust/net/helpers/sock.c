@@ -400,3 +400,8 @@ void oxtcp_helper_sk_busy_loop(struct sock *sk, int nonblock)
 {
 	sk_busy_loop(sk, nonblock);
 }
+
+void oxtcp_helper_skb_confirm_dst_of(struct sk_buff *skb, const struct sock *sk)
+{
+	skb_set_dst_pending_confirm(skb, READ_ONCE(sk->sk_dst_pending_confirm));
+}

@@ -196,6 +196,7 @@ impl<'a, P: Protocol> Wire<'a, P> {
         // SAFETY: The lock is held; IP takes the packet, whatever it returns.
         let code = unsafe {
             let skb = build(sk, header, payload, &ends)?;
+            bindings::skb_confirm_dst_of(skb, sk);
             match ends {
                 Versioned::V4(..) => bindings::__ip_queue_xmit(
                     sk,
