@@ -23,6 +23,7 @@ use super::{
 use crate::{
     engine::{
         Codepoint,
+        Duration,
         Instant,
         Payload,
         Place,
@@ -256,12 +257,14 @@ fn take(sk: &mut Locked<'_, Tcp>, skb: Skb) {
         };
     }
     memory::tell(sk);
+    let (dsack, ratelimit) = sk.sock().net().answers();
     let Some(conn) = sk.state().connection() else {
         // Closed while the segment was under way to it.
         return;
     };
     let begin = conn.readable();
     let mark = conn.urgent().map(|(at, _)| at);
+    conn.set_answers(dsack, Duration::from_nanos(ratelimit));
     let payload = conn.on_segment(now, &parsed);
     // We give a connection up ourselves where data comes that nobody will read.
     let refused = conn.pending_end() == Some(Reason::Aborted);

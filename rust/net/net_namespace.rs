@@ -140,6 +140,13 @@ impl Net {
         unsafe { bindings::net_admin(self.as_raw()) }
     }
 
+    /// Reads `net.ipv4.tcp_dsack` and `tcp_invalid_ratelimit` alone: whether duplicates are reported, and
+    /// the least time between two answers to invalid segments, in nanoseconds.
+    pub fn answers(&self) -> (bool, u64) {
+        let ratelimit = jiffies_to_ns(read_ipv4!(self, sysctl_tcp_invalid_ratelimit));
+        (read_ipv4!(self, sysctl_tcp_dsack) != 0, ratelimit)
+    }
+
     /// `net.ipv4.tcp_backlog_ack_defer`: whether what waited for a busy socket is acknowledged at once
     /// when all of it is taken in.
     pub fn defers_backlog_acks(&self) -> bool {

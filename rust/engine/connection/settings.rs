@@ -72,6 +72,13 @@ impl<S: Store> Connection<S> {
         }
     }
 
+    /// Says how the next segments are answered (`tcp_dsack`, `tcp_invalid_ratelimit`), which Linux asks
+    /// with each of them.
+    pub fn set_answers(&mut self, dsack: bool, invalid_ratelimit: Duration) {
+        self.config.dsack = dsack;
+        self.config.invalid_ratelimit = invalid_ratelimit;
+    }
+
     /// Bounds how long sent data may stay unacknowledged (`TCP_USER_TIMEOUT`), or leaves it to the
     /// number of tries.
     pub fn set_user_timeout(&mut self, limit: Option<Duration>) {
