@@ -69,7 +69,9 @@ pub(super) fn sendmsg(sk: &TcpSock, msg: &mut Msg<'_>, _len: usize) -> Result<us
         let opened = fast_open_client::open(&mut lock, msg, zerocopy.as_ref(), &mut taken.copied);
         match opened {
             Err(e) if e == EINPROGRESS && taken.copied > 0 => {
-                zerocopy.map(Zerocopy::done);
+                if let Some(zerocopy) = zerocopy {
+                    zerocopy.done();
+                }
                 return Ok(taken.copied);
             }
             result => result.map_err(|e| msg.stream_error(sk, e))?,
@@ -79,7 +81,9 @@ pub(super) fn sendmsg(sk: &TcpSock, msg: &mut Msg<'_>, _len: usize) -> Result<us
     let result = send_all(&mut lock, msg, zerocopy.as_ref(), &mut timeout, &mut taken);
     let copied = taken.copied;
     if copied > 0 {
-        zerocopy.map(Zerocopy::done);
+        if let Some(zerocopy) = zerocopy {
+            zerocopy.done();
+        }
         mark(&mut lock, &taken);
         let end = End {
             record: msg.left() == 0 && msg.has(MSG_EOR),

@@ -244,8 +244,8 @@ impl<P: Protocol> Locked<'_, P> {
 /// them, which only the holder of the kernel's secret can foretell (RFC 6528).
 pub fn initial_sequence(net: &Net, ends: &Endpoints) -> (u32, u32) {
     let net = net.as_raw();
-    // SAFETY: The namespace is valid, and the addresses have 16 octets.
     let both = match ends.versioned() {
+        // SAFETY: The namespace is valid.
         Ok(Versioned::V4(local, peer)) => unsafe {
             bindings::secure_tcp_seq_and_ts_off(
                 net,
@@ -255,6 +255,7 @@ pub fn initial_sequence(net: &Net, ends: &Endpoints) -> (u32, u32) {
                 peer.port().to_be(),
             )
         },
+        // SAFETY: The namespace is valid, and the addresses have 16 octets.
         Ok(Versioned::V6(local, peer)) => unsafe {
             let (ours, theirs) = (in6(*local.ip()), in6(*peer.ip()));
             bindings::secure_tcpv6_seq_and_ts_off(

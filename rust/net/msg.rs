@@ -227,7 +227,7 @@ impl OptionIn {
     }
 
     /// Its length.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.len as usize
     }
 

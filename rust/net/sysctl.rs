@@ -81,7 +81,7 @@ impl Settings {
     pub(super) unsafe fn register(&self, net: &Net) -> Result {
         let entry = |name: &'static CStr, data: *mut i32, most: Option<&'static c_int>| {
             bindings::ctl_table {
-                procname: name.as_ptr().cast(),
+                procname: name.as_char_ptr(),
                 data: data.cast(),
                 maxlen: size_of::<c_int>() as c_int,
                 mode: 0o644,

@@ -73,7 +73,7 @@ fn is_restricted(net: &Net, algorithm: Algorithm) -> bool {
 /// `TCP_FASTOPEN_KEY`: one key, or the present one and the one before.
 pub(super) fn set_fastopen_key(sk: &TcpSock, value: &OptionIn) -> Result {
     let mut bytes = [0; 32];
-    if value.len() != 16 && value.len() != 32 {
+    if value.size() != 16 && value.size() != 32 {
         return Err(EINVAL);
     }
     let len = value.bytes(&mut bytes)?;
