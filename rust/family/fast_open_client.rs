@@ -43,7 +43,8 @@ use crate::{
         msg::Msg,
         sock::{
             Locked,
-            SockState, //
+            SockState,
+            UserLock, //
         },
         zerocopy::Zerocopy, //
     }, //
@@ -220,7 +221,7 @@ pub(super) fn opens(sk: &Locked<'_, Tcp>, flag: bool) -> bool {
 /// Opens a connection with the first bytes of a message (`tcp_sendmsg_fastopen`), and waits for it
 /// unless the call must not. Notes in `copied` how many bytes went with the SYN.
 pub(super) fn open(
-    sk: &mut Locked<'_, Tcp>,
+    sk: &mut UserLock<'_, Tcp>,
     msg: &mut Msg<'_>,
     zerocopy: Option<&Zerocopy>,
     copied: &mut usize,
@@ -246,7 +247,7 @@ pub(super) fn open(
 }
 
 fn open_and_wait(
-    sk: &mut Locked<'_, Tcp>,
+    sk: &mut UserLock<'_, Tcp>,
     msg: &mut Msg<'_>,
     zerocopy: Option<&Zerocopy>,
     copied: &mut usize,
@@ -281,7 +282,7 @@ fn open_and_wait(
 
 /// Lets the SYN leave with what of the message has room in it (`tcp_send_syn_data`).
 fn send_syn(
-    sk: &mut Locked<'_, Tcp>,
+    sk: &mut UserLock<'_, Tcp>,
     msg: &mut Msg<'_>,
     zerocopy: Option<&Zerocopy>,
     copied: &mut usize,
@@ -293,8 +294,8 @@ fn send_syn(
     let want = u32::try_from(msg.left()).unwrap_or(u32::MAX).min(room);
     let mut len = 0;
     while len < want {
-        let (wire, State { rope, .. }) = sk.parts();
-        match wire.fill(rope, msg, want - len, zerocopy) {
+        let (intake, State { rope, .. }) = sk.intake();
+        match intake.fill(rope, msg, want - len, zerocopy) {
             Ok(n) => len += n,
             // EFAULT, or no memory: as Linux a SYN without data. Whoever waits will hear of it.
             Err(_) => break,

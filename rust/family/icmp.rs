@@ -49,7 +49,7 @@ pub(super) fn error(ns: &Namespace, net: &Net, error: &IcmpError, skb: &Skb) {
     if !ns.ports.is_used(error.quoted.source.port()) {
         return;
     }
-    let _bh = BhDisabled::new();
+    let bh = BhDisabled::new();
     let rcu = rcu::read_lock();
     let key = Key::connection(&error.quoted);
     let hears = |entry: &Node<Entry>| match entry.value().socket.as_ref() {
@@ -63,7 +63,7 @@ pub(super) fn error(ns: &Namespace, net: &Net, error: &IcmpError, skb: &Skb) {
         tell_record(ns, entry, error);
         return;
     };
-    let mut lock = sk.lock_bh();
+    let mut lock = sk.lock_bh(&bh);
     if let Some(locked) = lock.owned() {
         tell(locked, error, skb);
         return;

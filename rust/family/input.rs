@@ -66,7 +66,7 @@ impl LocalIn for Namespace {
         if !self.ports.is_used(ends.destination.port()) {
             return Verdict::Accept(skb);
         }
-        let _bh = BhDisabled::new();
+        let bh = BhDisabled::new();
         let rcu = rcu::read_lock();
         let hears = |entry: &Node<Entry>| match entry.value().socket.as_ref() {
             Some(sk) => skb.is_heard_by(sk),
@@ -102,7 +102,9 @@ impl LocalIn for Namespace {
             connection,
             listener,
         ) {
-            (Ok(segment), Some(entry), _) => dispatch(self, net, entry, segment, &ends),
+            (Ok(segment), Some(entry), _) => {
+                dispatch(self, net, &bh, entry, segment, &ends);
+            }
             (Ok(segment), None, Some(found)) => {
                 if let Some(segment) = segment.pass_filters(found.socket) {
                     syn::segment(net, &found, segment, &ends, None);
@@ -153,7 +155,14 @@ impl Namespace {
 }
 
 /// Gives a segment to what it is for.
-fn dispatch(ns: &Namespace, net: &Net, entry: &Node<Entry>, segment: Segment, ends: &Endpoints) {
+fn dispatch(
+    ns: &Namespace,
+    net: &Net,
+    bh: &BhDisabled,
+    entry: &Node<Entry>,
+    segment: Segment,
+    ends: &Endpoints,
+) {
     match &entry.value().socket {
         None => {
             if let Some(entry) = entry.get() {
@@ -164,16 +173,16 @@ fn dispatch(ns: &Namespace, net: &Net, entry: &Node<Entry>, segment: Segment, en
         Some(sk) if sk.is_listening() => {}
         Some(sk) => {
             if let Some(segment) = segment.pass_filters(sk) {
-                deliver(ns, sk, segment);
+                deliver(ns, bh, sk, segment);
             }
         }
     }
 }
 
 /// Gives a segment to a connection, or to the task that owns it for later.
-fn deliver(ns: &Namespace, sk: &TcpSock, segment: Segment) {
+fn deliver(ns: &Namespace, bh: &BhDisabled, sk: &TcpSock, segment: Segment) {
     sk.note_origin(&segment);
-    let mut lock = sk.lock_bh();
+    let mut lock = sk.lock_bh(bh);
     if let Some(locked) = lock.owned() {
         receive(locked, segment.into_skb());
     } else if let Err(skb) = lock.add_backlog(segment.into_skb()) {

@@ -116,13 +116,13 @@ fn mark(lock: &mut Locked<'_, Tcp>, taken: &Taken) {
 }
 
 /// The use of the caller's pages, where the call asks for it.
-fn zerocopy(lock: &mut Locked<'_, Tcp>, msg: &mut Msg<'_>) -> Result<Option<Zerocopy>> {
-    let (wire, State { role, rope, .. }) = lock.parts();
+fn zerocopy(lock: &mut UserLock<'_, Tcp>, msg: &mut Msg<'_>) -> Result<Option<Zerocopy>> {
+    let (intake, State { role, rope, .. }) = lock.intake();
     let unsent = match role {
         Role::Connection(conn) => conn.sent(),
         _ => 0,
     };
-    wire.zerocopy(rope, unsent, msg)
+    intake.zerocopy(rope, unsent, msg)
 }
 
 /// Whether data can be sent in the socket's state.
@@ -161,10 +161,10 @@ fn send_all(
         let filled = if room == 0 {
             Err(EAGAIN)
         } else {
-            let (wire, State { rope, .. }) = lock.parts();
+            let (intake, State { rope, .. }) = lock.intake();
             match zerocopy.filter(|zerocopy| zerocopy.is_pinning()) {
-                Some(zerocopy) => wire.pin(rope, msg, room, zerocopy),
-                None => wire.fill(rope, msg, room, None),
+                Some(zerocopy) => intake.pin(rope, msg, room, zerocopy),
+                None => intake.fill(rope, msg, room, None),
             }
         };
         match filled {

@@ -14,6 +14,7 @@ use super::{
     proto_ops,
     sock::{
         self,
+        Held,
         Locked,
         Sock, //
     }, //
@@ -80,7 +81,7 @@ impl<P: Protocol> Sock<P> {
                 return Err(e);
             }
             let child = Sock::<P>::from_raw(sk);
-            let mut lock = sock::BhLock::from_held(Locked::new(child));
+            let mut lock = sock::BhLock::from_held(Held::new(child));
             if let Some(locked) = lock.owned() {
                 locked.set_local_address(ends.source.ip());
                 locked.set_port(ends.source.port());

@@ -12,7 +12,8 @@ use super::{
     proto::Protocol,
     sock::{
         Locked,
-        Sock, //
+        Sock,
+        UserLock, //
     }, //
 };
 use kernel::{
@@ -36,6 +37,14 @@ impl<P: Protocol> Locked<'_, P> {
         unsafe { bindings::inet_set_defer_connect(self.sock().as_raw(), deferred) };
     }
 
+    /// Whether what the socket sends goes to this host.
+    pub fn is_route_local(&mut self) -> bool {
+        // SAFETY: The lock is held, which keeps the route.
+        unsafe { bindings::sk_route_is_loopback(self.sock().as_raw()) }
+    }
+}
+
+impl<P: Protocol> UserLock<'_, P> {
     /// Connects to where the message goes, or waits for a connection that has begun, as `connect`
     /// does. With `nonblock` it does not wait.
     ///
@@ -49,11 +58,5 @@ impl<P: Protocol> Locked<'_, P> {
             let socket = (*self.sock().as_raw()).sk_socket;
             bindings::__inet_stream_connect(socket, name.cast(), len, flags as c_int, 1)
         })
-    }
-
-    /// Whether what the socket sends goes to this host.
-    pub fn is_route_local(&mut self) -> bool {
-        // SAFETY: The lock is held, which keeps the route.
-        unsafe { bindings::sk_route_is_loopback(self.sock().as_raw()) }
     }
 }

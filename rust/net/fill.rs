@@ -6,7 +6,6 @@
 
 use super::{
     bindings,
-    ip::Wire,
     msg::{
         Msg,
         MSG_NO_SHARED_FRAGS,
@@ -16,6 +15,10 @@ use super::{
     rope::{
         Rope,
         Source, //
+    },
+    sock::{
+        Sock,
+        UserLock, //
     },
     zerocopy::{
         Pledge,
@@ -31,7 +34,28 @@ use kernel::prelude::*;
 /// Pages that are taken from a message at once.
 const PAGES: usize = 16;
 
-impl<P: Protocol> Wire<'_, P> {
+/// The way from messages into the send buffer of a socket.
+///
+/// # Invariants
+///
+/// A task owns the lock of the socket for as long as this lives.
+pub struct Intake<'a, P: Protocol>(&'a Sock<P>);
+
+impl<P: Protocol> UserLock<'_, P> {
+    /// The way into the send buffer, beside the state, of which the buffer is a part. Only a task has
+    /// messages, and may sleep.
+    pub fn intake(&mut self) -> (Intake<'_, P>, &mut P::State) {
+        // INVARIANT: This task owns the lock, and not less while `self` is borrowed.
+        (Intake(self.sock()), self.state())
+    }
+}
+
+impl<'a, P: Protocol> Intake<'a, P> {
+    /// The socket.
+    pub(super) fn sock(&self) -> &'a Sock<P> {
+        self.0
+    }
+
     /// Brings up to `room` bytes of the message to the end of the send buffer and accounts for them.
     /// May sleep. With `zerocopy` its caller is told when they are not needed any more, as if they
     /// were not copied.
@@ -53,7 +77,7 @@ impl<P: Protocol> Wire<'_, P> {
         } else {
             self.copy(rope, msg, len, zerocopy.map(Zerocopy::pledge))?
         };
-        // SAFETY: A task owns the lock (it has a message).
+        // SAFETY: A task owns the lock by the type invariant.
         unsafe {
             bindings::sk_wmem_queued_add(sk, taken as i32);
             bindings::sk_mem_charge(sk, taken as i32);
@@ -64,7 +88,7 @@ impl<P: Protocol> Wire<'_, P> {
     /// Reserves memory of the socket's for `len` bytes, and says for how many there is some.
     fn schedule(&self, len: u32) -> Result<u32> {
         let sk = self.sock().as_raw();
-        // SAFETY: A task owns the lock.
+        // SAFETY: A task owns the lock, by the type invariant.
         unsafe { bindings::sk_wmem_schedule(sk, len as i32) }
             .then_some(len)
             .ok_or(EAGAIN)

@@ -8,6 +8,7 @@
 
 use super::{
     bindings,
+    bottom_half::BhDisabled,
     proto::Protocol,
     sock::{
         Locked,
@@ -144,7 +145,7 @@ unsafe extern "C" fn fire<P: Protocol>(timer: *mut bindings::hrtimer) -> binding
     unsafe {
         let object = timer.byte_sub(offset_of!(Object<P>, departure));
         let sk: *mut bindings::sock = object.cast();
-        let mut lock = Sock::<P>::from_raw(sk).lock_bh();
+        let mut lock = Sock::<P>::from_raw(sk).lock_bh(BhDisabled::already());
         match lock.owned() {
             Some(locked) => P::departure(locked),
             None => lock.defer(),

@@ -12,6 +12,7 @@ pub(super) use self::create::create;
 
 use super::{
     bindings,
+    bottom_half::BhDisabled,
     ip::from_in6,
     msg::{
         Msg,
@@ -22,7 +23,7 @@ use super::{
     skbuff::Skb,
     sock::{
         self,
-        Locked,
+        Held,
         Shutdown,
         Sock, //
     },
@@ -121,7 +122,7 @@ pub(super) unsafe extern "C" fn timer<P: Protocol>(timer: *mut bindings::timer_l
     // SAFETY: The timer of a live socket: a pending timer holds a reference, given back below.
     unsafe {
         let sk = bindings::sk_from_timer(timer);
-        let mut lock = Sock::<P>::from_raw(sk).lock_bh();
+        let mut lock = Sock::<P>::from_raw(sk).lock_bh(BhDisabled::already());
         match lock.owned() {
             Some(locked) => P::timer(locked),
             None => lock.defer(),
@@ -141,7 +142,7 @@ pub(super) unsafe extern "C" fn backlog_rcv<P: Protocol>(
     skb: *mut bindings::sk_buff,
 ) -> c_int {
     // SAFETY: The caller owns the socket lock and gives the packet away.
-    unsafe { P::receive(&mut Locked::new(Sock::from_raw(sk)), Skb::from_raw(skb)) };
+    unsafe { P::receive(&mut Held::new(Sock::from_raw(sk)), Skb::from_raw(skb)) };
     0
 }
 
@@ -154,7 +155,7 @@ pub(super) unsafe extern "C" fn release_cb<P: Protocol>(sk: *mut bindings::sock)
     // SAFETY: The caller owns the socket lock.
     unsafe {
         if sock::take_deferred::<P>(sk) {
-            P::timer(&mut Locked::new(Sock::from_raw(sk)));
+            P::timer(&mut Held::new(Sock::from_raw(sk)));
         }
     }
 }
@@ -211,7 +212,7 @@ pub(super) unsafe extern "C" fn connect<P: Protocol>(
     from_result(|| unsafe {
         let sk = Sock::from_raw(sk);
         let peer = socket_address(sk, addr, len)?;
-        P::connect(&mut Locked::new(sk), peer).map(|()| 0)
+        P::connect(&mut Held::new(sk), peer).map(|()| 0)
     })
 }
 
@@ -225,7 +226,7 @@ pub(super) unsafe extern "C" fn disconnect<P: Protocol>(
     _flags: c_int,
 ) -> c_int {
     // SAFETY: The caller owns the socket lock.
-    from_result(|| unsafe { P::disconnect(&mut Locked::new(Sock::from_raw(sk))).map(|()| 0) })
+    from_result(|| unsafe { P::disconnect(&mut Held::new(Sock::from_raw(sk))).map(|()| 0) })
 }
 
 /// `proto->get_port`
@@ -235,7 +236,7 @@ pub(super) unsafe extern "C" fn disconnect<P: Protocol>(
 /// For the kernel, which calls it with a socket of `P` whose lock it owns.
 pub(super) unsafe extern "C" fn get_port<P: Protocol>(sk: *mut bindings::sock, port: u16) -> c_int {
     // SAFETY: The caller owns the socket lock.
-    from_result(|| unsafe { P::get_port(&mut Locked::new(Sock::from_raw(sk)), port).map(|()| 0) })
+    from_result(|| unsafe { P::get_port(&mut Held::new(Sock::from_raw(sk)), port).map(|()| 0) })
 }
 
 /// `proto->put_port`
@@ -245,7 +246,7 @@ pub(super) unsafe extern "C" fn get_port<P: Protocol>(sk: *mut bindings::sock, p
 /// For the kernel, which calls it with a socket of `P` whose lock it owns.
 pub(super) unsafe extern "C" fn put_port<P: Protocol>(sk: *mut bindings::sock) {
     // SAFETY: The caller owns the socket lock.
-    unsafe { P::put_port(&mut Locked::new(Sock::from_raw(sk))) }
+    unsafe { P::put_port(&mut Held::new(Sock::from_raw(sk))) }
 }
 
 /// `proto->shutdown`
@@ -257,7 +258,7 @@ pub(super) unsafe extern "C" fn shutdown<P: Protocol>(sk: *mut bindings::sock, h
     // SAFETY: The caller owns the socket lock.
     unsafe {
         P::shutdown(
-            &mut Locked::new(Sock::from_raw(sk)),
+            &mut Held::new(Sock::from_raw(sk)),
             Shutdown::from_bits(how as u8),
         )
     }
@@ -270,7 +271,7 @@ pub(super) unsafe extern "C" fn shutdown<P: Protocol>(sk: *mut bindings::sock, h
 /// For the kernel, which calls it with a socket of `P` whose lock it owns.
 pub(super) unsafe extern "C" fn keepalive<P: Protocol>(sk: *mut bindings::sock, on: c_int) {
     // SAFETY: The caller owns the socket lock.
-    unsafe { P::keepalive(&mut Locked::new(Sock::from_raw(sk)), on != 0) }
+    unsafe { P::keepalive(&mut Held::new(Sock::from_raw(sk)), on != 0) }
 }
 
 /// `proto->close`
@@ -397,7 +398,7 @@ pub(super) unsafe extern "C" fn poll<P: Protocol>(
 /// For the kernel, which calls it with a socket of `P` whose lock it owns.
 pub(super) unsafe extern "C" fn set_rcvbuf<P: Protocol>(sk: *mut bindings::sock, bytes: c_int) {
     // SAFETY: The caller owns the socket lock.
-    let mut locked = unsafe { Locked::new(Sock::from_raw(sk)) };
+    let mut locked = unsafe { Held::new(Sock::from_raw(sk)) };
     P::receive_buffer_set(&mut locked, bytes.max(0) as u32);
 }
 
@@ -411,7 +412,7 @@ pub(super) unsafe extern "C" fn set_rcvlowat<P: Protocol>(
     bytes: c_int,
 ) -> c_int {
     // SAFETY: The caller owns the socket lock.
-    let mut locked = unsafe { Locked::new(Sock::from_raw(sk)) };
+    let mut locked = unsafe { Held::new(Sock::from_raw(sk)) };
     P::set_low_water(&mut locked, bytes.max(0) as u32);
     0
 }

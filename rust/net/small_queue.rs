@@ -7,6 +7,7 @@
 
 use super::{
     bindings,
+    bottom_half::BhDisabled,
     proto::Protocol,
     sock::{
         Object,
@@ -81,7 +82,7 @@ unsafe extern "C" fn run<P: Protocol>(work: *mut bindings::work_struct) {
     unsafe {
         let object: *mut Object<P> = work.byte_sub(offset_of!(Object<P>, queue)).cast();
         let sk: *mut bindings::sock = object.cast();
-        let mut lock = Sock::<P>::from_raw(sk).lock_bh();
+        let mut lock = Sock::<P>::from_raw(sk).lock_bh(BhDisabled::already());
         match lock.owned() {
             Some(locked) => P::timer(locked),
             None => lock.defer(),

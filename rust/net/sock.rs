@@ -11,6 +11,7 @@
 
 mod lock;
 
+pub(super) use self::lock::Held;
 pub use self::lock::{
     BhLock,
     Locked,
@@ -213,19 +214,17 @@ impl<P: Protocol> Sock<P> {
         // is released when the result is dropped.
         unsafe {
             bindings::lock_sock(self.as_raw());
-            UserLock(Locked::new(self))
+            UserLock(Held::new(self))
         }
     }
 
     /// Takes the lock as softirqs take it, or reports that a task owns it.
-    ///
-    /// Must be called with bottom halves disabled.
-    pub fn lock_bh(&self) -> BhLock<'_, P> {
-        // SAFETY: The socket is live. The lock is released when the result is dropped; `BhLock` lets
-        // nobody at the value while a task owns the socket.
+    pub fn lock_bh<'a>(&'a self, _bh: &'a BhDisabled) -> BhLock<'a, P> {
+        // SAFETY: The socket is live, and softirqs are off until the lock is released, which is when
+        // the result is dropped; `BhLock` lets nobody at the value while a task owns the socket.
         unsafe {
             bindings::bh_lock_sock_nested(self.as_raw());
-            BhLock(Locked::new(self))
+            BhLock(Held::new(self))
         }
     }
 
@@ -233,8 +232,8 @@ impl<P: Protocol> Sock<P> {
     ///
     /// For a socket that no task can own any more (or not yet); `None` where one does.
     pub fn with_bh_lock<R>(&self, f: impl FnOnce(&mut Locked<'_, P>) -> R) -> Option<R> {
-        let _bh = BhDisabled::new();
-        let mut lock = self.lock_bh();
+        let bh = BhDisabled::new();
+        let mut lock = self.lock_bh(&bh);
         lock.owned().map(f)
     }
 

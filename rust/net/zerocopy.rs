@@ -6,10 +6,8 @@
 
 use super::{
     bindings,
-    ip::{
-        Wire,
-        MAX_FRAGMENTS, //
-    },
+    fill::Intake,
+    ip::MAX_FRAGMENTS,
     msg::{
         Msg,
         MSG_ZEROCOPY, //
@@ -92,7 +90,7 @@ impl Drop for Zerocopy {
     }
 }
 
-impl<P: Protocol> Wire<'_, P> {
+impl<P: Protocol> Intake<'_, P> {
     /// Begins to send a message from its caller's pages, if the call and the socket want that. What
     /// lies in the send buffer from `unsent` on was not sent yet: the caller can be told of it and of
     /// this call at once.
@@ -108,7 +106,8 @@ impl<P: Protocol> Wire<'_, P> {
             return Ok(None);
         }
         let sk = self.sock().as_raw();
-        // SAFETY: A task owns the lock, and the message is valid. A new pledge comes with a reference.
+        // SAFETY: A task owns the lock, by the type invariant, and the message is valid. A new pledge
+        // comes with a reference.
         unsafe {
             let scatters = bindings::sk_has_scatter_gather(sk);
             if let Some(given) = msg.pledge() {
@@ -153,7 +152,7 @@ impl<P: Protocol> Wire<'_, P> {
         let len = u32::try_from(msg.left()).unwrap_or(u32::MAX).min(room);
         rope.reserve(MAX_FRAGMENTS, GFP_KERNEL)
             .map_err(|_| EAGAIN)?;
-        // SAFETY: A task owns the lock (it has a message). The packet is new and ours, and only takes
+        // SAFETY: A task owns the lock by the type invariant. The packet is new and ours, and only takes
         // the references to the pages; `MAX_FRAGMENTS` pieces at most, for which room was made.
         unsafe {
             let skb = bindings::alloc_skb(0, bindings::GFP_KERNEL | bindings::__GFP_NOWARN);

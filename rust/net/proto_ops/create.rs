@@ -11,7 +11,7 @@ use crate::net::{
     proto::Protocol,
     sock::{
         self,
-        Locked,
+        Held,
         Sock, //
     }, //
 };
@@ -139,7 +139,7 @@ unsafe fn create_sock<P: Protocol>(
             }
         }
         bindings::sk_sockets_allocated_inc(sk);
-        P::opened(&mut Locked::new(Sock::from_raw(sk)));
+        P::opened(&mut Held::new(Sock::from_raw(sk)));
     }
     Ok(())
 }

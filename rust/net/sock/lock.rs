@@ -34,12 +34,20 @@ use kernel::{
 ///
 /// The lock of `sk` is held, and is this value's alone, for as long as it lives; a wait gives it up
 /// and takes it again before it returns.
-pub struct Locked<'a, P: Protocol> {
+///
+/// Everybody but the holder of the lock sees it by reference and as a type without a size known in
+/// advance: what lies behind two references cannot be swapped then, which would part a guard from
+/// its lock.
+pub struct Locked<'a, P: Protocol, S: ?Sized = [()]> {
     sk: &'a Sock<P>,
     _not_send: NotThreadSafe,
+    _unsized: S,
 }
 
-impl<'a, P: Protocol> Locked<'a, P> {
+/// A [`Locked`] in its place, of a size.
+pub(in crate::net) type Held<'a, P> = Locked<'a, P, [(); 0]>;
+
+impl<'a, P: Protocol> Held<'a, P> {
     /// # Safety
     ///
     /// The caller must have the lock of `sk`, and nobody else may make use of it, for as long as the
@@ -49,23 +57,28 @@ impl<'a, P: Protocol> Locked<'a, P> {
         Self {
             sk,
             _not_send: NotThreadSafe,
+            _unsized: [],
         }
     }
+}
 
+impl<'a, P: Protocol, S: ?Sized> Locked<'a, P, S> {
     /// The socket.
     pub fn sock(&self) -> &'a Sock<P> {
         self.sk
     }
 
+    pub(in super::super) fn raw(&self) -> *mut bindings::sock {
+        self.sk.as_raw()
+    }
+}
+
+impl<P: Protocol> Locked<'_, P> {
     /// The state under the lock.
     pub fn state(&mut self) -> &mut P::State {
         // SAFETY: The lock is held, so nobody else has a reference; `&mut self` keeps this from
         // giving out a second one. Initialised by the type invariant of `Sock`.
         unsafe { (*(*self.sk.0.get()).state.get()).assume_init_mut() }
-    }
-
-    pub(in super::super) fn raw(&self) -> *mut bindings::sock {
-        self.sk.as_raw()
     }
 
     /// Publishes a change of state.
@@ -241,7 +254,7 @@ impl<'a, P: Protocol> Locked<'a, P> {
 }
 
 /// The socket lock, owned by a task.
-pub struct UserLock<'a, P: Protocol>(pub(super) Locked<'a, P>);
+pub struct UserLock<'a, P: Protocol>(pub(super) Held<'a, P>);
 
 impl<'a, P: Protocol> Deref for UserLock<'a, P> {
     type Target = Locked<'a, P>;
@@ -265,11 +278,15 @@ impl<P: Protocol> Drop for UserLock<'_, P> {
 }
 
 /// The socket's spinlock, held by a softirq, with or without a task that owns the socket.
-pub struct BhLock<'a, P: Protocol>(pub(super) Locked<'a, P>);
+pub struct BhLock<'a, P: Protocol>(pub(super) Held<'a, P>);
 
 impl<'a, P: Protocol> BhLock<'a, P> {
     /// Takes over a spinlock that is held.
-    pub(in crate::net) fn from_held(locked: Locked<'a, P>) -> Self {
+    ///
+    /// # Safety
+    ///
+    /// The lock must be the spinlock, and softirqs be off for as long as the result lives.
+    pub(in crate::net) unsafe fn from_held(locked: Held<'a, P>) -> Self {
         Self(locked)
     }
 
