@@ -341,10 +341,22 @@ pub(super) unsafe extern "C" fn set_any_option<P: Protocol>(
 ) -> c_int {
     // SAFETY: The caller has a reference on the file, hence on the socket; `value` is what it got.
     unsafe {
-        // The kernel refuses groups to the connected protocols that it knows.
-        let groups = [bindings::IP_ADD_MEMBERSHIP, bindings::IP_DROP_MEMBERSHIP];
-        if level == bindings::SOL_IP as c_int && groups.contains(&(name as u32)) {
-            return super::errno::EPROTO.to_errno();
+        // The kernel refuses groups to the connected protocols that it knows; for IPv6 it looks at the
+        // value first.
+        match (level as u32, name as u32) {
+            (bindings::SOL_IP, bindings::IP_ADD_MEMBERSHIP | bindings::IP_DROP_MEMBERSHIP) => {
+                return super::errno::EPROTO.to_errno()
+            }
+            (
+                bindings::SOL_IPV6,
+                bindings::IPV6_ADD_MEMBERSHIP | bindings::IPV6_DROP_MEMBERSHIP,
+            ) if Sock::<P>::from_raw((*socket).sk).is_inet6()
+                && len as usize >= size_of::<bindings::ipv6_mreq>() =>
+            {
+                let readable = OptionIn::new(value, len).int();
+                return readable.map_or_else(Error::to_errno, |_| super::errno::EPROTO.to_errno());
+            }
+            _ => {}
         }
         if level != bindings::SOL_SOCKET as c_int {
             return bindings::sock_common_setsockopt(socket, level, name, value, len);

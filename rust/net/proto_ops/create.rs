@@ -118,7 +118,6 @@ unsafe fn create_sock<P: Protocol>(
         let core = bindings::net_core(net);
         bindings::sk_set_txrehash(sk, (&raw const (*core).sysctl_txrehash).read_volatile());
         bindings::inet_set_bit_mc_loop(sk);
-        bindings::inet_set_bit_mc_all(sk);
         (*inet).uc_ttl = -1;
         (*inet).mc_ttl = 1;
         (*sk).sk_gso_type = bindings::SKB_GSO_TCPV4 as u16;
@@ -129,6 +128,8 @@ unsafe fn create_sock<P: Protocol>(
         if family == bindings::PF_INET6 {
             begin_inet6::<P>(net, sk);
             (*socket).ops = tables.ops6.get();
+        } else {
+            bindings::inet_set_bit_mc_all(sk);
         }
 
         if kern == 0 {
