@@ -40,6 +40,13 @@ static int listener_at(int af, const union address *address)
 	return fd;
 }
 
+/* On a busy machine a thread ends the handshake after connect(). */
+static int accept_soon(int listening)
+{
+	EQ_BITS(poll_for(listening, POLLIN, 5000), POLLIN);
+	return accept_one(listening);
+}
+
 static void any_port(void)
 {
 	shell("echo 1024 65535 > /proc/sys/net/ipv4/ip_local_port_range");
@@ -183,6 +190,15 @@ static void ten_thousand(void)
 	}
 }
 
+/*
+ * How many of so many are made: a tenth with Linux's own, which shows that the
+ * test is right.
+ */
+static int share(int count)
+{
+	return family() == (v6() ? AF_INET6 : AF_INET) ? count / 10 : count;
+}
+
 #define IN_TURN	100000
 
 static void one_after_the_other(void)
@@ -190,6 +206,7 @@ static void one_after_the_other(void)
 	union address servers[3];
 	int listening[3];
 	long before[SLABS];
+	int count = v6() ? IN_TURN / 10 : share(IN_TURN);
 
 	own_netns();
 	any_port();
@@ -198,12 +215,12 @@ static void one_after_the_other(void)
 		listening[i] = listener_at(peer_family(), &servers[i]);
 	}
 	count_objects(before);
-	for (int i = 0; i < IN_TURN; i++) {
+	for (int i = 0; i < count; i++) {
 		int fd = make_socket(0);
 		int child;
 
 		OK(connect_to(fd, &servers[i % 3]));
-		child = OK(accept(listening[i % 3], NULL, NULL));
+		child = accept_soon(listening[i % 3]);
 		if (i & 1) {
 			close(fd);
 			close(child);
@@ -217,47 +234,54 @@ static void one_after_the_other(void)
 	expect_objects(before);
 }
 
-#define FROM_ONE	6000
+#define FROM_ONE	62000
+#define PEERS		31
+#define FIRST_PORT	1024
+#define LAST_PORT	3199
 
 /*
- * The peers are always Linux's and close at once, since what is left there of
- * a connection is small.
+ * About as many as there are ports, out of a thirtieth of them. The peers are
+ * always Linux's and close at once, since what is left there of a connection is
+ * small. Until the FIN is acknowledged it is an orphan, though.
  */
 static void from_one_address(void)
 {
 	static int fds[FROM_ONE];
-	union address servers[3];
+	union address servers[PEERS];
 	union address source;
-	int listening[3];
+	int listening[PEERS];
+	int count = share(FROM_ONE);
 	int ports = 0;
 	static bool used[65536];
 	long before[SLABS];
 
 	/* Each has a page for the FIN that it got, or Linux gives up peers. */
 	shell("echo 400000 400000 400000 > /proc/sys/net/ipv4/tcp_mem");
+	shell("echo 100000 > /proc/sys/net/ipv4/tcp_max_orphans");
 	own_netns();
-	allow_files(FROM_ONE + 100);
+	allow_files(count + 100);
 	shell("echo 100000 > /proc/sys/fs/file-max");
 	shell("echo 100000 > /proc/sys/net/ipv4/tcp_max_tw_buckets");
 	any_port();
-	shell("echo 1024 3199 > /proc/sys/net/ipv4/ip_local_port_range");
-	source = local_number(9, 0);
-	for (int i = 0; i < 3; i++) {
+	shell("echo %d %d > /proc/sys/net/ipv4/ip_local_port_range", FIRST_PORT,
+	      LAST_PORT);
+	source = local_number(PEERS + 1, 0);
+	for (int i = 0; i < PEERS; i++) {
 		servers[i] = local_number(i + 1, 7000);
 		listening[i] = listener_at(v6() ? AF_INET6 : AF_INET, &servers[i]);
 	}
 	count_objects(before);
-	for (int i = 0; i < FROM_ONE; i++) {
+	for (int i = 0; i < count; i++) {
 		int child;
 
 		fds[i] = make_socket(0);
 		set_option(fds[i], IPPROTO_IP, 24 /* IP_BIND_ADDRESS_NO_PORT */, 1);
 		OK(bind_to(fds[i], &source));
-		OK(connect_to(fds[i], &servers[i % 3]));
-		child = OK(accept(listening[i % 3], NULL, NULL));
+		OK(connect_to(fds[i], &servers[i % PEERS]));
+		child = accept_soon(listening[i % PEERS]);
 		close(child);
 	}
-	for (int i = 0; i < FROM_ONE; i++) {
+	for (int i = 0; i < count; i++) {
 		uint16_t port = port_of(local_of(fds[i]));
 
 		EQ(tcp_state(fds[i]), STATE_CLOSE_WAIT);
@@ -265,11 +289,11 @@ static void from_one_address(void)
 		ports += !used[port];
 		used[port] = true;
 	}
-	/* They share them: there are 2,176. */
-	BETWEEN(ports, 2000, 2176);
-	for (int i = 0; i < FROM_ONE; i += 100)
+	/* They share them. */
+	BETWEEN(ports, count / PEERS, LAST_PORT - FIRST_PORT + 1);
+	for (int i = 0; i < count; i += 100)
 		expect_end(fds[i]);
-	for (int i = 0; i < FROM_ONE; i++) {
+	for (int i = 0; i < count; i++) {
 		linger_zero(fds[i]);
 		close(fds[i]);
 	}

@@ -18,6 +18,9 @@ SLOWER = {"uml": 1, "umlsmp": 1, "stock": 4, "debug": 10}
 UNLOAD = 75
 TEARDOWN = UNLOAD + 45
 
+# MiB, unless a test asks for other than that.
+MEMORY = {"uml": 1024, "umlsmp": 1024, "stock": 2048, "debug": 2048}
+
 # Every slab object is checked and poisoned where that is cheap; caches are not merged, so that ours keep their names.
 # In the debug guest the other caches are checked too: that also keeps them from using sheaves, whose stale pointers to
 # objects hide leaks from kmemleak (tried: ten leaked objects of one kmalloc cache went unnoticed).
@@ -77,11 +80,12 @@ def stock_kernel():
 class Guest:
     """One boot. The work directory is shared with the guest; see guest_agent.py for what lies in it."""
 
-    def __init__(self, lab, vm, time_mode, work):
+    def __init__(self, lab, vm, time_mode, work, memory=0):
         self.lab = lab
         self.vm = vm
         self.time = time_mode
         self.work = work
+        self.memory = memory or MEMORY[vm]
         self.console = work / "console.log"
         self.process = None
         self.umid = f"guest{time.time_ns()}"
@@ -94,7 +98,7 @@ class Guest:
         variables = {"GUEST_WORK": str(self.work), "GUEST_CHECKOUT": self.lab.checkout, "GUEST_TERM": os.environ.get("TERM", "dumb")}
         common = ["log_buf_len=4M", SLAB[self.vm], "slab_nomerge", "panic=-1", "oops=panic", "printk.devkmsg=on", *self.lab.append]
         if self.vm in ("uml", "umlsmp"):
-            command = [f"{self.lab.kdirs[self.vm]}/linux", "mem=1G", "rootfstype=hostfs", "rootflags=/", "rw", f"init={init}",
+            command = [f"{self.lab.kdirs[self.vm]}/linux", f"mem={self.memory}M", "rootfstype=hostfs", "rootflags=/", "rw", f"init={init}",
                        "con=null", "con0=fd:0,fd:1", "ssl=null", "seccomp=on", "uml_dir=/var/tmp", f"umid={self.umid}", *common,
                        *(f"{name}={value}" for name, value in variables.items())]
             if interactive:
@@ -122,7 +126,7 @@ class Guest:
         arguments.append("loglevel=5")
         accel = ["-accel", "kvm", "-cpu", "host"] if kvm_works(self.lab.cache) else ["-accel", "tcg,thread=multi,tb-size=512"]
         serial = ["-serial", "mon:stdio"] if interactive else ["-serial", "stdio"]
-        return ["qemu-system-x86_64", *accel, "-machine", "q35", "-smp", "2", "-m", "2G", "-nodefaults", "-display", "none",
+        return ["qemu-system-x86_64", *accel, "-machine", "q35", "-smp", "2", "-m", f"{self.memory}M", "-nodefaults", "-display", "none",
                 "-no-reboot", *serial, "-fsdev", "local,id=root,path=/,security_model=none,multidevs=remap",
                 "-device", "virtio-9p-pci,fsdev=root,mount_tag=/dev/root", *boot, "-append", " ".join(arguments)]
 

@@ -8,7 +8,7 @@ VMS = ("uml", "umlsmp", "stock", "debug")
 EMULATED = ("stock", "debug")
 TIMES = ("real", "virtual", "inf-cpu")
 FAMILIES = ("inet", "inet6", "oxtcp", "oxtcp6", "none")
-FIELDS = {"name", "cmd", "families", "vms", "time", "timeout", "own_guest", "expect_log", "slow", "only_real"}
+FIELDS = {"name", "cmd", "families", "vms", "time", "timeout", "own_guest", "expect_log", "slow", "only_real", "memory"}
 
 
 class PlanError(Exception):
@@ -25,6 +25,7 @@ class Test:
     timeout: int
     own_guest: bool = False  # needs a guest that no other test has touched and that none follows
     slow: bool = False  # not part of `make check`
+    memory: int = 0  # MiB of the guest, if not what others have
     only_real: bool = False  # means something only by the real clock, in `make check` too
     expect_log: tuple = ()  # regular expressions: the test passes only if the kernel's log of it has each, and looks broken
 
@@ -82,12 +83,15 @@ def expand(path, entry, names):
         fail(f"time {time!r} exists only in the uml guest, but vms is {entry['vms']}")
     if not isinstance(timeout, int) or timeout <= 0:
         fail(f"timeout {timeout!r}")
+    memory = entry.get("memory", 0)
+    if not isinstance(memory, int) or memory < 0:
+        fail(f"memory {memory!r}")
     alone = entry.get("own_guest", [])
     if not isinstance(alone, list) or set(alone) - set(entry["vms"]):
         fail(f"own_guest {alone!r} is no list of some of {entry['vms']}")
     return [
         Test(name, entry["cmd"], family, vm, time, timeout, vm in alone,
-             bool(entry.get("slow", False)), bool(entry.get("only_real", False)), tuple(entry.get("expect_log", [])))
+             bool(entry.get("slow", False)), memory, bool(entry.get("only_real", False)), tuple(entry.get("expect_log", [])))
         for vm in entry["vms"]
         for family in families
         # The emulated guests, which are slow, look for errors of the module; that the tests are right the others show.
@@ -125,7 +129,7 @@ def guests(tests, jobs=1):
     """Groups of tests that share one guest; long ones in up to so many parts, which have names."""
     groups = {}
     for number, test in enumerate(tests):
-        key = (test.vm, test.time, number if test.own_guest else -1)
+        key = (test.vm, test.time, number if test.own_guest else -1, test.memory)
         groups.setdefault(key, []).append(test)
     parts = []
     # Tests with a guest of their own come first: a long one is not to begin when all else is done.
