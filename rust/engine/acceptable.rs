@@ -4,6 +4,7 @@
 
 use crate::engine::options::Timestamps;
 use crate::engine::segment::Flags;
+use crate::engine::segment::SegmentIn;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 
@@ -177,6 +178,14 @@ impl RateLimit {
             self.last = Some(now);
         }
         !soon
+    }
+
+    /// Returns whether an answer to `segment` may leave now, and remembers it.
+    ///
+    /// As Linux (`tcp_oow_rate_limited`): what carries data or a FIN cannot take part in a loop of
+    /// acknowledgments and is always answered.
+    pub(crate) fn allows_for(&mut self, segment: &SegmentIn, now: Instant, span: Duration) -> bool {
+        (segment.seq_len() != 0 && !segment.flags.syn()) || self.allows(now, span)
     }
 }
 

@@ -173,7 +173,16 @@ impl<S: Store> Connection<S> {
             }
             Phase::SynReceived(received, early) => {
                 let patience = self.config.syn_patience();
-                match received.half_open.on_segment(now, segment, &patience) {
+                let tally = &self.tally;
+                // As Linux, whose socket it is already.
+                let count = |mib| match mib {
+                    Mib::AckSkippedSynRecv => tally.count(Mib::AckSkippedSeq),
+                    mib => tally.count(mib),
+                };
+                match received
+                    .half_open
+                    .on_segment(now, segment, &patience, count)
+                {
                     HalfOpenVerdict::Ignore | HalfOpenVerdict::Deferred => Payload::Discard,
                     HalfOpenVerdict::Reply(reply) | HalfOpenVerdict::Reset(reply) => {
                         early.reply = Some(Prepared::new(now, reply));

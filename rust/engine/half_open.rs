@@ -18,6 +18,7 @@ use crate::engine::segment::SegmentIn;
 use crate::engine::segment::SegmentOut;
 use crate::engine::seq::Isn;
 use crate::engine::seq::SeqNum;
+use crate::engine::tally::Mib;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 use crate::engine::window::WindowScale;
@@ -349,10 +350,7 @@ impl HalfOpen {
     }
 
     /// Returns an acknowledgment of what is expected.
-    fn challenge(&mut self, now: Instant) -> HalfOpenVerdict {
-        if !self.answers.allows(now, self.invalid_ratelimit) {
-            return HalfOpenVerdict::Ignore;
-        }
+    fn challenge(&self, now: Instant) -> SegmentOut {
         let mut segment = SegmentOut::bare(self.isn.seq.add(1), self.irs.add(1), Flags::ACK);
         let scale = self
             .agreed
@@ -360,7 +358,7 @@ impl HalfOpen {
             .map_or(WindowScale::default(), |(ours, _)| ours);
         segment.window = scale.field_above(u32::from(self.offered));
         segment.options.timestamps = self.timestamps(now);
-        HalfOpenVerdict::Reply(segment)
+        segment
     }
 
     /// Returns whether `seq` is that of our SYN, which is all that an ICMP error can quote (RFC 5927,
@@ -412,12 +410,13 @@ impl HalfOpen {
     }
 
     /// Judges a segment of this four-tuple (RFC 9293, 3.10.7.4, in SYN-RECEIVED; Linux's
-    /// `tcp_check_req`).
+    /// `tcp_check_req`). `count` is told what happens.
     pub fn on_segment(
         &mut self,
         now: Instant,
         segment: &SegmentIn,
         patience: &Patience,
+        mut count: impl FnMut(Mib),
     ) -> HalfOpenVerdict {
         let flags = segment.flags;
         let timestamps = segment
@@ -432,6 +431,7 @@ impl HalfOpen {
                     self.restart(now);
                     return HalfOpenVerdict::Reply(self.syn_ack(now));
                 }
+                count(Mib::AckSkippedSynRecv);
                 return HalfOpenVerdict::Ignore;
             }
             // RFC 9293, 3.5, figure 7, line 6: in simultaneous open the acknowledgment comes with
@@ -451,26 +451,36 @@ impl HalfOpen {
             window: i64::from(self.offered),
             all_read: true,
         };
+        let foreign = self.echo_is_foreign(timestamps);
         if paws
-            || self.echo_is_foreign(timestamps)
+            || foreign
             || !acceptable::in_window(&expected, start, segment.seq_len(), flags.fin())
         {
-            return if flags.rst() {
-                HalfOpenVerdict::Ignore
-            } else {
-                self.challenge(now)
-            };
+            if paws {
+                count(Mib::PawsEstab);
+            } else if foreign {
+                count(Mib::TsEcrRejected);
+            }
+            if flags.rst() {
+                return HalfOpenVerdict::Ignore;
+            }
+            let span = self.invalid_ratelimit;
+            if !self.answers.allows_for(segment, now, span) {
+                count(Mib::AckSkippedSynRecv);
+                return HalfOpenVerdict::Ignore;
+            }
+            return HalfOpenVerdict::Reply(self.challenge(now));
         }
         match acceptable::control(flags, start) {
             acceptable::Control::Reset => HalfOpenVerdict::Remove(None),
             acceptable::Control::Challenge if flags.rst() || self.simultaneous => {
-                match self.challenge(now) {
-                    HalfOpenVerdict::Reply(mut answer) => {
-                        answer.challenge = true;
-                        HalfOpenVerdict::Reply(answer)
-                    }
-                    other => other,
+                if !self.answers.allows(now, self.invalid_ratelimit) {
+                    count(Mib::AckSkippedChallenge);
+                    return HalfOpenVerdict::Ignore;
                 }
+                let mut answer = self.challenge(now);
+                answer.challenge = true;
+                HalfOpenVerdict::Reply(answer)
             }
             // RFC 9293, 3.10.7.4, fourth check: another SYN ends a passive open. The RST is
             // Linux's.

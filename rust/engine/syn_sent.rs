@@ -15,6 +15,7 @@ use crate::engine::segment::SegmentIn;
 use crate::engine::segment::SegmentOut;
 use crate::engine::seq::Isn;
 use crate::engine::seq::SeqNum;
+use crate::engine::tally::Mib;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 
@@ -182,10 +183,20 @@ impl SynSent {
     }
 
     /// Judges a segment (RFC 9293, 3.10.7.3).
-    pub(crate) fn on_segment(&self, now: Instant, segment: &SegmentIn) -> Verdict {
+    /// `count` is told what happens.
+    pub(crate) fn on_segment(
+        &self,
+        now: Instant,
+        segment: &SegmentIn,
+        mut count: impl FnMut(Mib),
+    ) -> Verdict {
         let flags = segment.flags;
         let acks = flags.ack() && self.syn_data_acked(segment).is_some();
-        if flags.ack() && (!acks || self.echo_is_foreign(now, segment)) {
+        let foreign = acks && self.echo_is_foreign(now, segment);
+        if foreign {
+            count(Mib::PawsActive);
+        }
+        if flags.ack() && (!acks || foreign) {
             return match crate::engine::closed::on_closed(segment) {
                 Some(reset) => Verdict::Reset(reset),
                 None => Verdict::Ignore,

@@ -310,6 +310,7 @@ impl<S: Store> Synchronized<S> {
             return Fate::Reset(Reason::Aborted);
         }
         if self.state == State::FinWait2 && cx.config.skip_fin_wait_2 {
+            cx.tally.count(Mib::AbortOnLinger);
             return Fate::Reset(Reason::Aborted);
         }
         self.orphan = true;
@@ -322,9 +323,7 @@ impl<S: Store> Synchronized<S> {
     /// time to send its FIN twice again.
     fn guard_fin_wait_2(&mut self, cx: &Context<'_>) {
         if self.orphan && self.state == State::FinWait2 && !self.timers.is_set(Timer::FinWait2) {
-            let rto = self.rto(cx.config).as_nanos();
-            let least = Duration::from_nanos(rto.saturating_mul(4).saturating_sub(rto / 2));
-            let wait = cx.config.fin_timeout.max(least);
+            let wait = self.fin_time(cx.config);
             let at = cx.now.saturating_add(wait);
             self.timers.set(Timer::FinWait2, cx.now, at);
             // As Linux, where it goes on without a socket from here on.
@@ -336,6 +335,18 @@ impl<S: Store> Synchronized<S> {
                 });
             }
         }
+    }
+
+    /// Returns how long FIN-WAIT-2 lasts when nobody owns the connection.
+    fn fin_time(&self, config: &Config) -> Duration {
+        let rto = self.rto(config).as_nanos();
+        let least = Duration::from_nanos(rto.saturating_mul(4).saturating_sub(rto / 2));
+        config.fin_timeout.max(least)
+    }
+
+    /// Returns whether Linux would have no socket for the connection any more, but a record.
+    pub(crate) fn is_left_to_wait(&self, config: &Config) -> bool {
+        self.orphan && self.state == State::FinWait2 && self.fin_time(config) <= TIME_WAIT
     }
 
     /// Keepalive was turned on or off: the peer has all of the idle time to show a sign of life.

@@ -126,6 +126,20 @@ pub enum Mib {
     TimeWaits,
     /// The same, for a short time.
     TimeWaitsKilled,
+    /// Answers to our SYN that echo what it did not carry.
+    PawsActive,
+    /// Segments in TIME-WAIT that PAWS rejects.
+    PawsTimeWait,
+    /// Segments before a connection is established that echo what no SYN-ACK carried.
+    TsEcrRejected,
+    /// Answers before a connection is established that were not sent, there being many.
+    AckSkippedSynRecv,
+    /// The same in FIN-WAIT-2, of a connection whose owner has left.
+    AckSkippedFinWait2,
+    /// The same in TIME-WAIT.
+    AckSkippedTimeWait,
+    /// Resets because the owner left in FIN-WAIT-2, which `TCP_LINGER2` does not allow.
+    AbortOnLinger,
     /// Segments that are errors (`Tcp: InErrs`).
     InErrs,
 }
@@ -140,10 +154,11 @@ impl Mib {
 pub(crate) struct Tally {
     counts: [Cell<u16>; Mib::COUNT],
     /// A bit for each that is not zero.
-    any: Cell<u64>,
+    any: [Cell<u64>; WORDS],
 }
 
-const _: () = assert!(Mib::COUNT <= u64::BITS as usize);
+/// How many words have a bit for each.
+const WORDS: usize = Mib::COUNT.div_ceil(u64::BITS as usize);
 
 impl Tally {
     /// Nothing counted.
@@ -153,7 +168,7 @@ impl Tally {
     )]
     pub(crate) const NONE: Tally = Tally {
         counts: [const { Cell::new(0) }; Mib::COUNT],
-        any: Cell::new(0),
+        any: [const { Cell::new(0) }; WORDS],
     };
 
     /// Counts one.
@@ -169,18 +184,24 @@ impl Tally {
         if let Some(cell) = self.counts.get(mib as usize) {
             let n = u16::try_from(n).unwrap_or(u16::MAX);
             cell.set(cell.get().saturating_add(n));
-            self.any.set(self.any.get() | (1 << mib as u8));
+        }
+        let (word, bit) = (mib as u32 / u64::BITS, mib as u32 % u64::BITS);
+        if let Some(any) = self.any.get(word as usize) {
+            any.set(any.get() | (1 << bit));
         }
     }
 
     /// Hands out what was counted, by the number of each [`Mib`], and begins anew.
     pub(crate) fn take(&self, mut each: impl FnMut(usize, u16)) {
-        let mut any = self.any.take();
-        while any != 0 {
-            let index = any.trailing_zeros() as usize;
-            any &= any.wrapping_sub(1);
-            if let Some(cell) = self.counts.get(index) {
-                each(index, cell.take());
+        for (word, any) in self.any.iter().enumerate() {
+            let mut any = any.take();
+            while any != 0 {
+                let first = word.saturating_mul(u64::BITS as usize);
+                let index = first.saturating_add(any.trailing_zeros() as usize);
+                any &= any.wrapping_sub(1);
+                if let Some(cell) = self.counts.get(index) {
+                    each(index, cell.take());
+                }
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::engine::segment::Flags;
 use crate::engine::segment::SegmentIn;
 use crate::engine::segment::SegmentOut;
 use crate::engine::seq::SeqNum;
+use crate::engine::tally::Mib;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 
@@ -121,7 +122,13 @@ impl TimeWait {
     }
 
     /// Judges a segment (RFC 9293, 3.10.7.4, in TIME-WAIT; Linux's `tcp_timewait_state_process`).
-    pub fn on_segment(&mut self, now: Instant, segment: &SegmentIn) -> TimeWaitVerdict {
+    /// `count` is told what happens.
+    pub fn on_segment(
+        &mut self,
+        now: Instant,
+        segment: &SegmentIn,
+        mut count: impl FnMut(Mib),
+    ) -> TimeWaitVerdict {
         let flags = segment.flags;
         let timestamps = segment
             .options
@@ -159,6 +166,9 @@ impl TimeWait {
             let isn_after = self.beyond();
             return TimeWaitVerdict::Reopen { isn_after };
         }
+        if paws {
+            count(Mib::PawsTimeWait);
+        }
         if flags.rst() {
             return TimeWaitVerdict::Ignore;
         }
@@ -167,7 +177,9 @@ impl TimeWait {
         if paws || flags.ack() {
             self.restart(now);
         }
-        if !self.answers.allows(now, self.invalid_ratelimit) {
+        let span = self.invalid_ratelimit;
+        if !self.answers.allows_for(segment, now, span) {
+            count(Mib::AckSkippedTimeWait);
             return TimeWaitVerdict::Ignore;
         }
         TimeWaitVerdict::Reply(self.ack(now))

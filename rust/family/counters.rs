@@ -135,16 +135,16 @@ pub(super) enum Counter {
     TimeWaitRecycled,
     /// Connections in TIME-WAIT that a segment ended.
     TimeWaitKilled,
-    /// Resets because `TCP_LINGER2` allows no FIN-WAIT-2.
-    AbortOnLinger,
     /// Packets whose TTL is below what the socket demands.
     MinTtlDrop,
     /// Retransmissions that this host did not let out.
     RetransFail,
+    /// Received packets that were copied together with others to save memory.
+    RcvCollapsed,
 }
 
 /// One more than the last counter.
-const OWN: usize = Counter::RetransFail as usize + 1;
+const OWN: usize = Counter::RcvCollapsed as usize + 1;
 
 /// What both count.
 const ERRORS: usize = Mib::InErrs as usize;
@@ -209,9 +209,12 @@ const TCP_EXT: &[(&str, Slot)] = &[
     ("TW", Slot::own(Counter::TimeWaits)),
     ("TWRecycled", Slot::own(Counter::TimeWaitRecycled)),
     ("TWKilled", Slot::own(Counter::TimeWaitKilled)),
+    ("PAWSActive", Slot::mib(Mib::PawsActive)),
     ("PAWSEstab", Slot::mib(Mib::PawsEstab)),
     ("BeyondWindow", Slot::mib(Mib::BeyondWindow)),
+    ("TSEcrRejected", Slot::mib(Mib::TsEcrRejected)),
     ("PAWSOldAck", Slot::mib(Mib::PawsOldAck)),
+    ("PAWSTimewait", Slot::mib(Mib::PawsTimeWait)),
     ("DelayedACKs", Slot::mib(Mib::DelayedAcks)),
     ("DelayedACKLost", Slot::mib(Mib::DelayedAckLost)),
     ("ListenOverflows", Slot::own(Counter::ListenOverflows)),
@@ -238,6 +241,7 @@ const TCP_EXT: &[(&str, Slot)] = &[
     ("TCPLossProbeRecovery", Slot::mib(Mib::LossProbeRecovery)),
     ("TCPRenoRecoveryFail", Slot::mib(Mib::RenoRecoveryFail)),
     ("TCPSackRecoveryFail", Slot::mib(Mib::SackRecoveryFail)),
+    ("TCPRcvCollapsed", Slot::own(Counter::RcvCollapsed)),
     ("TCPDSACKOldSent", Slot::mib(Mib::DsackOldSent)),
     ("TCPDSACKOfoSent", Slot::mib(Mib::DsackOfoSent)),
     ("TCPDSACKRecv", Slot::mib(Mib::DsackRecv)),
@@ -246,7 +250,7 @@ const TCP_EXT: &[(&str, Slot)] = &[
     ("TCPAbortOnClose", Slot::own(Counter::AbortOnClose)),
     ("TCPAbortOnMemory", Slot::own(Counter::AbortOnMemory)),
     ("TCPAbortOnTimeout", Slot::own(Counter::AbortOnTimeout)),
-    ("TCPAbortOnLinger", Slot::own(Counter::AbortOnLinger)),
+    ("TCPAbortOnLinger", Slot::mib(Mib::AbortOnLinger)),
     ("TCPSACKDiscard", Slot::mib(Mib::SackDiscard)),
     ("TCPDSACKIgnoredOld", Slot::mib(Mib::DsackIgnoredOld)),
     ("TCPDSACKIgnoredNoUndo", Slot::mib(Mib::DsackIgnoredNoUndo)),
@@ -297,8 +301,11 @@ const TCP_EXT: &[(&str, Slot)] = &[
     ("TCPHystartTrainCwnd", Slot::mib(Mib::HystartTrainCwnd)),
     ("TCPHystartDelayDetect", Slot::mib(Mib::HystartDelayDetect)),
     ("TCPHystartDelayCwnd", Slot::mib(Mib::HystartDelayCwnd)),
+    ("TCPACKSkippedSynRecv", Slot::mib(Mib::AckSkippedSynRecv)),
     ("TCPACKSkippedPAWS", Slot::mib(Mib::AckSkippedPaws)),
     ("TCPACKSkippedSeq", Slot::mib(Mib::AckSkippedSeq)),
+    ("TCPACKSkippedFinWait2", Slot::mib(Mib::AckSkippedFinWait2)),
+    ("TCPACKSkippedTimeWait", Slot::mib(Mib::AckSkippedTimeWait)),
     (
         "TCPACKSkippedChallenge",
         Slot::mib(Mib::AckSkippedChallenge),
@@ -345,7 +352,7 @@ impl Counters {
     }
 
     /// Adds `n`, modulo 2^64: a shard by itself may be less than zero.
-    fn add(&self, counter: impl Into<Slot>, n: u64) {
+    pub(super) fn add(&self, counter: impl Into<Slot>, n: u64) {
         // The task may go on on another CPU, which only costs time.
         let cpu = CpuId::current().as_u32() as usize;
         let Slot(index) = counter.into();

@@ -145,7 +145,9 @@ fn make_room(sk: &mut Locked<'_, Tcp>, read: u64, from: u64) -> bool {
     if fits(sk) {
         return true;
     }
-    sk.collapse_received(|state| &mut state.held, read);
+    let gone = sk.collapse_received(|state| &mut state.held, read);
+    let counters = &sk.state().namespace.counters;
+    counters.add(Counter::RcvCollapsed, gone);
     if fits(sk) {
         return true;
     }

@@ -100,13 +100,14 @@ pub(super) fn segment(
     let manner = segment.manner_of_answer(net, &manner);
     let patience = half_open_listener.as_deref().map(patience);
     let mut rearm = None;
+    let count = |mib: Mib| ns.counters.count(mib);
     let next = match &mut *node.value().record.lock() {
         Record::None => Next::Nothing,
         Record::HalfOpen(h) => {
             let Some(patience) = patience else {
                 return;
             };
-            let verdict = h.half.on_segment(now, &parsed, &patience);
+            let verdict = h.half.on_segment(now, &parsed, &patience, count);
             rearm = Some(h.half.next_deadline());
             match verdict {
                 HalfOpenVerdict::Ignore => Next::Nothing,
@@ -120,7 +121,7 @@ pub(super) fn segment(
             }
         }
         Record::TimeWait(w) => {
-            let verdict = w.record.on_segment(now, &parsed);
+            let verdict = w.record.on_segment(now, &parsed, count);
             rearm = Some(w.record.deadline());
             match verdict {
                 TimeWaitVerdict::Ignore => Next::Nothing,

@@ -66,14 +66,16 @@ fn is_bloated(skb: &Skb) -> bool {
 }
 
 /// Copies the packets of a list that waste memory together, in pieces of a page, and drops what is
-/// there twice or before `from`; stops where memory is refused. As `tcp_collapse`.
+/// there twice or before `from`; stops where memory is refused. Returns how many are gone. As
+/// `tcp_collapse`.
 ///
 /// # Safety
 ///
 /// `list` must be a list of valid packets charged to `sk`, ordered by the offset of their ranges,
 /// without holes; the lock of `sk` must be held.
-unsafe fn collapse(sk: *mut bindings::sock, list: *mut bindings::sk_buff_head, from: u64) {
+unsafe fn collapse(sk: *mut bindings::sock, list: *mut bindings::sk_buff_head, from: u64) -> u64 {
     let mut start = from;
+    let mut gone = 0;
     // SAFETY: By the requirements; `next` is read before a packet leaves the list. The copied ranges
     // lie within the packets, as their control blocks say.
     unsafe {
@@ -93,11 +95,12 @@ unsafe fn collapse(sk: *mut bindings::sock, list: *mut bindings::sk_buff_head, f
             } else {
                 bindings::__skb_unlink(raw, list);
                 bindings::__kfree_skb(raw);
+                gone += 1;
             }
             raw = next;
         }
         if raw.is_null() {
-            return;
+            return gone;
         }
         start = start.max(view(raw).range().0);
         let last = bindings::skb_peek_tail(list);
@@ -115,7 +118,7 @@ unsafe fn collapse(sk: *mut bindings::sock, list: *mut bindings::sk_buff_head, f
             let room = (limit - start).min(bindings::SKB_MAX_HEAD as u64) as u32;
             let new = bindings::alloc_skb(room, bindings::GFP_ATOMIC | bindings::__GFP_NOWARN);
             if new.is_null() {
-                return;
+                return gone;
             }
             let control = view(new).control();
             control.write(*view(raw).control());
@@ -142,11 +145,13 @@ unsafe fn collapse(sk: *mut bindings::sock, list: *mut bindings::sk_buff_head, f
                     let next = bindings::skb_queue_next_or_null(list, raw);
                     bindings::__skb_unlink(raw, list);
                     bindings::__kfree_skb(raw);
+                    gone += 1;
                     raw = next;
                 }
             }
         }
     }
+    gone
 }
 
 /// A tree of packets, ordered by the offset of their range in the stream.
@@ -297,13 +302,14 @@ impl SkbTree {
         }
     }
 
-    /// Copies packets that follow each other together, where they waste memory. As
-    /// `tcp_collapse_ofo_queue`.
+    /// Copies packets that follow each other together, where they waste memory. Returns how many are
+    /// gone. As `tcp_collapse_ofo_queue`.
     ///
     /// # Safety
     ///
     /// The packets must be charged to `sk`, whose lock must be held.
-    unsafe fn collapse(&mut self, sk: *mut bindings::sock, buffer: u32) {
+    unsafe fn collapse(&mut self, sk: *mut bindings::sock, buffer: u32) -> u64 {
+        let mut gone = 0;
         let list = Opaque::<bindings::sk_buff_head>::uninit();
         let mut tiny = 0;
         // SAFETY: By the requirement. Packets are moved to the list, which is made here and empty at
@@ -320,7 +326,7 @@ impl SkbTree {
             };
             let first = bindings::rb_first(&self.root);
             if first.is_null() {
-                return;
+                return gone;
             }
             let mut head = bindings::rb_to_skb(first);
             while !head.is_null() {
@@ -338,7 +344,7 @@ impl SkbTree {
                     // Nothing to gain; and a peer that makes many of them must not cost time.
                     tiny += memory;
                     if tiny > buffer >> 3 {
-                        return;
+                        return gone;
                     }
                 } else {
                     bindings::__skb_queue_head_init(list.get());
@@ -348,7 +354,7 @@ impl SkbTree {
                         bindings::__skb_queue_tail(list.get(), raw);
                         head = rest;
                     }
-                    collapse(sk, list.get(), start);
+                    gone += collapse(sk, list.get(), start);
                     loop {
                         let raw = bindings::skb_peek(list.get());
                         if raw.is_null() {
@@ -361,6 +367,7 @@ impl SkbTree {
                 head = next;
             }
         }
+        gone
     }
 
     /// Frees all packets.
@@ -475,19 +482,19 @@ impl<P: Protocol> Locked<'_, P> {
     }
 
     /// Saves memory without losing anything: copies small packets together, those in order, which
-    /// were read up to `read`, and those in the tree.
+    /// were read up to `read`, and those in the tree. Returns how many packets are gone.
     pub fn collapse_received(
         &mut self,
         tree: impl FnOnce(&mut P::State) -> &mut SkbTree,
         read: u64,
-    ) {
+    ) -> u64 {
         let sk = self.sock().as_raw();
         let (buffer, _) = self.sock().receive_memory();
         // SAFETY: The lock is held; all these packets are charged to the socket. The queue has no
         // holes.
         unsafe {
-            tree(self.state()).collapse(sk, buffer);
-            collapse(sk, ptr::addr_of_mut!((*sk).sk_receive_queue), read);
+            let held = tree(self.state()).collapse(sk, buffer);
+            held + collapse(sk, ptr::addr_of_mut!((*sk).sk_receive_queue), read)
         }
     }
 

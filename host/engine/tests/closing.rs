@@ -305,7 +305,7 @@ fn time_wait_judges_segments() {
     let later = ms(script.now + 1_000);
 
     let mut tw = record;
-    let TimeWaitVerdict::Reply(ack) = tw.on_segment(later, &segment(FIN, 1, 2, 0)) else {
+    let TimeWaitVerdict::Reply(ack) = tw.on_segment(later, &segment(FIN, 1, 2, 0), |_| {}) else {
         panic!("a repeated FIN is answered");
     };
     assert_eq!((ack.seq, ack.ack), (SeqNum(ISS + 2), SeqNum(IRS + 2)));
@@ -313,22 +313,22 @@ fn time_wait_judges_segments() {
 
     let mut tw = record;
     assert_eq!(
-        tw.on_segment(later, &segment(RST, 2, 0, 0)),
+        tw.on_segment(later, &segment(RST, 2, 0, 0), |_| {}),
         TimeWaitVerdict::Remove
     );
     let mut tw = record;
     assert_eq!(
-        tw.on_segment(later, &segment(RST, 3, 0, 0)),
+        tw.on_segment(later, &segment(RST, 3, 0, 0), |_| {}),
         TimeWaitVerdict::Ignore
     );
     let mut tw = record;
     assert_eq!(
-        tw.on_segment(later, &segment(ACK, 2, 2, 0)),
+        tw.on_segment(later, &segment(ACK, 2, 2, 0), |_| {}),
         TimeWaitVerdict::Ignore
     );
     let mut tw = record;
     assert_eq!(
-        tw.on_segment(later, &segment(SYN, 3, 0, 0)),
+        tw.on_segment(later, &segment(SYN, 3, 0, 0), |_| {}),
         TimeWaitVerdict::Reopen {
             isn_after: SeqNum(ISS + 2 + 65_537)
         }
@@ -336,7 +336,7 @@ fn time_wait_judges_segments() {
     let mut tw = record;
     assert!(
         matches!(
-            tw.on_segment(later, &segment(SYN, 0, 0, 0)),
+            tw.on_segment(later, &segment(SYN, 0, 0, 0), |_| {}),
             TimeWaitVerdict::Reply(_)
         ),
         "an old SYN is not a new connection"
@@ -364,12 +364,12 @@ fn time_wait_reopens_by_timestamp() {
     assert_eq!(successor.ts_echo, 510);
     let mut tw = record;
     assert!(matches!(
-        tw.on_segment(ms(script.now + 5), &stamped(SYN, 0, 0, 511)),
+        tw.on_segment(ms(script.now + 5), &stamped(SYN, 0, 0, 511), |_| {}),
         TimeWaitVerdict::Reopen { .. }
     ));
     let mut tw = record;
     assert!(matches!(
-        tw.on_segment(ms(script.now + 5), &stamped(SYN, 0, 0, 100)),
+        tw.on_segment(ms(script.now + 5), &stamped(SYN, 0, 0, 100), |_| {}),
         TimeWaitVerdict::Reply(_)
     ));
 }

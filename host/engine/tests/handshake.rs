@@ -176,7 +176,7 @@ fn passive_open() {
     assert!(!syn_ack.options.sack_permitted);
     let third = segment(ACK, 1, 1, 10);
     assert_eq!(
-        half_open.on_segment(ms(80), &third, &Patience::LINUX),
+        half_open.on_segment(ms(80), &third, &Patience::LINUX, |_| {}),
         HalfOpenVerdict::Established
     );
     let mut connection = Connection::accept(ms(80), &config, &half_open);
@@ -230,7 +230,12 @@ fn half_open_judges_segments() {
     ];
     for &(label, flags, seq, ack, at, wanted) in cases {
         let (mut half_open, _) = half_open(&config);
-        let verdict = half_open.on_segment(ms(at), &segment(flags, seq, ack, 0), &Patience::LINUX);
+        let verdict = half_open.on_segment(
+            ms(at),
+            &segment(flags, seq, ack, 0),
+            &Patience::LINUX,
+            |_| {},
+        );
         let got = match verdict {
             HalfOpenVerdict::Ignore => "ignore",
             HalfOpenVerdict::Reply(_) => "reply",

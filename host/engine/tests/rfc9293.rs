@@ -292,7 +292,7 @@ fn syn_received_remembers_who_opened() {
 
     let mut record = HalfOpen::new(ms(0), &plain(), &segment(SYN, 0, 0, 0), isn());
     let _ = record.syn_ack(ms(0));
-    let verdict = record.on_segment(ms(1), &segment(RST, 1, 0, 0), &Patience::LINUX);
+    let verdict = record.on_segment(ms(1), &segment(RST, 1, 0, 0), &Patience::LINUX, |_| {});
     assert_eq!(verdict, HalfOpenVerdict::Remove(None));
 }
 
@@ -488,7 +488,7 @@ fn time_wait_ignores_rst_by_rfc_1337() {
             panic!("no record");
         };
         let deadline = record.deadline();
-        let verdict = record.on_segment(ms(script.now + 1), &segment(RST, 2, 0, 0));
+        let verdict = record.on_segment(ms(script.now + 1), &segment(RST, 2, 0, 0), |_| {});
         assert_eq!((verdict, record.deadline()), (expected, deadline));
     }
 }

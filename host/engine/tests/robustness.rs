@@ -450,7 +450,7 @@ proptest! {
             }
             let _ = on_listen(&segment);
             let _ = on_closed(&segment);
-            let _ = half_open.on_segment(ms(1), &segment, &Patience::LINUX);
+            let _ = half_open.on_segment(ms(1), &segment, &Patience::LINUX, |_| {});
             let _ = half_open.on_deadline(half_open.next_deadline(), &Patience::LINUX);
         }
     }

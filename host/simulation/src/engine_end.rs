@@ -415,7 +415,7 @@ impl EngineEnd {
         let instant = self.instant(now);
         let mut reply = None;
         if let Some(record) = &mut self.time_wait {
-            match record.on_segment(instant, &segment) {
+            match record.on_segment(instant, &segment, |_| {}) {
                 TimeWaitVerdict::Reply(segment) => reply = Some(segment),
                 TimeWaitVerdict::Remove => self.time_wait = None,
                 TimeWaitVerdict::Ignore => {}
@@ -430,7 +430,7 @@ impl EngineEnd {
                     self.flush(now);
                 }
                 Role::HalfOpen(half_open) => {
-                    match half_open.on_segment(instant, &segment, &Patience::LINUX) {
+                    match half_open.on_segment(instant, &segment, &Patience::LINUX, |_| {}) {
                         HalfOpenVerdict::Ignore | HalfOpenVerdict::Deferred => {}
                         HalfOpenVerdict::Reply(segment) | HalfOpenVerdict::Reset(segment) => {
                             reply = Some(segment);

@@ -122,7 +122,7 @@ fn half_open(u: &mut Unstructured<'_>) -> Result<()> {
             continue;
         }
         let segment = segment(u, IRS.add(1), ISS.add(1))?;
-        match record.on_segment(at(now), &segment, &patience) {
+        match record.on_segment(at(now), &segment, &patience, |_| {}) {
             HalfOpenVerdict::Established => {
                 let mut connection = Connection::accept(at(now), &config, &record);
                 assert!(segment.flags.ack() && segment.ack == ISS.add(1));
@@ -205,7 +205,7 @@ fn time_wait(u: &mut Unstructured<'_>) -> Result<()> {
             break;
         }
         let segment = segment(u, IRS.add(2), ISS.add(2))?;
-        match record.on_segment(at(now), &segment) {
+        match record.on_segment(at(now), &segment, |_| {}) {
             TimeWaitVerdict::Ignore => {}
             TimeWaitVerdict::Reply(reply) => {
                 assert!(!segment.flags.rst(), "an answer to a RST");

@@ -183,7 +183,7 @@ impl<S: Store> Connection<S> {
         let Phase::SynSent(syn_sent, early) = &mut self.phase else {
             return Payload::Discard;
         };
-        match syn_sent.on_segment(now, segment) {
+        match syn_sent.on_segment(now, segment, |mib| self.tally.count(mib)) {
             syn_sent::Verdict::Ignore => {}
             syn_sent::Verdict::Reset(reset) => early.reply = Some(Prepared::new(now, reset)),
             syn_sent::Verdict::Refused => self.end(now, Fate::Closed(Reason::Refused)),

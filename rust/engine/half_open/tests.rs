@@ -65,7 +65,7 @@ fn defer__bare_ack_is_dropped_until_the_time_is_up() {
         defer: 2,
     };
     let mut half_open = record(&Config::LINUX, &syn());
-    let verdict = half_open.on_segment(at(1_100), &third(0), &patience);
+    let verdict = half_open.on_segment(at(1_100), &third(0), &patience, |_| {});
     assert_eq!(verdict, HalfOpenVerdict::Deferred);
     // The first time-out only waits, the second asks once more, and then an ACK is enough.
     let first = half_open.next_deadline();
@@ -78,7 +78,7 @@ fn defer__bare_ack_is_dropped_until_the_time_is_up() {
         half_open.on_deadline(second, &patience),
         HalfOpenDeadline::Retransmit(_)
     ));
-    let verdict = half_open.on_segment(at(4_100), &third(0), &patience);
+    let verdict = half_open.on_segment(at(4_100), &third(0), &patience, |_| {});
     assert_eq!(verdict, HalfOpenVerdict::Established);
 }
 
@@ -89,11 +89,11 @@ fn defer__data_or_fin_establishes_at_once() {
         defer: 9,
     };
     let mut half_open = record(&Config::LINUX, &syn());
-    let verdict = half_open.on_segment(at(1_100), &third(1), &patience);
+    let verdict = half_open.on_segment(at(1_100), &third(1), &patience, |_| {});
     assert_eq!(verdict, HalfOpenVerdict::Established);
     let mut fin = third(0);
     fin.flags = Flags::FIN.with(Flags::ACK);
-    let verdict = half_open.on_segment(at(1_100), &fin, &patience);
+    let verdict = half_open.on_segment(at(1_100), &fin, &patience, |_| {});
     assert_eq!(verdict, HalfOpenVerdict::Established);
 }
 
@@ -117,7 +117,7 @@ fn defer__one_that_acknowledged_may_take_the_whole_time() {
         defer: 4,
     };
     let mut half_open = record(&Config::LINUX, &syn());
-    let _ = half_open.on_segment(at(1_100), &third(0), &patience);
+    let _ = half_open.on_segment(at(1_100), &third(0), &patience, |_| {});
     assert_eq!(
         run(&mut half_open, &patience),
         [
@@ -138,7 +138,7 @@ fn syn_again_restarts_the_time() {
     };
     let mut half_open = record(&Config::LINUX, &syn());
     assert_eq!(half_open.next_deadline(), at(2_000));
-    let verdict = half_open.on_segment(at(1_900), &syn(), &patience);
+    let verdict = half_open.on_segment(at(1_900), &syn(), &patience, |_| {});
     assert!(matches!(verdict, HalfOpenVerdict::Reply(_)));
     assert_eq!(half_open.next_deadline(), at(2_900));
     assert_eq!((half_open.retransmits(), half_open.timeouts()), (1, 0));
@@ -161,7 +161,7 @@ fn echo__only_of_what_was_sent() {
     ] {
         let mut half_open = record(&Config::LINUX, &offer);
         ack.options.timestamps = Some(Timestamps { value: 6, echo });
-        let verdict = half_open.on_segment(at(1_100), &ack, &patience);
+        let verdict = half_open.on_segment(at(1_100), &ack, &patience, |_| {});
         assert_eq!(verdict == HalfOpenVerdict::Established, right, "{echo}");
     }
     // Any of several.
@@ -171,7 +171,7 @@ fn echo__only_of_what_was_sent() {
         value: 6,
         echo: 1_000 + 77,
     });
-    let verdict = half_open.on_segment(at(2_100), &ack, &patience);
+    let verdict = half_open.on_segment(at(2_100), &ack, &patience, |_| {});
     assert_eq!(verdict, HalfOpenVerdict::Established);
 }
 

@@ -101,6 +101,8 @@ impl<S: Store> Synchronized<S> {
             if self.answers.allows(cx.now, cx.config.invalid_ratelimit) {
                 opening.half_open.restart(cx.now);
                 opening.due = true;
+            } else {
+                cx.tally.count(Mib::AckSkippedSynRecv);
             }
             return false;
         }

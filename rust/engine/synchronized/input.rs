@@ -177,6 +177,7 @@ impl<S: Store> Synchronized<S> {
                     cx.tally.count(Mib::PawsOldAck);
                     return false;
                 }
+                Disordered::No if self.is_left_to_wait(cx.config) => {}
                 Disordered::No => cx.tally.count(Mib::PawsEstab),
             }
         }
@@ -198,15 +199,16 @@ impl<S: Store> Synchronized<S> {
             return false;
         }
         let mut skipped = Mib::AckSkippedPaws;
-        if !paws {
+        if self.is_left_to_wait(cx.config) {
+            skipped = Mib::AckSkippedFinWait2;
+        } else if !paws {
             skipped = Mib::AckSkippedSeq;
             if start.saturating_add(segment.seq_len().into()) >= expected.unacked.saturating_neg() {
                 cx.tally.count(Mib::BeyondWindow);
             }
         }
-        // As Linux (`tcp_oow_rate_limited`): segments with data cannot take part in a loop of
-        // acknowledgments.
-        if segment.len == 0 && !self.answers.allows(cx.now, cx.config.invalid_ratelimit) {
+        let span = cx.config.invalid_ratelimit;
+        if !self.answers.allows_for(segment, cx.now, span) {
             cx.tally.count(skipped);
             return false;
         }
