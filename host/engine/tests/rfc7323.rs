@@ -202,6 +202,21 @@ fn an_echo_times_only_new_data() {
     assert_eq!(script.connection.info(script.instant()).srtt, before);
 }
 
+#[test]
+fn an_echo_ends_the_back_off_within_a_tick() {
+    // RFC 6298, section 5, with timestamps in place of Karn's rule: also where the path is shorter
+    // than a tick of the clock.
+    let mut script = stamped(500);
+    script.write(1_000);
+    script.expire();
+    let (_, sent) = script.expire();
+    assert_eq!(script.connection.info(script.instant()).backoff, 2);
+    let mut answer = at(ACK, 1, 1_001, 0, 510);
+    answer.options.timestamps.as_mut().unwrap().echo = sent[0].options.timestamps.unwrap().value;
+    let _ = script.give(&answer);
+    assert_eq!(script.connection.info(script.instant()).backoff, 0);
+}
+
 // PAWS.
 
 #[test]

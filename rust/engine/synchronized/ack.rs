@@ -292,10 +292,12 @@ impl<S: Store> Synchronized<S> {
         let rtt = echo_age(timestamps, self.ts_offset, now)?;
         // What was sent before the last time-out may have arrived long ago and its acknowledgment
         // been lost; the duplicate that was answered now does not change what the peer echoes.
-        // Linux believes such a sample, and its RTO with it.
+        // Linux believes such a sample, and its RTO with it. Told by the clock's ticks: a path may
+        // be shorter than one.
+        let sent = timestamps.echo.wrapping_sub(self.ts_offset);
         let misleading = self
             .last_timeout
-            .is_some_and(|timeout| now.saturating_sub(rtt) < timeout);
+            .is_some_and(|timeout| (sent.wrapping_sub(timeout.tick()) as i32) < 0);
         (!misleading).then_some(rtt)
     }
 }
