@@ -33,7 +33,9 @@ FURTHER = {
 }
 # As shares: time-outs double, rates are octets by times, and many ticks make these.
 SHARES = dict.fromkeys(("tcpi_rto", "tcpi_pacing_rate", "tcpi_delivery_rate", "tcpi_busy_time", "tcpi_rwnd_limited",
-                       "tcpi_total_rto_time", "tcpi_last_data_sent", "tcpi_last_data_recv", "tcpi_last_ack_recv"), 0.2)
+                       "tcpi_last_data_sent", "tcpi_last_data_recv", "tcpi_last_ack_recv"), 0.2)
+# A sum, over which ticks add up.
+SHARES["tcpi_total_rto_time"] = 0.4
 
 
 def counters(family):
