@@ -91,6 +91,10 @@ pub struct Config {
     /// Payload octets that the route's MTU leaves without TCP options: advertised, and the cap of
     /// what is sent.
     pub mss: u16,
+    // RFC 9293, 3.7.1: the size of IP options comes off what is sent, and not off the MSS option
+    // (MUST-16, MUST-67).
+    /// Octets of IP options or extension headers in each packet, for which segments are shorter.
+    pub ip_options: u16,
     // RFC 9293, 3.7.1: If an MSS Option is not received at connection setup, TCP implementations
     // MUST assume a default send MSS of 536 (576 - 40) for IPv4 or 1220 (1280 - 60) for IPv6.
     /// The MSS of a peer whose SYN carries no MSS option.
@@ -247,6 +251,7 @@ impl Config {
     /// Linux's defaults.
     pub const LINUX: Config = Config {
         mss: 1460,
+        ip_options: 0,
         default_mss: DEFAULT_MSS,
         window_scaling: true,
         timestamps: true,

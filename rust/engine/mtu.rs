@@ -177,6 +177,7 @@ fn most(config: &Config, agreed: &Agreed) -> u32 {
 /// Returns the payload octets of a segment of a size (Linux's `tcp_mtu_to_mss`).
 fn payload(size: u32, config: &Config, agreed: &Agreed) -> u32 {
     size.min(most(config, agreed))
+        .saturating_sub(config.ip_options.into())
         .max(config.min_mss)
         .saturating_sub(space(agreed))
 }

@@ -286,6 +286,12 @@ impl<S: Store> Synchronized<S> {
         self.recovery.on_mss(mss, self.tx.nxt, &mut self.cc, tally);
     }
 
+    /// Packets have other IP options than before.
+    pub(crate) fn on_ip_options(&mut self, config: &Config) {
+        self.mtu.on_route(config, &self.agreed);
+        self.cc.on_mss(self.mss(config));
+    }
+
     /// Lets what is held back leave.
     pub(crate) fn uncork(&mut self) {
         self.tx.more = false;

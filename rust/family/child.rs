@@ -23,6 +23,7 @@ use super::{
     listen::forget,
     minisock::send_for,
     namespace::Namespace,
+    options::Options,
     socket::{
         new_connection,
         Role,
@@ -204,8 +205,18 @@ fn make(
         // As Linux: what is nobody's choice is the namespace's, as it is now.
         options.congestion = congestion_of(listener.net());
     }
-    let config = config(listener, &options, &path);
+    let max_segment = match begin {
+        Begin::Record(half, _) => half.max_segment,
+        Begin::Cookie(_) | Begin::Early(_) => options.max_segment,
+    };
+    let then = Options {
+        max_segment,
+        ..options
+    };
+    let config = config(listener, &then, &path);
     let mut state = State::new(namespace.clone());
+    state.max_segment = max_segment;
+    state.interactive = options.interactive;
     let mut conn = new_connection(GFP_ATOMIC | __GFP_NOWARN)?;
     match begin {
         Begin::Record(half, _) => conn.complete(&config, &half.half),

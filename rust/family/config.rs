@@ -47,14 +47,14 @@ fn window_clamp(sk: &TcpSock, options: &Options, path: &Path, full: u32) -> u32 
     }
 }
 
-/// The MSS that a route and the user (`TCP_MAXSEG`) allow, without TCP options.
-pub(super) fn mss_of(path: &Path, options: &Options) -> u16 {
+/// The MSS that a route and the user (`TCP_MAXSEG`, 0 if not set) allow, without TCP options.
+pub(super) fn mss_of(path: &Path, max_segment: u16) -> u16 {
     let mss = path
         .mtu
         .saturating_sub(path.headers)
         .min(path.advertised_mss)
         .clamp(MSS_MIN, u16::MAX.into()) as u16;
-    match options.max_segment {
+    match max_segment {
         0 => mss,
         most => mss.min(most),
     }
@@ -65,7 +65,8 @@ pub(super) fn config(sk: &TcpSock, options: &Options, path: &Path) -> Config {
     let settings = sk.net().tcp_settings();
     let (buffer, _) = sk.receive_memory();
     Config {
-        mss: mss_of(path, options),
+        mss: mss_of(path, options.max_segment),
+        ip_options: u16::try_from(path.ip_options).unwrap_or(u16::MAX),
         default_mss: path.default_mss,
         window_scaling: settings.window_scaling,
         timestamps: settings.timestamps != 0,
@@ -83,7 +84,8 @@ pub(super) fn config(sk: &TcpSock, options: &Options, path: &Path) -> Config {
         user_timeout: options.user_timeout,
         nodelay: options.nodelay,
         cork: options.cork,
-        defer_ack: options.defer_accept != 0,
+        // With `TCP_QUICKACK` off too; acknowledgments are quick after that one, as Linux has it.
+        defer_ack: options.defer_accept != 0 || options.interactive,
         congestion: options.congestion,
         max_pacing_rate: sk.max_pacing_rate(),
         keepalive: sk.keeps_alive().then(|| keepalive(options, &settings)),

@@ -245,8 +245,10 @@ pub(super) fn start(sk: &mut Locked<'_, Tcp>, successor: Option<Successor>) -> R
         seq: SeqNum(seq),
         ts_offset,
     };
-    let config = config(sock, &sock.shared().options(), &path);
-    sk.state().mss = opening_mss(&config, &sock.shared().options());
+    let options = sock.shared().options();
+    let config = config(sock, &options, &path);
+    sk.state().mss = opening_mss(&config, &options);
+    sk.state().max_segment = options.max_segment;
     sk.seed_packet_ids();
     let mut conn = new_connection(GFP_KERNEL)?;
     match &successor {

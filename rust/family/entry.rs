@@ -134,6 +134,8 @@ pub(super) struct HalfOpen {
     /// Source is we.
     pub(super) ends: Endpoints,
     pub(super) manner: Manner,
+    /// The listener's `TCP_MAXSEG` when the SYN came, 0 if not set.
+    pub(super) max_segment: u16,
 }
 
 impl Drop for HalfOpen {

@@ -304,7 +304,7 @@ fn handle(sk: &mut Locked<'_, Tcp>, now: Instant, event: Event) {
             sk.state().ticket = None;
             fast_open_client::established(sk);
             send_buffer::established(sk);
-            if sock.shared().options().interactive {
+            if sk.state().interactive {
                 options::quick_ack_off(sk);
             }
             sock.state_changed();

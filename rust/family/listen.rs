@@ -59,6 +59,8 @@ fn begin(sk: &mut Locked<'_, Tcp>, backlog: u32) -> Result {
     let namespace = sk.state().namespace.clone();
     sock.shared().queue.open(backlog)?;
     sk.reset_route();
+    // As `inet_csk_listen_start`, which forgets what is known of acknowledgments.
+    sock.shared().options.lock().interactive = false;
     sk.state().role = Role::Listener;
     sk.set_kernel_state(SockState::Listen);
     let listening = namespace.listeners.add(&namespace, sock);

@@ -6,10 +6,7 @@ use super::{
     config::mss_of,
     socket::Tcp, //
 };
-use crate::net::{
-    ip::Path,
-    sock::Locked, //
-};
+use crate::net::sock::Locked;
 
 /// Brings the segment size up to date with the route, as `tcp_current_mss` does: its MTU may have
 /// fallen, for a router said so, or risen again, since what routers say is forgotten after some
@@ -19,15 +16,14 @@ pub(super) fn follow(sk: &mut Locked<'_, Tcp>) -> bool {
     let Ok(path) = sk.path() else {
         return false;
     };
-    let mtu = path.mtu.saturating_sub(path.ip_options);
-    let options = sk.sock().shared().options();
     let state = sk.state();
-    if state.mtu == mtu {
-        return false;
-    }
-    state.mtu = mtu;
+    let (known, most) = (state.mtu, state.max_segment);
+    state.mtu = path.mtu;
     if let Some(conn) = state.connection() {
-        conn.set_mss(mss_of(&Path { mtu, ..path }, &options));
+        conn.set_ip_options(u16::try_from(path.ip_options).unwrap_or(u16::MAX));
+        if known != path.mtu {
+            conn.set_mss(mss_of(&path, most));
+        }
     }
-    true
+    known != path.mtu
 }

@@ -300,6 +300,10 @@ pub(crate) struct State {
     pub(super) rehashes: u32,
     /// The MTU of the route that the connection knows of, less what IP options take.
     pub(super) mtu: u32,
+    /// `TCP_MAXSEG` when the connection began, 0 if not set: later it says nothing of this one.
+    pub(super) max_segment: u16,
+    /// `TCP_QUICKACK` was off on the listener when it made this socket.
+    pub(super) interactive: bool,
 }
 
 impl State {
@@ -321,6 +325,8 @@ impl State {
             orphan: None,
             rehashes: 0,
             mtu: 0,
+            max_segment: 0,
+            interactive: false,
         }
     }
 

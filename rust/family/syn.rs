@@ -181,6 +181,7 @@ fn syn(arrival: &Arrival<'_>, segment: &Segment, after: Option<SeqNum>) -> Resul
         syn,
         ends: *ends,
         manner: *manner,
+        max_segment: options.max_segment,
     });
     let key = Key::connection(ends).bound_to(manner.device());
     let node = Entry::record(ns, key, record, GFP_ATOMIC | __GFP_NOWARN)?;

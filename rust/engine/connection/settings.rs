@@ -179,6 +179,18 @@ impl<S: Store> Connection<S> {
         }
     }
 
+    /// Tells how many octets of IP options each packet has from now on. What is in flight passed with
+    /// others (Linux's `icsk_sync_mss`).
+    pub fn set_ip_options(&mut self, octets: u16) {
+        if self.config.ip_options == octets {
+            return;
+        }
+        self.config.ip_options = octets;
+        if let Phase::Synchronized(connection) = &mut self.phase {
+            connection.on_ip_options(&self.config);
+        }
+    }
+
     /// Tells that a queue of this host is full: cwnd comes down as for a mark of the network, once
     /// per window (Linux's `tcp_enter_cwr`).
     pub fn on_local_congestion(&mut self) {

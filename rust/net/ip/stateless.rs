@@ -135,11 +135,15 @@ impl<P: Protocol> Locked<'_, P> {
         let inet = self.sock().as_inet();
         let sk = self.sock().as_raw();
         // SAFETY: The lock is held. As `inet_csk_clone_lock` and `tcp_v4_syn_recv_sock`; the priority
-        // is not inherited, which `sk_clone` sees to.
+        // is not inherited, which `sk_clone` sees to, and the service is the listener's as it is now,
+        // unless it is the peer's.
         unsafe {
             (*sk).__sk_common.skc_bound_dev_if = manner.device;
             (*sk).sk_mark = manner.mark;
             (*sk).sk_txhash = manner.hash;
+            if !bindings::tcp_reflect_tos(self.sock().net().as_raw()) {
+                return;
+            }
             if self.sock().goes_by_ipv6() {
                 (*self.sock().as_inet6()).tclass = manner.tos;
             } else {
