@@ -68,7 +68,7 @@ pub(super) fn establish(
     let ns = &node.value().namespace;
     let Some(place) = place(ns, listener) else {
         // Linux drops the ACK and lets the SYN-ACK's timer bring another, or resets.
-        if listener.net().tcp_settings().abort_on_overflow {
+        if listener.net().aborts_on_overflow() {
             let reset = parse(&segment).and_then(|parsed| engine::on_closed(&parsed));
             if matches!(retire(node), Record::HalfOpen(_)) {
                 ns.counters.count(Counter::EmbryonicRsts);
@@ -222,11 +222,10 @@ fn make(
         Begin::Record(half, _) => conn.complete(&config, &half.half),
         Begin::Cookie(half) => conn.complete(&config, half),
         Begin::Early(early) => {
-            let settings = listener.net().tcp_settings();
             // One more than without Fast Open, as Linux.
             let retries = options
                 .syn_retries
-                .unwrap_or(settings.synack_retries.saturating_add(1));
+                .unwrap_or_else(|| listener.net().synack_retries().saturating_add(1));
             conn.complete_early(&config, &early.half, retries, early.cookie);
             state.ticket = Some(listener.shared().queue.fast_open_new(listener));
         }

@@ -17,10 +17,8 @@ use crate::{
     },
     net::{
         ip::Path,
-        net_namespace::{
-            Net,
-            TcpSettings, //
-        }, //
+        net_namespace::Net,
+        netns_ipv4::TcpSettings, //
     }, //
 };
 

@@ -157,9 +157,9 @@ fn enter(sk: &mut Locked<'_, Tcp>, chosen: bool) -> Result<Option<Successor>> {
 /// How a new connection follows the one whose record this is, where it may (`tcp_twsk_unique`):
 /// whoever chose the port himself is not made to wait, others need `tcp_tw_reuse`.
 fn successor(sock: &TcpSock, old: &NodeRef<Entry>, chosen: bool) -> Option<Successor> {
-    let settings = sock.net().tcp_settings();
+    let (reuse, delay_ns) = sock.net().tw_reuse();
     let (local, peer) = (sock.local(), sock.peer());
-    let allowed = match settings.tw_reuse {
+    let allowed = match reuse {
         0 => false,
         2 => local.ip().is_loopback() || peer.ip().is_loopback(),
         _ => true,
@@ -167,7 +167,7 @@ fn successor(sock: &TcpSock, old: &NodeRef<Entry>, chosen: bool) -> Option<Succe
     if !chosen && !allowed {
         return None;
     }
-    let delay = (!chosen).then(|| Duration::from_nanos(settings.tw_reuse_delay_ns));
+    let delay = (!chosen).then(|| Duration::from_nanos(delay_ns));
     match &*old.value().record.lock() {
         Record::TimeWait(waiting) => waiting.record.successor(super::now(), delay),
         Record::None | Record::HalfOpen(_) => None,

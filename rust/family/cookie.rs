@@ -141,7 +141,7 @@ fn check(arrival: &Arrival<'_>) -> Option<HalfOpen> {
         ref ends,
         ..
     } = *arrival;
-    if listener.net().tcp_settings().syncookies == 0 {
+    if listener.net().syncookies() == 0 {
         return None;
     }
     let path = listener.path_for(ends, &arrival.manner).ok()?;

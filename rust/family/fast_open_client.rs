@@ -129,19 +129,19 @@ fn room(path: &Path, options: &Options, known: &Known) -> u32 {
 /// Chooses by what is known of the server (`tcp_fastopen_cookie_check`).
 fn choose(sk: &mut Locked<'_, Tcp>, path: &Path) -> Choice {
     let now = super::now();
-    let settings = sk.sock().net().tcp_settings();
+    let net = sk.sock().net();
     let options = sk.sock().shared().options();
     let pair = pair(sk);
     let state = sk.state();
     let known = state.namespace.fast_open_cache.get(pair, now);
-    let first = Duration::from_secs(settings.fast_open_blackhole_secs.into());
+    let first = Duration::from_secs(net.fast_open_blackhole_secs().into());
     match state.namespace.fast_open_pause.state(now, first) {
         PauseState::Lasts => return Choice::Plain,
         PauseState::Over => state.fast_open.watched = true,
         PauseState::None => {}
     }
     let room = room(path, &options, &known);
-    let without_cookie = settings.fast_open & CLIENT_WITHOUT_COOKIE != 0
+    let without_cookie = net.fast_open() & CLIENT_WITHOUT_COOKIE != 0
         || options.fast_open_no_cookie
         || path.fast_open_no_cookie;
     if without_cookie {
@@ -226,7 +226,7 @@ pub(super) fn open(
     zerocopy: Option<&Zerocopy>,
     copied: &mut usize,
 ) -> Result {
-    if !is_allowed(sk.sock().net().tcp_settings().fast_open) || msg.is_to_nobody() {
+    if !is_allowed(sk.sock().net().fast_open()) || msg.is_to_nobody() {
         return Err(EOPNOTSUPP);
     }
     if sk.state().fast_open.busy {
@@ -370,7 +370,7 @@ pub(super) fn established(sk: &mut Locked<'_, Tcp>) {
 
 /// Something seems to swallow Fast Open: leaves it for a while (`tcp_fastopen_active_disable`).
 pub(super) fn blackhole(sk: &mut Locked<'_, Tcp>, why: Blackhole) {
-    let secs = sk.sock().net().tcp_settings().fast_open_blackhole_secs;
+    let secs = sk.sock().net().fast_open_blackhole_secs();
     let namespace = &sk.state().namespace;
     if secs != 0 {
         namespace.fast_open_pause.begin(super::now());

@@ -375,7 +375,7 @@ fn wait(sk: &mut Locked<'_, Tcp>, now: Instant, record: engine::TimeWait) {
         let port = state.port.take();
         port.map(|port| port.into_time_wait(sock.net()))
     };
-    let most = sock.net().tcp_settings().max_tw_buckets;
+    let most = sock.net().max_tw_buckets();
     let new = Waiting::new(record, manner, port, &namespace, most).and_then(|waiting| {
         let record = Record::TimeWait(waiting);
         let new = Entry::record(&namespace, key, record, GFP_ATOMIC | __GFP_NOWARN).ok()?;

@@ -28,7 +28,7 @@ pub(super) fn info(lock: &mut Locked<'_, Tcp>) -> TcpInfo {
     };
     let new = Info {
         max_pacing_rate: sk.max_pacing_rate(),
-        reordering: sk.net().tcp_settings().reordering,
+        reordering: sk.net().reordering(),
         ..Info::unconnected()
     };
     if sk.is_listening() {

@@ -32,13 +32,13 @@ pub(super) fn listen(sk: &mut Locked<'_, Tcp>, backlog: u32) -> Result {
     if state != SockState::Close as u8 && !sock.is_listening() {
         return Err(EINVAL);
     }
-    let backlog = backlog.min(sock.net().tcp_settings().somaxconn);
+    let backlog = backlog.min(sock.net().somaxconn());
     sock.set_max_ack_backlog(backlog);
     if sock.is_listening() {
         return sock.shared().queue.open(backlog);
     }
-    let setting = sock.net().tcp_settings().fast_open;
-    if fast_open::is_offered_unasked(setting) && sock.shared().queue.fast_open() == 0 {
+    if fast_open::is_offered_unasked(sock.net().fast_open()) && sock.shared().queue.fast_open() == 0
+    {
         sock.shared().queue.set_fast_open(backlog);
     }
     match sk.state().port.as_mut() {

@@ -62,7 +62,7 @@ pub(super) fn set_low_water(sk: &mut Locked<'_, Tcp>, bytes: u32) {
     let fixed = sock.is_receive_buffer_fixed();
     let most = match fixed {
         true => buffer,
-        false => sock.net().tcp_settings().rmem.max,
+        false => sock.net().rmem().max,
     };
     let bytes = bytes.min(most / 2);
     sock.set_low_water(bytes.max(1) as i32);

@@ -180,9 +180,9 @@ pub(super) fn segment(
 /// How long the listener waits for a peer, but for what its queue says.
 fn patience(listener: &TcpSock) -> Patience {
     let options = listener.shared().options();
-    let settings = listener.net().tcp_settings();
+    let retries = options.syn_retries;
     Patience {
-        retries: options.syn_retries.unwrap_or(settings.synack_retries),
+        retries: retries.unwrap_or_else(|| listener.net().synack_retries()),
         defer: options.defer_accept,
     }
 }

@@ -118,7 +118,7 @@ impl Namespace {
     /// Whether one more challenge ACK may leave in this second (`tcp_challenge_ack_limit`). Two CPUs
     /// at once may count one for both, as in Linux.
     pub(super) fn may_challenge(&self, net: &Net, now: Instant) -> bool {
-        let limit = net.tcp_settings().challenge_ack_limit;
+        let limit = net.challenge_ack_limit();
         let mut budget = ChallengeBudget::from_bits(self.challenges.load(Ordering::Relaxed));
         let allowed = budget.allows(now, limit, random::below);
         self.challenges.store(budget.bits(), Ordering::Relaxed);

@@ -158,7 +158,7 @@ fn expand(sk: &mut Locked<'_, Tcp>) {
         .saturating_mul(segments)
         .saturating_mul(windows);
     if wanted > sk.sock().send_memory().0 {
-        let most = sk.sock().net().tcp_settings().wmem.max;
+        let most = sk.sock().net().wmem().max;
         sk.set_send_buffer(wanted.min(most));
     }
 }

@@ -372,13 +372,14 @@ impl Protocol for Tcp {
 
     fn opened(sk: &mut Locked<'_, Self>) {
         // As `tcp_init_sock`: TCP's own buffer sizes, not those of sockets in general.
-        let settings = sk.sock().net().tcp_settings();
-        sk.set_send_buffer(settings.wmem.default);
-        sk.set_receive_buffer(settings.rmem.default);
+        let net = sk.sock().net();
+        sk.set_send_buffer(net.wmem().default);
+        sk.set_receive_buffer(net.rmem().default);
+        let (rto_min, rto_max) = net.rto_bounds_ns();
         let mut options = sk.sock().shared().options.lock();
-        options.congestion = config::congestion_of(sk.sock().net());
-        options.rto_max = Duration::from_nanos(settings.rto_max_ns);
-        options.rto_min = Duration::from_nanos(settings.rto_min_ns);
+        options.congestion = config::congestion_of(net);
+        options.rto_max = Duration::from_nanos(rto_max);
+        options.rto_min = Duration::from_nanos(rto_min);
     }
 
     fn state_changes(sk: &mut Locked<'_, Self>, old: u8, new: SockState) {

@@ -127,13 +127,13 @@ fn syn(arrival: &Arrival<'_>, segment: &Segment, after: Option<SeqNum>) -> Resul
         ..
     } = *arrival;
     let queue = &listener.shared().queue;
-    let settings = listener.net().tcp_settings();
+    let syncookies = listener.net().syncookies();
     let backlog = listener.max_ack_backlog();
     // One in TIME-WAIT had its place already.
-    let full = settings.syncookies == 2 || queue.half_open() > backlog;
+    let full = syncookies == 2 || queue.half_open() > backlog;
     let wants_cookie = after.is_none() && full;
     if wants_cookie {
-        if settings.syncookies == 0 {
+        if syncookies == 0 {
             ns.counters.count(Counter::ReqQFullDrop);
             return Err(ENOBUFS);
         }
@@ -151,8 +151,9 @@ fn syn(arrival: &Arrival<'_>, segment: &Segment, after: Option<SeqNum>) -> Resul
         cookie::send(arrival, &config, ts_offset);
         return Ok(None);
     }
-    let room = settings.max_syn_backlog.saturating_sub(queue.half_open());
-    if after.is_none() && settings.syncookies == 0 && room < settings.max_syn_backlog >> 2 {
+    let most = listener.net().max_syn_backlog();
+    let room = most.saturating_sub(queue.half_open());
+    if after.is_none() && syncookies == 0 && room < most >> 2 {
         // The last quarter is for peers that are known to be alive; we know none.
         return Err(ENOBUFS);
     }
@@ -166,7 +167,7 @@ fn syn(arrival: &Arrival<'_>, segment: &Segment, after: Option<SeqNum>) -> Resul
         how => segment.headers(how == 2),
     };
     let syn = Cell::new(syn);
-    let cookie = match fast_open::judge(arrival, settings.fast_open) {
+    let cookie = match fast_open::judge(arrival, listener.net().fast_open()) {
         fast_open::Verdict::Ordinary => None,
         fast_open::Verdict::Reply(cookie) => Some(cookie),
         fast_open::Verdict::Begin(cookie) => return Ok(Some(Early { half, cookie, syn })),

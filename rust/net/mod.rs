@@ -23,6 +23,7 @@ pub mod ip;
 pub mod msg;
 pub mod net_namespace;
 pub mod netfilter;
+pub mod netns_ipv4;
 pub mod pacing;
 pub mod poll;
 pub mod port;

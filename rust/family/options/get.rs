@@ -18,7 +18,7 @@ use crate::{
         State, //
     },
     net::{
-        net_namespace::TcpSettings,
+        netns_ipv4::TcpSettings,
         sock::{
             Locked,
             SockState, //

@@ -167,7 +167,7 @@ pub(super) fn queue_seq(sk: Sk<'_, '_>, _value: i32) -> Result {
 }
 
 pub(super) fn fastopen(sk: Sk<'_, '_>, value: i32) -> Result {
-    let most = sk.sock().net().tcp_settings().somaxconn;
+    let most = sk.sock().net().somaxconn();
     let queue = &sk.sock().shared().queue;
     queue.set_fast_open(value.unsigned_abs().min(most));
     Ok(())
@@ -185,7 +185,7 @@ pub(super) fn save_syn(sk: Sk<'_, '_>, value: i32) -> Result {
 }
 
 pub(super) fn fastopen_connect(sk: Sk<'_, '_>, value: i32) -> Result {
-    if !fast_open_client::is_allowed(sk.sock().net().tcp_settings().fast_open) {
+    if !fast_open_client::is_allowed(sk.sock().net().fast_open()) {
         return Err(EOPNOTSUPP);
     }
     if sk.sock().kernel_state() != SockState::Close as u8 {

@@ -24,10 +24,8 @@ use crate::{
             OptionIn,
             OptionOut, //
         },
-        net_namespace::{
-            Net,
-            CONGESTION_NAME_MAX, //
-        },
+        net_namespace::Net,
+        netns_ipv4::CONGESTION_NAME_MAX,
         siphash,
         sock::Locked,
         tcp, //
