@@ -63,7 +63,7 @@ fn begin(sk: &mut Locked<'_, Tcp>, backlog: u32) -> Result {
     sock.shared().options.lock().interactive = false;
     sk.state().role = Role::Listener;
     sk.set_kernel_state(SockState::Listen);
-    let listening = namespace.listeners.add(&namespace, sock);
+    let listening = namespace.listeners.add(&namespace, sk);
     match listening {
         Ok(place) => sk.state().place = Some(place),
         Err(_) => stop(sk),

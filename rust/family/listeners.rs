@@ -10,7 +10,10 @@
 use super::{
     entry::Key,
     namespace::Namespace,
-    socket::TcpSock, //
+    socket::{
+        Tcp,
+        TcpSock, //
+    }, //
 };
 use crate::net::{
     ip::Endpoints,
@@ -22,7 +25,8 @@ use crate::net::{
         Table, //
     },
     siphash,
-    skbuff::Skb, //
+    skbuff::Skb,
+    sock::Locked, //
 };
 use core::net::{
     IpAddr,
@@ -111,7 +115,12 @@ impl Listeners {
 
     /// Makes a socket be found at the address and port that it has, and tells where that is. May
     /// sleep.
-    pub(super) fn add(&self, namespace: &Arc<Namespace>, sk: &TcpSock) -> Result<Place> {
+    pub(super) fn add(
+        &self,
+        namespace: &Arc<Namespace>,
+        lock: &mut Locked<'_, Tcp>,
+    ) -> Result<Place> {
+        let sk = lock.sock();
         let place = Place::new(sk.receive_address(), sk.port());
         let _changes = self.changes.lock();
         let old = self.list(&place);
@@ -130,11 +139,10 @@ impl Listeners {
         }
         self.put(namespace, &place, old.as_deref(), sockets)?;
         if sk.reuses_port() {
-            // Last, since what is in a group must be in a list, which keeps it for a grace period.
             let first = others.iter().find(|other| {
                 !core::ptr::eq(&***other, sk) && other.is_listening() && other.is_grouped_with(sk)
             });
-            if let Err(e) = sk.join_group(first.map(|first| &**first)) {
+            if let Err(e) = lock.join_group(first.map(|first| &**first)) {
                 self.without(namespace, &place, sk)?;
                 return Err(e);
             }

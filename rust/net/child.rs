@@ -65,6 +65,8 @@ impl<P: Protocol> Sock<P> {
             (*inet).mc_list = ptr::null_mut();
             ptr::addr_of_mut!((*inet).cork).write_bytes(0, 1);
             (*sk).__sk_common.skc_state = sock::SockState::SynRecv as u8;
+            // Only listeners are looked up without a reference.
+            bindings::sock_reset_flag(sk, bindings::sock_flags_SOCK_RCU_FREE);
             (*sk).sk_max_ack_backlog = 0;
             (*sk).sk_ack_backlog = 0;
             (*sk).sk_frag = pin_init::zeroed();

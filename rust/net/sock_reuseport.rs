@@ -12,7 +12,10 @@ use super::{
     port::Binding,
     proto::Protocol,
     skbuff::Skb,
-    sock::Sock, //
+    sock::{
+        Locked,
+        Sock, //
+    }, //
 };
 use core::ptr;
 use kernel::{
@@ -40,20 +43,6 @@ impl<P: Protocol> Sock<P> {
         own.is_grouped_with(&other)
     }
 
-    /// Joins the group of `other`, or begins one.
-    ///
-    /// The caller must see to it that the socket is not freed within a grace period of when it left.
-    pub fn join_group(&self, other: Option<&Self>) -> Result {
-        let at_any = self.receive_address().is_unspecified();
-        // SAFETY: Both sockets are live; groups have a lock of their own.
-        to_result(unsafe {
-            match other {
-                Some(other) => bindings::reuseport_add_sock(self.as_raw(), other.as_raw(), at_any),
-                None => bindings::reuseport_alloc(self.as_raw(), at_any),
-            }
-        })
-    }
-
     /// How many there are in the socket's group; 0 for none.
     pub fn group_size(&self, _rcu: &rcu::Guard) -> u32 {
         // SAFETY: The socket is live, and RCU held.
@@ -72,6 +61,24 @@ impl<P: Protocol> Sock<P> {
             // SAFETY: The socket is live; groups have a lock of their own.
             unsafe { bindings::reuseport_detach_sock(self.as_raw()) };
         }
+    }
+}
+
+impl<P: Protocol> Locked<'_, P> {
+    /// Joins the group of `other`, or begins one. From then on the socket is freed only after a grace
+    /// period, as are all listeners of Linux.
+    pub fn join_group(&mut self, other: Option<&Sock<P>>) -> Result {
+        let at_any = self.sock().receive_address().is_unspecified();
+        let sk = self.raw();
+        // SAFETY: Both sockets are live, and the lock of the one that joins is held, for the flag;
+        // groups have a lock of their own.
+        to_result(unsafe {
+            bindings::sock_set_flag(sk, bindings::sock_flags_SOCK_RCU_FREE);
+            match other {
+                Some(other) => bindings::reuseport_add_sock(sk, other.as_raw(), at_any),
+                None => bindings::reuseport_alloc(sk, at_any),
+            }
+        })
     }
 }
 
