@@ -45,7 +45,7 @@ pub(super) struct Narrower {
 }
 
 /// Tells the connection whose segment is quoted.
-pub(super) fn error(ns: &Namespace, net: &Net, error: &IcmpError, skb: &Skb) {
+pub(super) fn error(ns: &Namespace, net: &Net, error: &IcmpError, skb: &mut Skb) {
     if !ns.ports.is_used(error.quoted.source.port()) {
         return;
     }
@@ -99,7 +99,7 @@ fn tell_record(ns: &Namespace, entry: &Node<Entry>, error: &IcmpError) {
     }
 }
 
-fn tell(sk: &mut Locked<'_, Tcp>, error: &IcmpError, skb: &Skb) {
+fn tell(sk: &mut Locked<'_, Tcp>, error: &IcmpError, skb: &mut Skb) {
     let Some(conn) = sk.state().connection() else {
         return;
     };

@@ -56,10 +56,10 @@ use core::{
 use kernel::sync::rcu;
 
 impl LocalIn for Namespace {
-    fn local_in(&self, net: &Net, skb: Skb) -> Verdict {
+    fn local_in(&self, net: &Net, mut skb: Skb) -> Verdict {
         let Some(ends) = skb.tcp_endpoints() else {
             if let Some(error) = skb.icmp_error() {
-                icmp::error(self, net, &error, &skb);
+                icmp::error(self, net, &error, &mut skb);
             }
             return Verdict::Accept(skb);
         };
@@ -76,7 +76,7 @@ impl LocalIn for Namespace {
         let connection = self.connection(key, skb.devices(), &rcu, hears);
         let listener = match connection {
             Some(_) => None,
-            None => self.listeners.find(&skb, &ends, &rcu),
+            None => self.listeners.find(&mut skb, &ends, &rcu),
         };
         let is_for_kernel = match (connection, &listener) {
             (Some(_), _) => false,

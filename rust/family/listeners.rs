@@ -197,7 +197,7 @@ impl Listeners {
     /// not.
     pub(super) fn find<'g>(
         &self,
-        skb: &Skb,
+        skb: &mut Skb,
         ends: &Endpoints,
         rcu: &'g rcu::Guard,
     ) -> Option<Found<'g>> {
@@ -245,7 +245,7 @@ impl Listeners {
     fn best<'g>(
         &self,
         list: &'g List,
-        skb: &Skb,
+        skb: &mut Skb,
         ends: &Endpoints,
         rcu: &'g rcu::Guard,
     ) -> Option<&'g TcpSock> {

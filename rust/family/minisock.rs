@@ -90,7 +90,7 @@ pub(super) fn segment(
         Some(listener) => segment.pass_filters(listener),
         None => segment.pass_policy().then_some(segment),
     };
-    let Some(segment) = segment else {
+    let Some(mut segment) = segment else {
         return;
     };
     let Some(parsed) = parse(&segment) else {

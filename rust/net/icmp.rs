@@ -150,7 +150,7 @@ impl Skb {
 
     /// Lets the error queue of a socket show this error, whose packet it is: in IPv6 if the socket asks
     /// for it.
-    pub fn queue_error<P: Protocol>(&self, sk: &Sock<P>, error: &IcmpError, reason: Error) {
+    pub fn queue_error<P: Protocol>(&mut self, sk: &Sock<P>, error: &IcmpError, reason: Error) {
         let (at, segment) = error.places;
         let raw = self.as_raw();
         let errno = -reason.to_errno();

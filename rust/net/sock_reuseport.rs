@@ -107,20 +107,23 @@ impl Skb {
     }
 
     /// The listener that a segment is for, of the group of `sk`, if it has one: the group's program
-    /// chooses, or else `hash`.
+    /// chooses, or else `hash`. For the program the header may be brought into one piece.
     pub fn choose<'g, P: Protocol>(
-        &self,
+        &mut self,
         sk: &Sock<P>,
         hash: u32,
         _rcu: &'g rcu::Guard,
     ) -> Option<&'g Sock<P>> {
         let mut byte = 0_u8;
         // SAFETY: The packet's transport header is found; `skb_header_pointer` checks that it is all
-        // there. Groups of our sockets have no others in them, and what is in one is not freed while
-        // RCU is held, see `join_group`.
+        // there. Nobody looks into the packet meanwhile, so it may be pulled. Groups of our sockets have
+        // no others in them, and what is in one is not freed while RCU is held, see `join_group`.
         unsafe {
             let raw = self.as_raw();
-            let begin = if self.is_ipv6() {
+            let begin = if bindings::skb_network_offset(raw) < 0 {
+                // A segment out of IP's hands: its data begin with the TCP header.
+                0
+            } else if self.is_ipv6() {
                 self.upper_v6()?.at as i32
             } else {
                 bindings::skb_network_offset(raw) + bindings::skb_network_header_len(raw) as i32

@@ -298,6 +298,9 @@ impl Segment {
     /// memory.
     pub fn headers(&self, link: bool) -> Option<KVec<u8>> {
         let raw = self.skb.as_raw();
+        if self.header().is_empty() {
+            return None;
+        }
         // SAFETY: The packet is ours; what was pulled stays in front of the TCP header, in one piece.
         let bytes = unsafe {
             let from = match link && bindings::skb_mac_header_was_set(raw) {
@@ -410,8 +413,8 @@ impl Segment {
     }
 
     /// The packet; [`Skb::is_heard_by`] may be asked until [`Segment::pass_filters`].
-    pub fn as_skb(&self) -> &Skb {
-        &self.skb
+    pub fn as_skb(&mut self) -> &mut Skb {
+        &mut self.skb
     }
 
     /// The same for a segment that no socket will see.
@@ -449,9 +452,13 @@ impl Segment {
         self.skb
     }
 
-    /// The segment that [`Segment::into_skb`] made a packet of.
+    /// The segment that [`Segment::into_skb`] made a packet of; `None` where it does not begin with a
+    /// whole TCP header.
     pub fn from_skb(skb: Skb) -> Option<Self> {
         let header_len = u32::from(skb.linear().get(12)? >> 4) * 4;
+        if header_len < TCP_HEADER_MIN || skb.linear().len() < header_len as usize {
+            return None;
+        }
         let now_ns = skb.arrival_ns();
         Some(Self {
             skb,
