@@ -76,6 +76,7 @@ impl<P: Protocol> Sock<P> {
                 // As `sk_clone` itself gives a half-made child back.
                 (*sk).__sk_common.skc_state = sock::SockState::Close as u8;
                 (*sk).sk_destruct = None;
+                bindings::xfrm_sk_free_policy(sk);
                 bindings::sk_sockets_allocated_dec(sk);
                 bindings::bh_unlock_sock(sk);
                 bindings::sock_put(sk);
@@ -119,9 +120,9 @@ impl<P: Protocol> Locked<'_, P> {
     pub fn remember(&mut self, segment: &Segment) {
         let (sk, inet, np) = (self.raw(), self.sock().as_inet(), self.sock().as_inet6());
         let seen = segment.seen();
-        // SAFETY: The lock is held; a socket of AF_INET6 has an IPv6 part.
+        // SAFETY: The lock is held, and the IPv6 part is live where there is one.
         unsafe {
-            if segment.is_ipv6() {
+            if segment.is_ipv6() && !np.is_null() {
                 (*np).mcast_oif = seen.device;
                 (*np).mcast_hops = seen.hops;
                 (*np).rcv_flowinfo = seen.flow_info;

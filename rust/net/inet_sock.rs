@@ -126,13 +126,14 @@ impl<P: Protocol> Sock<P> {
     /// The least time to live, or hop limit, that segments to the socket and what goes with errors may
     /// have.
     pub fn min_ttl(&self, ipv6: bool) -> u8 {
-        // SAFETY: The socket is live; the kernel reads these fields without a lock as well. IPv6
-        // packets come only to sockets of AF_INET6.
+        let np = self.as_inet6();
+        // SAFETY: The socket is live, and so is its IPv6 part if it has one; the kernel reads these
+        // fields without a lock as well.
         unsafe {
-            if ipv6 {
-                ptr::addr_of!((*self.as_inet6()).min_hopcount).read_volatile()
+            if ipv6 && !np.is_null() {
+                (&raw const (*np).min_hopcount).read_volatile()
             } else {
-                ptr::addr_of!((*self.as_inet()).min_ttl).read_volatile()
+                (&raw const (*self.as_inet()).min_ttl).read_volatile()
             }
         }
     }

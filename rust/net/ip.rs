@@ -187,6 +187,9 @@ impl<P: Protocol> Locked<'_, P> {
     pub fn route_to(&mut self, peer: SocketAddr) -> Result<Endpoints> {
         let peer = match peer {
             SocketAddr::V4(_) => peer,
+            SocketAddr::V6(_) if !self.sock().is_inet6() => {
+                return Err(super::errno::EAFNOSUPPORT);
+            }
             SocketAddr::V6(peer) => self.named_peer(peer)?,
         };
         match peer {

@@ -33,6 +33,8 @@ const TCP_CHECKSUM_OFFSET: u16 = 16;
 const TCP_FLAGS_OFFSET: usize = 13;
 /// The control bit CWR.
 const TCP_CWR: u8 = 0x80;
+/// Bytes of a TCP header, without and with all options.
+const TCP_HEADER: core::ops::RangeInclusive<usize> = 20..=60;
 /// Pieces of memory that one packet can refer to beside its own.
 pub const MAX_FRAGMENTS: usize = bindings::MAX_SKB_FRAGS as usize;
 
@@ -65,7 +67,8 @@ unsafe fn tos(sk: *mut bindings::sock, ecn: u8) -> u8 {
     tos & !mask | ecn & mask
 }
 
-/// Makes a packet of a TCP header and a payload, ready for IP.
+/// Makes a packet of a TCP header and a payload, ready for IP. Fails with `EINVAL` where the header has a
+/// length that none has.
 ///
 /// # Safety
 ///
@@ -76,6 +79,9 @@ pub(super) unsafe fn build(
     payload: Option<&Payload<'_>>,
     ends: &Versioned,
 ) -> Result<*mut bindings::sk_buff> {
+    if !TCP_HEADER.contains(&header.len()) {
+        return Err(EINVAL);
+    }
     let fits = payload
         .map(|p| p.rope.fit(p.offset, p.len, MAX_FRAGMENTS) >= p.len)
         .unwrap_or(true);

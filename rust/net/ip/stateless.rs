@@ -80,10 +80,10 @@ impl<P: Protocol> Sock<P> {
     /// The same for segments that go by this version of IP.
     fn manner_by(&self, ipv6: bool) -> Manner {
         let (sk, inet, np) = (self.as_raw(), self.as_inet(), self.as_inet6());
-        // SAFETY: The socket is live; the kernel reads these fields without a lock as well. Only
-        // sockets of AF_INET6, which have the IPv6 part, have to do with IPv6.
+        // SAFETY: The socket is live, and so is its IPv6 part if it has one; the kernel reads these
+        // fields without a lock as well.
         unsafe {
-            let (tos, label) = if ipv6 {
+            let (tos, label) = if ipv6 && !np.is_null() {
                 (
                     ptr::addr_of!((*np).tclass).read_volatile(),
                     ptr::addr_of!((*np).flow_label).read_volatile(),
@@ -105,14 +105,26 @@ impl<P: Protocol> Sock<P> {
     /// Sends a segment of a connection that has no socket yet, for a listener. `ecn` is the ECN field
     /// of the packet.
     pub fn send_for(&self, ends: &Endpoints, manner: &Manner, header: &[u8], ecn: u8) -> Result {
-        // SAFETY: The socket is live.
+        self.check_version(ends)?;
+        // SAFETY: The socket is live, and has an IPv6 part if the ends ask for it.
         unsafe { send(self.as_raw(), ends, manner, header, ecn) }
+    }
+
+    /// Whether the socket has to do with the version of IP that `ends` are of. Fails with
+    /// `EAFNOSUPPORT`.
+    fn check_version(&self, ends: &Endpoints) -> Result {
+        match ends.source {
+            SocketAddr::V6(_) if !self.is_inet6() => Err(EAFNOSUPPORT),
+            _ => Ok(()),
+        }
     }
 
     /// What the route between `ends` allows.
     pub fn path_for(&self, ends: &Endpoints, manner: &Manner) -> Result<Path> {
+        self.check_version(ends)?;
         let sk = self.as_raw();
-        // SAFETY: The socket is live; the route is put once it was read.
+        // SAFETY: The socket is live, and has an IPv6 part if the ends ask for it; the route is put once
+        // it was read.
         unsafe {
             let (source, destination) = match ends.versioned()? {
                 Versioned::V4(source, destination) => (source, destination),
