@@ -67,21 +67,6 @@ pub struct IcmpError {
 }
 
 impl Skb {
-    /// Copies `N` bytes from `at` on, counted from `skb->data`.
-    pub(super) fn copied<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
-        let mut bytes = [0; N];
-        // SAFETY: Valid by the type invariant; the callee checks the length, and `bytes` has room.
-        let r = unsafe {
-            bindings::skb_copy_bits(
-                self.as_raw(),
-                i32::try_from(at).ok()?,
-                bytes.as_mut_ptr().cast(),
-                N as i32,
-            )
-        };
-        (r == 0).then_some(bytes)
-    }
-
     /// The error in a packet at the LOCAL_IN hook, if it is one of ICMP or ICMPv6 that concerns a TCP
     /// segment, its checksum is right, and IPsec's policy lets it in. As `icmp_rcv` and `tcp_v4_err`,
     /// `icmpv6_rcv` and `tcp_v6_err` read them.

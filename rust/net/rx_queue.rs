@@ -71,8 +71,8 @@ fn is_bloated(skb: &Skb) -> bool {
 ///
 /// # Safety
 ///
-/// `list` must be a list of valid packets charged to `sk`, ordered by the offset of their ranges,
-/// without holes; the lock of `sk` must be held.
+/// `list` must be a list of valid packets charged to `sk`, ordered by the offset of their ranges; the lock
+/// of `sk` must be held.
 unsafe fn collapse(sk: *mut bindings::sock, list: *mut bindings::sk_buff_head, from: u64) -> u64 {
     let mut start = from;
     let mut gone = 0;
@@ -103,16 +103,11 @@ unsafe fn collapse(sk: *mut bindings::sock, list: *mut bindings::sk_buff_head, f
             return gone;
         }
         start = start.max(view(raw).range().0);
-        let last = bindings::skb_peek_tail(list);
         let mut limit = start;
         let mut walk = raw;
         while !walk.is_null() {
             limit = limit.max(view(walk).range().1);
-            walk = if walk == last {
-                ptr::null_mut()
-            } else {
-                bindings::skb_queue_next_or_null(list, walk)
-            };
+            walk = bindings::skb_queue_next_or_null(list, walk);
         }
         while start < limit && !raw.is_null() {
             let room = (limit - start).min(bindings::SKB_MAX_HEAD as u64) as u32;
@@ -131,6 +126,10 @@ unsafe fn collapse(sk: *mut bindings::sock, list: *mut bindings::sk_buff_head, f
             while left > 0 && !raw.is_null() {
                 let skb = view(raw);
                 let (begin, end) = skb.range();
+                if begin > start {
+                    // A hole, which nobody leaves: what follows stays as it is.
+                    return gone;
+                }
                 if end > start {
                     let n = (end - start).min(left.into()) as u32;
                     let at = (*skb.control()).skip + (start - begin) as u32;
@@ -342,7 +341,7 @@ impl SkbTree {
                 }
                 if count == 1 && end - start < bindings::SKB_MAX_HEAD as u64 {
                     // Nothing to gain; and a peer that makes many of them must not cost time.
-                    tiny += memory;
+                    tiny = memory.saturating_add(tiny);
                     if tiny > buffer >> 3 {
                         return gone;
                     }
@@ -400,7 +399,8 @@ impl<P: Protocol> Locked<'_, P> {
     }
 
     /// Appends a charged packet to the receive queue, or to its last packet.
-    pub fn queue_received(&mut self, skb: Skb) {
+    pub fn queue_received(&mut self, mut skb: Skb) {
+        skb.trim_range();
         let sk = self.sock().as_raw();
         // SAFETY: The lock is held; both packets are charged to the socket.
         let skb = unsafe {
@@ -475,7 +475,8 @@ impl<P: Protocol> Locked<'_, P> {
     }
 
     /// Puts a charged packet into a tree of the socket's.
-    pub fn hold(&mut self, tree: impl FnOnce(&mut P::State) -> &mut SkbTree, skb: Skb) {
+    pub fn hold(&mut self, tree: impl FnOnce(&mut P::State) -> &mut SkbTree, mut skb: Skb) {
+        skb.trim_range();
         let sk = self.sock().as_raw();
         // SAFETY: The lock is held; the packets of the socket's trees are charged to it.
         unsafe { tree(self.state()).insert_or_join(sk, skb) };
@@ -490,8 +491,7 @@ impl<P: Protocol> Locked<'_, P> {
     ) -> u64 {
         let sk = self.sock().as_raw();
         let (buffer, _) = self.sock().receive_memory();
-        // SAFETY: The lock is held; all these packets are charged to the socket. The queue has no
-        // holes.
+        // SAFETY: The lock is held; all these packets are charged to the socket.
         unsafe {
             let held = tree(self.state()).collapse(sk, buffer);
             held + collapse(sk, ptr::addr_of_mut!((*sk).sk_receive_queue), read)

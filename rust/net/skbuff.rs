@@ -162,11 +162,22 @@ impl Skb {
 
     /// The byte `at` bytes after `skb->data`.
     pub fn byte_at(&self, at: u32) -> Option<u8> {
-        let mut byte = 0u8;
-        // SAFETY: Valid by the type invariant; the copied byte has room.
-        let r =
-            unsafe { bindings::skb_copy_bits(self.as_raw(), at as i32, (&raw mut byte).cast(), 1) };
-        (r == 0).then_some(byte)
+        self.copied(at as usize).map(|[byte]| byte)
+    }
+
+    /// Copies `N` bytes from `at` on, counted from `skb->data`.
+    pub(super) fn copied<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        // SAFETY: Valid by the type invariant; the callee checks the length, and `bytes` has room.
+        let r = unsafe {
+            bindings::skb_copy_bits(
+                self.as_raw(),
+                i32::try_from(at).ok()?,
+                bytes.as_mut_ptr().cast(),
+                N as i32,
+            )
+        };
+        (r == 0).then_some(bytes)
     }
 
     /// Brings the first `len` bytes into one piece; false if there are not so many.
@@ -221,6 +232,16 @@ impl Skb {
             control.skip = skip;
             control.len = len;
         }
+    }
+
+    /// Cuts off what of the marked bytes is not in the packet: nothing, where [`Skb::set_range`] has
+    /// marked them.
+    pub(super) fn trim_range(&mut self) {
+        let len = self.len();
+        // SAFETY: Valid by the type invariant; any bytes are a valid value.
+        let control = unsafe { &mut *self.control() };
+        control.skip = control.skip.min(len);
+        control.len = control.len.min(len - control.skip);
     }
 
     /// The range of the stream that the packet holds: first offset, and the offset beyond its end.

@@ -51,8 +51,11 @@ impl<P: Protocol> Locked<'_, P> {
                 let next = bindings::skb_queue_next_or_null(head, raw);
                 let skb = ManuallyDrop::new(Skb::from_raw(raw));
                 let (start, end) = skb.range();
-                while end > from + copied as u64 && copied < len {
+                while copied < len {
                     let at = from + copied as u64;
+                    if end <= at || at < start {
+                        break;
+                    }
                     let n = ((end - at) as usize).min(len - copied) as u32;
                     let skip = (*skb.control()).skip + (at - start) as u32;
                     let put = bindings::skb_splice_bits(raw, sk, skip, to.pipe, n, to.flags);
