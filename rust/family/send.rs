@@ -63,33 +63,39 @@ struct End {
 /// Queues the message's bytes and sends what may go.
 pub(super) fn sendmsg(sk: &TcpSock, msg: &mut Msg<'_>, _len: usize) -> Result<usize> {
     let mut lock = sk.lock();
-    let mut taken = Taken::default();
     let zerocopy = zerocopy(&mut lock, msg).map_err(|e| msg.stream_error(sk, e))?;
-    if fast_open_client::opens(&lock, msg.has(MSG_FASTOPEN)) {
-        let opened = fast_open_client::open(&mut lock, msg, zerocopy.as_ref(), &mut taken.copied);
+    let sent = send(&mut lock, msg, zerocopy.as_ref());
+    if let (Err(_) | Ok(0), Some(zerocopy)) = (sent, zerocopy) {
+        zerocopy.in_vain(&mut lock);
+    }
+    sent
+}
+
+/// The same under the lock, from the caller's pages where `zerocopy` says so.
+fn send(
+    lock: &mut UserLock<'_, Tcp>,
+    msg: &mut Msg<'_>,
+    zerocopy: Option<&Zerocopy>,
+) -> Result<usize> {
+    let sk = lock.sock();
+    let mut taken = Taken::default();
+    if fast_open_client::opens(lock, msg.has(MSG_FASTOPEN)) {
+        let opened = fast_open_client::open(lock, msg, zerocopy, &mut taken.copied);
         match opened {
-            Err(e) if e == EINPROGRESS && taken.copied > 0 => {
-                if let Some(zerocopy) = zerocopy {
-                    zerocopy.done();
-                }
-                return Ok(taken.copied);
-            }
+            Err(e) if e == EINPROGRESS && taken.copied > 0 => return Ok(taken.copied),
             result => result.map_err(|e| msg.stream_error(sk, e))?,
         }
     }
     let mut timeout = sk.send_timeout(msg.nonblocking());
-    let result = send_all(&mut lock, msg, zerocopy.as_ref(), &mut timeout, &mut taken);
+    let result = send_all(lock, msg, zerocopy, &mut timeout, &mut taken);
     let copied = taken.copied;
     if copied > 0 {
-        if let Some(zerocopy) = zerocopy {
-            zerocopy.done();
-        }
-        mark(&mut lock, &taken);
+        mark(lock, &taken);
         let end = End {
             record: msg.left() == 0 && msg.has(MSG_EOR),
             urgent: msg.has(MSG_OOB),
         };
-        push(&mut lock, taken.pending, msg.has(MSG_MORE), end);
+        push(lock, taken.pending, msg.has(MSG_MORE), end);
         return Ok(copied);
     }
     let result = result.map(|()| copied).map_err(|e| msg.stream_error(sk, e));

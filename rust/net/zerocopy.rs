@@ -13,7 +13,8 @@ use super::{
         MSG_ZEROCOPY, //
     },
     proto::Protocol,
-    rope::Rope, //
+    rope::Rope,
+    sock::UserLock, //
 };
 use core::ptr::{
     self,
@@ -56,10 +57,15 @@ impl Drop for Pledge {
     }
 }
 
-/// The use of the caller's pages by one call. Unless [`Zerocopy::done`] says otherwise, it was in vain
-/// and the caller is told nothing. To be dropped under the socket lock.
+/// The use of the caller's pages by one call, whose caller is told when it is over, unless
+/// [`Zerocopy::in_vain`] says that there was none.
+///
+/// # Invariants
+///
+/// Where the call is counted, that is by `sk`.
 pub struct Zerocopy {
     pledge: Pledge,
+    sk: *const bindings::sock,
     /// The call has a number of its own in what is told.
     is_counted: bool,
     is_pinning: bool,
@@ -71,22 +77,17 @@ impl Zerocopy {
         self.is_pinning
     }
 
-    /// Some bytes were taken.
-    pub fn done(mut self) {
-        self.is_counted = false;
+    /// No byte was taken: the caller, who has the lock of the socket still, is told nothing.
+    pub fn in_vain<P: Protocol>(self, lock: &mut UserLock<'_, P>) {
+        if self.is_counted && ptr::eq(self.sk, lock.sock().as_raw()) {
+            // SAFETY: The lock of the socket that counts the call is held, by the type invariant. We own
+            // a reference, which stays ours.
+            unsafe { bindings::msg_zerocopy_put_abort(self.pledge.as_raw(), false) };
+        }
     }
 
     pub(super) fn pledge(&self) -> &Pledge {
         &self.pledge
-    }
-}
-
-impl Drop for Zerocopy {
-    fn drop(&mut self) {
-        if self.is_counted {
-            // SAFETY: The socket lock is held, and we own a reference, which stays ours.
-            unsafe { bindings::msg_zerocopy_put_abort(self.pledge.as_raw(), false) };
-        }
     }
 }
 
@@ -114,6 +115,7 @@ impl<P: Protocol> Intake<'_, P> {
                 bindings::net_zcopy_get(given.as_ptr());
                 return Ok(Some(Zerocopy {
                     pledge: Pledge(given),
+                    sk,
                     is_counted: false,
                     is_pinning: scatters,
                 }));
@@ -129,8 +131,10 @@ impl<P: Protocol> Intake<'_, P> {
             if !scatters {
                 bindings::msg_zerocopy_copied(new);
             }
+            // INVARIANT: This socket has counted it.
             Ok(Some(Zerocopy {
                 pledge: Pledge(pledge),
+                sk,
                 is_counted: true,
                 is_pinning: scatters,
             }))
