@@ -160,16 +160,28 @@ impl<'a, P: Protocol> Intake<'a, P> {
         let mut at = offset as u32;
         for page in pages {
             let part = left.min(bindings::PAGE_SIZE as u32 - at);
-            if part == 0 {
+            let Some(page) = NonNull::new(page).filter(|_| part != 0) else {
                 break;
-            }
-            let page = NonNull::new(page).ok_or(EIO)?;
+            };
             // SAFETY: Whoever sends pages keeps them until the call returns, and knows that they are
-            // shared. Room was made above.
-            unsafe { rope.append(page, at, part, source, None, GFP_KERNEL)? };
+            // shared; one without a count of references, of a slab's, is not taken. Room was made above.
+            unsafe {
+                if !bindings::sendpage_ok(page.as_ptr()) {
+                    break;
+                }
+                rope.append(page, at, part, source, None, GFP_KERNEL)?;
+            }
             left -= part;
             at = 0;
         }
-        Ok(got as u32)
+        let taken = got as u32 - left;
+        if left != 0 {
+            // SAFETY: The iterator is the message's, and was moved over these bytes.
+            unsafe { bindings::iov_iter_revert(msg.iter(), left as usize) };
+        }
+        match taken {
+            0 => Err(EIO),
+            taken => Ok(taken),
+        }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 #include <linux/mm.h>
+#include <linux/net.h>
 #include <linux/uio.h>
 
 void oxtcp_helper_get_page(struct page *page)
@@ -16,6 +17,11 @@ void oxtcp_helper_put_page(struct page *page)
 void *oxtcp_helper_page_address(const struct page *page)
 {
 	return page_address(page);
+}
+
+bool oxtcp_helper_sendpage_ok(struct page *page)
+{
+	return sendpage_ok(page);
 }
 
 size_t oxtcp_helper_iov_iter_count(const struct iov_iter *i)
