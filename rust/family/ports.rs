@@ -65,6 +65,17 @@ enum Kind {
     Outgoing(Binding),
 }
 
+impl Kind {
+    /// The same as of another binding; [`Kind::Own`] tells of none.
+    fn with(self, binding: Binding) -> Self {
+        match self {
+            Self::Own => self,
+            Self::Inherited(_) => Self::Inherited(binding),
+            Self::Outgoing(_) => Self::Outgoing(binding),
+        }
+    }
+}
+
 /// The users in one place, and the holder that they share.
 struct Users {
     count: u32,
@@ -325,25 +336,14 @@ impl PortUse {
                 moved.take(port, Claim::Inherit)?;
                 self.ports.own(moved, GFP_KERNEL)?
             }
-            (None, Kind::Inherited(old)) => {
-                let binding = binding.shared();
-                if binding == old {
+            (None, old) => {
+                let kind = old.with(binding.shared());
+                if kind == old {
                     return Ok(());
                 }
-                let kind = Kind::Inherited(binding);
                 let ports = &self.ports;
                 ports.share(sk.net(), port, kind, GFP_KERNEL)?
             }
-            (None, Kind::Outgoing(old)) => {
-                let binding = binding.shared();
-                if binding == old {
-                    return Ok(());
-                }
-                let kind = Kind::Outgoing(binding);
-                let ports = &self.ports;
-                ports.share(sk.net(), port, kind, GFP_KERNEL)?
-            }
-            (None, Kind::Own) => return Ok(()),
         };
         *self = new;
         Ok(())
@@ -356,11 +356,10 @@ impl PortUse {
             holder.wait();
             return self;
         }
-        let kind = match self.place.kind {
-            Kind::Own => return self,
-            Kind::Inherited(binding) => Kind::Inherited(binding.in_time_wait()),
-            Kind::Outgoing(binding) => Kind::Outgoing(binding.in_time_wait()),
+        let (Kind::Inherited(binding) | Kind::Outgoing(binding)) = self.place.kind else {
+            return self;
         };
+        let kind = self.place.kind.with(binding.in_time_wait());
         if kind == self.place.kind {
             return self;
         }

@@ -97,15 +97,15 @@ impl Binding {
         // SAFETY: The socket is live. The fields change under the socket lock, which the caller has
         // or nobody can take yet; a stale option is no worse than one set a moment later.
         unsafe {
-            let common = &(*raw).__sk_common;
+            let common = &raw const (*raw).__sk_common;
             Self {
-                family: common.skc_family,
+                family: (*common).skc_family,
                 address: bindings::inet_rcv_saddr(raw),
-                address6: common.skc_v6_rcv_saddr.in6_u.bindgen_union_field,
-                v6only: common.skc_ipv6only(),
+                address6: (*common).skc_v6_rcv_saddr.in6_u.bindgen_union_field,
+                v6only: (*common).skc_ipv6only(),
                 device: sk.bound_device(),
-                reuse: common.skc_reuse(),
-                reuseport: common.skc_reuseport(),
+                reuse: (*common).skc_reuse(),
+                reuseport: (*common).skc_reuseport(),
                 user: (*raw).sk_uid.val,
                 time_wait: false,
             }
@@ -208,19 +208,19 @@ impl Holder {
         // of any socket while `setsockopt` writes them.
         unsafe {
             let sk = self.sk.as_ptr();
-            let common = &mut (*sk).__sk_common;
+            let common = &raw mut (*sk).__sk_common;
             if !held {
-                common.skc_v6_rcv_saddr.in6_u.bindgen_union_field = binding.address6;
-                common.set_skc_ipv6only(binding.v6only);
+                (*common).skc_v6_rcv_saddr.in6_u.bindgen_union_field = binding.address6;
+                (*common).set_skc_ipv6only(binding.v6only);
                 bindings::inet_set_rcv_saddr(sk, binding.address);
             }
-            common.skc_bound_dev_if = binding.device;
-            common.set_skc_reuse(binding.reuse);
-            common.set_skc_reuseport(binding.reuseport);
+            (*common).skc_bound_dev_if = binding.device;
+            (*common).set_skc_reuse(binding.reuse);
+            (*common).set_skc_reuseport(binding.reuseport);
             (*sk).sk_uid.val = binding.user;
             if !held {
                 // Anything but CLOSE, which `ss` would list.
-                common.skc_state = SockState::Established as u8;
+                (*common).skc_state = SockState::Established as u8;
             }
         }
         if binding.time_wait {
@@ -342,11 +342,11 @@ impl<P: Protocol> Sock<P> {
         // SAFETY: The socket is live, and its addresses do not change meanwhile: the caller connects
         // it.
         unsafe {
-            let common = &(*sk).__sk_common;
-            let peer = &common.skc_v6_daddr.in6_u.bindgen_union_field;
+            let common = &raw const (*sk).__sk_common;
+            let peer = (*common).skc_v6_daddr.in6_u.bindgen_union_field;
             let mapped = peer.starts_with(&[0, 0, 0xffff_u32.to_be()]);
-            if u32::from(common.skc_family) == bindings::AF_INET6 && !mapped {
-                let local = &common.skc_v6_rcv_saddr.in6_u.bindgen_union_field;
+            if u32::from((*common).skc_family) == bindings::AF_INET6 && !mapped {
+                let local = (*common).skc_v6_rcv_saddr.in6_u.bindgen_union_field;
                 bindings::secure_ipv6_port_ephemeral(
                     local.as_ptr(),
                     peer.as_ptr(),
