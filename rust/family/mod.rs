@@ -9,8 +9,7 @@
 //! Lock order: listener → child → leaves. The leaves are the lock of a record that has no socket
 //! ([`entry::Entry`]), of an accept queue ([`accept_queue`]), of a socket's options, of what
 //! ICMP said meanwhile ([`icmp`]) and of the ports ([`ports`]), and of the cookies of servers
-//! ([`fast_open_cache`]); they do not nest, except that the accept queue's is held when a port is taken for a
-//! child. The table of connections has its own locks, below all.
+//! ([`fast_open_cache`]); they do not nest. The table of connections has its own locks, below all.
 
 #![forbid(unsafe_code)]
 

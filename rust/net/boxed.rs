@@ -18,6 +18,7 @@ pub fn in_place<T>(
     flags: Flags,
     init: impl FnOnce(&mut MaybeUninit<T>) -> &mut T,
 ) -> Result<KBox<T>> {
+    const { assert!(size_of::<T>() != 0, "what has no size lies everywhere") };
     let mut room = KBox::<T>::new_uninit(flags)?;
     let at = ptr::from_mut(&mut *room).cast::<T>();
     if !ptr::eq(init(&mut room), at) {

@@ -293,12 +293,6 @@ impl<P: Protocol> Sock<P> {
         }
     }
 
-    /// Whether `SO_REUSEADDR` is set.
-    pub fn reuses_address(&self) -> bool {
-        // SAFETY: The socket is live. A bit-field of the common part, written by setsockopt.
-        unsafe { (*self.as_raw()).__sk_common.skc_reuse() != 0 }
-    }
-
     /// The pending error, 0 if none.
     pub fn error(&self) -> i32 {
         // SAFETY: The socket is live; the kernel reads this field without a lock as well.
@@ -440,8 +434,9 @@ impl<P: Protocol> Sock<P> {
 
     /// Moves what [`Sock::peek_offset`] tells by so many bytes, if the user has set it.
     pub fn move_peek_offset(&self, by: i64) {
+        const MOST: i64 = i32::MAX as i64;
         // SAFETY: The socket is live.
-        unsafe { bindings::sk_peek_offset_fwd(self.as_raw(), by as i32) };
+        unsafe { bindings::sk_peek_offset_fwd(self.as_raw(), by.clamp(-MOST, MOST) as i32) };
     }
 
     /// How long a reader waits, in jiffies; 0 for a call that must not.
