@@ -153,6 +153,18 @@ impl<S: Store> Connection<S> {
         outcome: None,
     };
 
+    /// Returns the phase, and beside it what it is lent.
+    fn parts(&mut self, now: Instant) -> (&mut Phase<S>, Context<'_>) {
+        let cx = Context {
+            now,
+            config: &self.config,
+            counters: &mut self.counters,
+            events: &mut self.events,
+            tally: &self.tally,
+        };
+        (&mut self.phase, cx)
+    }
+
     /// Takes a segment that arrived at `now`, and says what becomes of its payload.
     pub fn on_segment(&mut self, now: Instant, segment: &SegmentIn) -> Payload {
         self.take_segment(now, segment, true)
@@ -211,15 +223,8 @@ impl<S: Store> Connection<S> {
         segment: &SegmentIn,
         room: bool,
     ) -> Payload {
-        let Phase::Synchronized(connection) = &mut self.phase else {
+        let (Phase::Synchronized(connection), mut cx) = self.parts(now) else {
             return Payload::Discard;
-        };
-        let mut cx = Context {
-            now,
-            config: &self.config,
-            counters: &mut self.counters,
-            events: &mut self.events,
-            tally: &self.tally,
         };
         let (payload, fate) = connection.on_segment(&mut cx, segment, room);
         self.end(now, fate);
@@ -254,33 +259,27 @@ impl<S: Store> Connection<S> {
             last: None,
             info: Some((now, self.info(now))),
         };
-        let cx = Context {
-            now,
-            config: &self.config,
-            counters: &mut self.counters,
-            events: &mut self.events,
-            tally: &self.tally,
-        };
-        match (fate, &mut self.phase) {
+        let (phase, cx) = self.parts(now);
+        match (fate, phase) {
             (Fate::TimeWait, Phase::Synchronized(connection)) => {
                 let record = connection.time_wait(&cx);
                 ended.last = Some(Prepared::new(now, record.ack(now)));
                 ended.state = State::TimeWait;
-                self.events.time_wait = Some(record);
+                cx.events.time_wait = Some(record);
             }
             (Fate::Reset(reason), Phase::Synchronized(connection)) => {
                 ended.last = Some(Prepared::new(now, connection.reset_segment(&cx)));
-                self.events.closed = Some(reason);
+                cx.events.closed = Some(reason);
             }
             (Fate::Reset(reason), Phase::SynReceived(received, _)) => {
                 let half_open = &received.half_open;
                 let (seq, ack) = (half_open.isn.seq.add(1), half_open.irs.add(1));
                 let reset = SegmentOut::bare(seq, ack, Flags::RST.with(Flags::ACK));
                 ended.last = Some(Prepared::new(now, reset));
-                self.events.closed = Some(reason);
+                cx.events.closed = Some(reason);
             }
             (Fate::Closed(reason) | Fate::Reset(reason) | Fate::Refused(reason), _) => {
-                self.events.closed = Some(reason);
+                cx.events.closed = Some(reason);
             }
             (Fate::TimeWait | Fate::Alive, _) => return,
         }
@@ -293,7 +292,8 @@ impl<S: Store> Connection<S> {
     /// Notes that `len` bytes were appended to the send buffer; `more` tells that others follow
     /// soon (MSG_MORE).
     pub fn on_write(&mut self, now: Instant, len: u32, more: bool) {
-        match &mut self.phase {
+        let (phase, cx) = self.parts(now);
+        match phase {
             Phase::SynSent(_, early) | Phase::SynReceived(_, early) => {
                 if !early.fin {
                     early.written = early.written.saturating_add(u64::from(len));
@@ -301,13 +301,6 @@ impl<S: Store> Connection<S> {
                 }
             }
             Phase::Synchronized(connection) => {
-                let cx = Context {
-                    now,
-                    config: &self.config,
-                    counters: &mut self.counters,
-                    events: &mut self.events,
-                    tally: &self.tally,
-                };
                 connection.on_write(&cx, u64::from(len), more);
             }
             Phase::Ended(_) => {}
@@ -356,17 +349,11 @@ impl<S: Store> Connection<S> {
     /// Unread data, or data that arrives later, resets the connection; otherwise what is queued is
     /// delivered and FIN sent, for a bounded time.
     pub fn close(&mut self, now: Instant) {
-        match &mut self.phase {
+        let (phase, cx) = self.parts(now);
+        match phase {
             Phase::SynSent(..) => self.end(now, Fate::Closed(Reason::Aborted)),
             Phase::SynReceived(..) => self.end(now, Fate::Reset(Reason::Aborted)),
             Phase::Synchronized(connection) => {
-                let cx = Context {
-                    now,
-                    config: &self.config,
-                    counters: &mut self.counters,
-                    events: &mut self.events,
-                    tally: &self.tally,
-                };
                 let fate = connection.close(&cx);
                 self.end(now, fate);
             }
@@ -414,54 +401,46 @@ impl<S: Store> Connection<S> {
 
     /// Acts on the timers that have expired. May be called early.
     pub fn on_deadline(&mut self, now: Instant) {
-        let fate = match &mut self.phase {
+        let (phase, mut cx) = self.parts(now);
+        let fate = match phase {
             Phase::SynSent(syn_sent, _) => {
                 if now >= syn_sent.deadline {
-                    self.tally.count(Mib::Timeouts);
+                    cx.tally.count(Mib::Timeouts);
                 }
                 let before = syn_sent.retries;
-                let verdict = syn_sent.on_deadline(now, &self.config);
+                let verdict = syn_sent.on_deadline(now, cx.config);
                 let over = verdict == syn_sent::Deadline::TimedOut;
                 let third = before == 2 && syn_sent.retries > before;
                 // As Linux (`tcp_fastopen_active_detect_blackhole`).
                 if syn_sent.fast_open.is_some() && (third || (before <= 2 && over)) {
-                    self.events.blackhole = Some(Blackhole::TimedOut);
+                    cx.events.blackhole = Some(Blackhole::TimedOut);
                 }
                 if syn_sent.retries > before {
                     // The one before was a retransmission itself.
-                    self.tally.add(Mib::LostRetransmit, u32::from(before > 0));
-                    self.counters.on_timeout(now, before == 0);
+                    cx.tally.add(Mib::LostRetransmit, u32::from(before > 0));
+                    cx.counters.on_timeout(now, before == 0);
                 }
                 match verdict {
                     syn_sent::Deadline::Wait => {
-                        self.events.doubt = syn_sent.doubt();
+                        cx.events.doubt = syn_sent.doubt();
                         Fate::Alive
                     }
                     syn_sent::Deadline::TimedOut => Fate::Closed(Reason::TimedOut),
                 }
             }
             Phase::SynReceived(received, early) => {
-                let patience = self.config.syn_patience();
+                let patience = cx.config.syn_patience();
                 match received.half_open.on_deadline(now, &patience) {
                     HalfOpenDeadline::Early | HalfOpenDeadline::Wait => Fate::Alive,
                     HalfOpenDeadline::Retransmit(syn_ack) => {
-                        self.tally.count(Mib::Timeouts);
+                        cx.tally.count(Mib::Timeouts);
                         early.reply = Some(Prepared::new(now, syn_ack));
                         Fate::Alive
                     }
                     HalfOpenDeadline::Expired => Fate::Closed(Reason::TimedOut),
                 }
             }
-            Phase::Synchronized(connection) => {
-                let mut cx = Context {
-                    now,
-                    config: &self.config,
-                    counters: &mut self.counters,
-                    events: &mut self.events,
-                    tally: &self.tally,
-                };
-                connection.on_deadline(&mut cx)
-            }
+            Phase::Synchronized(connection) => connection.on_deadline(&mut cx),
             Phase::Ended(_) => Fate::Alive,
         };
         self.end(now, fate);
@@ -487,26 +466,18 @@ impl<S: Store> Connection<S> {
         limits: &Limits,
         mut fit: impl FnMut(u64, u32) -> u32,
     ) -> Option<SegmentOut> {
-        let segment = match &mut self.phase {
+        let (phase, mut cx) = self.parts(now);
+        let segment = match phase {
             Phase::SynSent(syn_sent, early) => early
                 .reply
                 .take()
                 .map(|reply| reply.leave(now))
-                .or_else(|| syn_sent.poll_transmit(now, &self.config, early.written)),
+                .or_else(|| syn_sent.poll_transmit(now, cx.config, early.written)),
             Phase::SynReceived(received, early) => {
                 let reply = early.reply.take();
                 reply.map(|reply| received.half_open.leave(now, reply))
             }
-            Phase::Synchronized(connection) => {
-                let mut cx = Context {
-                    now,
-                    config: &self.config,
-                    counters: &mut self.counters,
-                    events: &mut self.events,
-                    tally: &self.tally,
-                };
-                connection.poll_transmit(&mut cx, limits, &mut fit)
-            }
+            Phase::Synchronized(connection) => connection.poll_transmit(&mut cx, limits, &mut fit),
             Phase::Ended(ended) => ended.last.take().map(|last| last.leave(now)),
         }?;
         if segment.flags.syn() && segment.retransmission {

@@ -139,15 +139,8 @@ impl<S: Store> Connection<S> {
         // The round-trip time is for the acknowledgment of our SYN to tell.
         self.counters.fast_open_child = true;
         self.synchronize(now, &half_open.untimed(), segment);
-        let Phase::Synchronized(connection) = &mut self.phase else {
+        let (Phase::Synchronized(connection), mut cx) = self.parts(now) else {
             return Payload::Discard;
-        };
-        let mut cx = Context {
-            now,
-            config: &self.config,
-            counters: &mut self.counters,
-            events: &mut self.events,
-            tally: &self.tally,
         };
         connection.begin_early(&half_open, child.retries, child.cookie);
         if !room {
@@ -289,14 +282,8 @@ impl<S: Store> Connection<S> {
     /// Makes the phase that both SYNs lead to, where it stands: it is too large to be moved.
     #[inline(never)]
     fn synchronize(&mut self, now: Instant, half_open: &HalfOpen, segment: &SegmentIn) {
-        let cx = Context {
-            now,
-            config: &self.config,
-            counters: &mut self.counters,
-            events: &mut self.events,
-            tally: &self.tally,
-        };
-        self.phase = Phase::Synchronized(Synchronized::new(&cx, half_open, segment));
+        let (phase, cx) = self.parts(now);
+        *phase = Phase::Synchronized(Synchronized::new(&cx, half_open, segment));
     }
 
     /// Our SYN is acknowledged: goes from SYN-RECEIVED to ESTABLISHED, or to where the user's
@@ -310,14 +297,7 @@ impl<S: Store> Connection<S> {
             self.counters.total_rto_time = wait;
         }
         self.synchronize(now, &half_open, segment);
-        let cx = Context {
-            now,
-            config: &self.config,
-            counters: &mut self.counters,
-            events: &mut self.events,
-            tally: &self.tally,
-        };
-        if let Phase::Synchronized(connection) = &mut self.phase {
+        if let (Phase::Synchronized(connection), cx) = self.parts(now) {
             if early.written > 0 {
                 connection.on_write(&cx, early.written, early.more);
                 connection.tx.record = early.record;

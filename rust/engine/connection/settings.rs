@@ -9,7 +9,6 @@ use crate::engine::config::Algorithm;
 use crate::engine::config::Config;
 use crate::engine::config::KeepAlive;
 use crate::engine::store::Store;
-use crate::engine::synchronized::Context;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 
@@ -41,14 +40,7 @@ impl<S: Store> Connection<S> {
         if before.is_some() == keepalive.is_some() {
             return;
         }
-        if let Phase::Synchronized(connection) = &mut self.phase {
-            let cx = Context {
-                now,
-                config: &self.config,
-                counters: &mut self.counters,
-                events: &mut self.events,
-                tally: &self.tally,
-            };
+        if let (Phase::Synchronized(connection), cx) = self.parts(now) {
             connection.switch_keepalive(&cx);
         }
     }
@@ -60,14 +52,7 @@ impl<S: Store> Connection<S> {
             return;
         };
         keepalive.idle = idle;
-        if let Phase::Synchronized(connection) = &mut self.phase {
-            let cx = Context {
-                now,
-                config: &self.config,
-                counters: &mut self.counters,
-                events: &mut self.events,
-                tally: &self.tally,
-            };
+        if let (Phase::Synchronized(connection), cx) = self.parts(now) {
             connection.move_keepalive(&cx);
         }
     }
