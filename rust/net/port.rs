@@ -21,9 +21,15 @@ use super::{
         SockState, //
     }, //
 };
-use core::ptr::{
-    self,
-    NonNull, //
+use core::{
+    ptr::{
+        self,
+        NonNull, //
+    },
+    sync::atomic::{
+        AtomicBool,
+        Ordering, //
+    }, //
 };
 use kernel::{
     alloc::Flags,
@@ -42,26 +48,34 @@ unsafe impl Sync for HolderProto {}
 
 static PROTO: HolderProto = HolderProto(Opaque::zeroed());
 
-/// Holders can be made while this lives. The module has one.
+/// Whether somebody registers [`PROTO`], or has.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Holders can be made while this lives.
 pub struct Holders(());
 
 impl Holders {
-    /// Registers what holders are made of.
+    /// Registers what holders are made of. Fails with `EBUSY` where it is registered.
     pub fn new() -> Result<Self> {
+        if TAKEN.swap(true, Ordering::Acquire) {
+            return Err(EBUSY);
+        }
         let mut name = [0; 32];
         for (to, from) in name.iter_mut().zip(c"OXTCP_PORT".to_bytes()) {
             *to = *from;
         }
-        // SAFETY: Not registered yet, so nobody else looks at it.
-        unsafe {
+        // SAFETY: Ours alone and not registered yet, so nobody else looks at it.
+        let registered = to_result(unsafe {
             *PROTO.0.get() = bindings::proto {
                 obj_size: bindings::PORT_HOLDER_SIZE as u32,
                 name,
                 ..pin_init::zeroed()
             };
-            to_result(bindings::proto_register(PROTO.0.get(), 1))?;
-        }
-        Ok(Self(()))
+            bindings::proto_register(PROTO.0.get(), 1)
+        });
+        registered
+            .inspect_err(|_| TAKEN.store(false, Ordering::Release))
+            .map(|()| Self(()))
     }
 }
 
@@ -71,6 +85,7 @@ impl Drop for Holders {
         rcu_barrier();
         // SAFETY: Registered by `new`; the last holder went with the last socket and namespace.
         unsafe { bindings::proto_unregister(PROTO.0.get()) };
+        TAKEN.store(false, Ordering::Release);
     }
 }
 

@@ -35,7 +35,11 @@ use core::{
         size_of, //
     },
     net::SocketAddr,
-    ptr, //
+    ptr,
+    sync::atomic::{
+        AtomicBool,
+        Ordering, //
+    }, //
 };
 use kernel::{
     error::to_result,
@@ -153,10 +157,12 @@ pub struct Tables {
     pub(super) ops: Opaque<bindings::proto_ops>,
     pub(super) ops6: Opaque<bindings::proto_ops>,
     family: Opaque<bindings::net_proto_family>,
+    /// Somebody registers them, or has.
+    taken: AtomicBool,
 }
 
-// SAFETY: Written once, before anybody else can reach them, then only by the kernel, which has its
-// own rules for that.
+// SAFETY: Written by the one who has set `taken`, before anybody else can reach them, then only by the
+// kernel, which has its own rules for that.
 unsafe impl Sync for Tables {}
 
 impl Default for Tables {
@@ -173,6 +179,7 @@ impl Tables {
             ops: Opaque::zeroed(),
             ops6: Opaque::zeroed(),
             family: Opaque::zeroed(),
+            taken: AtomicBool::new(false),
         }
     }
 }
@@ -182,11 +189,21 @@ impl Tables {
 pub struct Registration<P: Protocol>(core::marker::PhantomData<P>);
 
 impl<P: Protocol> Registration<P> {
-    /// Registers protocol and family.
+    /// Registers protocol and family. Fails with `EBUSY` where they are registered.
     pub fn new(module: &'static ThisModule) -> Result<Self> {
+        let taken = &P::tables().taken;
+        if taken.swap(true, Ordering::Acquire) {
+            return Err(EBUSY);
+        }
+        Self::register(module)
+            .inspect_err(|_| taken.store(false, Ordering::Release))
+            .map(|()| Self(core::marker::PhantomData))
+    }
+
+    fn register(module: &'static ThisModule) -> Result {
         let tables = P::tables();
-        // SAFETY: The tables are not registered yet, so nobody else looks at them. (A second
-        // registration of the same family is refused by `sock_register` below; it would be a bug.)
+        // SAFETY: The tables are the caller's alone and not registered yet, so nobody else looks at
+        // them.
         unsafe {
             Self::fill_proto(tables.proto.get(), module);
             Self::fill_ops(tables.ops.get(), module);
@@ -203,7 +220,7 @@ impl<P: Protocol> Registration<P> {
                 return Err(e);
             }
         }
-        Ok(Self(core::marker::PhantomData))
+        Ok(())
     }
 
     /// # Safety
@@ -320,5 +337,6 @@ impl<P: Protocol> Drop for Registration<P> {
             bindings::sock_unregister(P::FAMILY as c_int);
             bindings::proto_unregister(P::tables().proto.get());
         }
+        P::tables().taken.store(false, Ordering::Release);
     }
 }
