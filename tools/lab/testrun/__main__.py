@@ -180,7 +180,7 @@ def failed_subtests(output):
     return [line for line in lines if line.lstrip().startswith(("not ok ", "Bail out!"))]
 
 
-def run_command(lab, vm, time_mode, command, work):
+def run_command(lab, vm, time_mode, command, work, seconds):
     """Runs one command in a guest with the module loaded, its output as it comes; the kernel's log is checked as in tests."""
     test = plan.Test("command", command, "none", vm, time_mode, 600)
     run = ListRun(lab, [test], None, work)
@@ -189,7 +189,7 @@ def run_command(lab, vm, time_mode, command, work):
     guests.write_plan(work, vm, time_mode, module, [{"id": test.id, "cmd": command, "family": "none"}])
     guest = guests.Guest(lab, vm, time_mode, work).start()
     shown, problems, status, done = 0, [], 1, False
-    limit = time.monotonic() + 900
+    limit = time.monotonic() + seconds * guests.SLOWER[vm]
     try:
         while not done:
             alive = guest.alive()
@@ -242,12 +242,14 @@ def arguments():
                         help="in stock and debug, run a test of both our families with one: in each guest with another")
     parser.add_argument("--list", action="store_true", help="name the tests and run none")
     parser.add_argument("--command", metavar="CMD", help="run this command in the guest instead of tests")
+    parser.add_argument("--timeout", type=int, default=900, metavar="SECONDS", help="for the command, times 4 in stock, times 10 in debug (%(default)s)")
     parser.add_argument("--shell", action="store_true", help="a shell in the guest instead of tests; not from a terminal: runs standard input there")
     parser.add_argument("--jobs", type=int, default=0, metavar="N",
                         help="guests at a time; lists are split among them (default: as many as CPUs, one for QEMU)")
     parser.add_argument("--append", action="append", default=[], metavar="ARG", help="argument for the guest's kernel")
     parser.add_argument("--lists", action="append", metavar="FILE", help="these lists instead of tests/tests.toml and tests/*/tests.toml")
     parser.add_argument("--logs", default="build/logs", metavar="DIR", help="where logs go (default: %(default)s)")
+    parser.add_argument("--layer", default="", metavar="NAME", help="the guests' root has the packages of tools/lab/layers/NAME too")
     parser.add_argument("--module", default="", metavar="FILE", help="load this module instead of oxtcp.ko")
     parser.add_argument("--kdir", action="append", default=[], metavar="VM=DIR", help=argparse.SUPPRESS)
     parser.add_argument("--cache", help=argparse.SUPPRESS)
@@ -295,7 +297,7 @@ def main():
         if options.shell:
             # A serial line loses what comes before somebody reads it.
             options.command = sys.stdin.read()
-        return run_command(lab, options.vm[0], clock, options.command, work)
+        return run_command(lab, options.vm[0], clock, options.command, work, options.timeout)
     try:
         tests = chosen(options, checkout)
     except plan.PlanError as error:
