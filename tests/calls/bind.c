@@ -231,7 +231,7 @@ static void range_of_ports(void)
 	int fd;
 
 	own_netns();
-	shell("echo 40000 40003 > /proc/sys/net/ipv4/ip_local_port_range");
+	write_setting("ipv4/ip_local_port_range", "40000 40003");
 	for (int i = 0; i < 4; i++) {
 		sockets[i] = bound(family(), 0);
 		BETWEEN(port_of(local_of(sockets[i])), 40000, 40003);
@@ -245,8 +245,8 @@ static void range_of_ports(void)
 static void reserved_ports(void)
 {
 	own_netns();
-	shell("echo 40000 40003 > /proc/sys/net/ipv4/ip_local_port_range");
-	shell("echo 40001-40003 > /proc/sys/net/ipv4/ip_local_reserved_ports");
+	write_setting("ipv4/ip_local_port_range", "40000 40003");
+	write_setting("ipv4/ip_local_reserved_ports", "40001-40003");
 	EQ(port_of(local_of(bound(family(), 0))), 40000);
 }
 

@@ -11,7 +11,6 @@
 #include <sys/mman.h>
 
 #define NAME_MAX_LENGTH	16
-#define DEFAULT		"/proc/sys/net/ipv4/tcp_congestion_control"
 #define MEGABYTE	1000000
 
 static void expect_name(int fd, const char *expected)
@@ -36,7 +35,7 @@ static int choose(int fd, const char *name)
 
 static void set_default(const char *name)
 {
-	shell("echo %s >" DEFAULT, name);
+	write_setting("ipv4/tcp_congestion_control", name);
 }
 
 static struct tcp_info info_of(int fd)
@@ -225,7 +224,7 @@ static void dctcp_with_ecn(void)
 
 	for (int i = 0; i < 2; i++) {
 		enter_netns(i ? link.near : link.far);
-		shell("echo 1 >/proc/sys/net/ipv4/tcp_ecn");
+		write_setting("ipv4/tcp_ecn", "1");
 	}
 	pair = make_pair_over(&link);
 	OK(choose(pair.fd, "dctcp"));

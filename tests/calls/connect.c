@@ -338,7 +338,7 @@ static void few_ephemeral_ports(void)
 	own_netns();
 	for (int i = 0; i < 3; i++)
 		servers[i] = peer_listener(&address[i]);
-	shell("echo 30000 30001 > /proc/sys/net/ipv4/ip_local_port_range");
+	write_setting("ipv4/ip_local_port_range", "30000 30001");
 	for (int i = 0; i < 3; i++) {
 		for (int j = 0; j < 2; j++) {
 			fd = make_socket(0);
@@ -350,7 +350,7 @@ static void few_ephemeral_ports(void)
 	}
 	FAILS(connect_to(make_socket(0), &address[2]), EADDRNOTAVAIL);
 	/* Another port helps. */
-	shell("echo 30002 30002 > /proc/sys/net/ipv4/ip_local_port_range");
+	write_setting("ipv4/ip_local_port_range", "30002 30002");
 	OK(connect_to(make_socket(0), &address[2]));
 }
 

@@ -9,10 +9,7 @@
 
 static void ask(int fd)
 {
-	if (v6())
-		set_option(fd, SOL_IPV6, IPV6_RECVERR, 1);
-	else
-		set_option(fd, SOL_IP, IP_RECVERR, 1);
+	set_ip_option(fd, IP_RECVERR, IPV6_RECVERR, 1);
 }
 
 /* Two hosts of which the far one takes no segments to this port. */
@@ -24,11 +21,10 @@ static struct link refusing_link(void)
 static void refuse(const struct link *link)
 {
 	enter_netns(link->far);
-	shell("nft add table inet t");
-	shell("nft add chain inet t in "
-	      "'{ type filter hook input priority 0; }'");
-	shell("nft add rule inet t in meta l4proto tcp "
-	      "reject with icmpx type host-unreachable");
+	shell("nft 'add table inet t; "
+	      "add chain inet t in { type filter hook input priority 0; }; "
+	      "add rule inet t in meta l4proto tcp "
+	      "reject with icmpx type host-unreachable'");
 	enter_netns(link->near);
 }
 

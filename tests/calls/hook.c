@@ -110,7 +110,7 @@ static void time_waits(void)
 	int in_use = 0;
 
 	own_netns();
-	shell("echo 2 >/proc/sys/net/ipv4/tcp_max_tw_buckets");
+	write_setting("ipv4/tcp_max_tw_buckets", "2");
 	for (int i = 0; i < 5; i++) {
 		struct pair pair = make_pair();
 		union address address = local_of(pair.fd);

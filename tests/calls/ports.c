@@ -13,14 +13,44 @@
 #endif
 
 #define LOW	40000
-#define STEP_WIDTH	"/proc/sys/net/ipv4/ip_local_port_step_width"
 
 /* A namespace of its own, where so many ports from LOW on are chosen from. */
 static void with_range(int count)
 {
+	char range[40];
+
 	own_netns();
-	shell("echo %d %d > /proc/sys/net/ipv4/ip_local_port_range", LOW,
-	      LOW + count - 1);
+	snprintf(range, sizeof(range), "%d %d", LOW, LOW + count - 1);
+	write_setting("ipv4/ip_local_port_range", range);
+}
+
+/* A listener of the peer's family. */
+static void listen_at(const union address *address, int backlog)
+{
+	int fd = make_socket_of(peer_family(), 0);
+
+	OK(bind_to(fd, address));
+	OK(listen(fd, backlog));
+}
+
+/* A listener that may follow another. */
+static int reusing_listener(int af, const union address *address)
+{
+	int fd = make_socket_of(af, 0);
+
+	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	OK(bind_to(fd, address));
+	OK(listen(fd, 5));
+	return fd;
+}
+
+/* The connection goes on, both ways. */
+static void talk(int fd, int child)
+{
+	send_pattern(fd, 0, 1000);
+	recv_pattern(child, 0, 1000);
+	send_pattern(child, 0, 1000);
+	recv_pattern(fd, 0, 1000);
 }
 
 static int connected_to(const union address *address)
@@ -40,11 +70,9 @@ static uint16_t local_port(int fd)
 static void parity(void)
 {
 	union address server;
-	int listening;
 
 	with_range(100);
-	listening = listener_of(peer_family(), 60, &server);
-	set_port(&server, port_of(local_of(listening)));
+	listener_of(peer_family(), 60, &server);
 	for (int i = 0; i < 30; i++) {
 		EQ(local_port(bound(family(), 0)) & 1, 1);
 		EQ(local_port(connected_to(&server)) & 1, 0);
@@ -99,21 +127,19 @@ static void anywhere(void)
 }
 
 /* All ports of a range are found, in whatever order they are tried. */
-static void all_used(int step_width)
+static void all_used(const char *step_width)
 {
 	bool used[16] = { false };
 	union address servers[2];
+	union address any = loopback(0);
 	int first = -1;
 	int fd;
 
 	with_range(16);
-	shell("echo %d > " STEP_WIDTH, step_width);
+	write_setting("ipv4/ip_local_port_step_width", step_width);
 	for (int i = 0; i < 2; i++) {
-		int listening = make_socket_of(peer_family(), 0);
-
 		servers[i] = loopback(7000 + i);
-		OK(bind_to(listening, &servers[i]));
-		OK(listen(listening, 20));
+		listen_at(&servers[i], 20);
 	}
 	for (int i = 0; i < 16; i++) {
 		fd = connected_to(&servers[0]);
@@ -132,11 +158,7 @@ static void all_used(int step_width)
 		connected_to(&servers[1]);
 	fd = make_socket(0);
 	FAILS(connect_to(fd, &servers[1]), EADDRNOTAVAIL);
-	{
-		union address any = loopback(0);
-
-		FAILS(bind_to(fd, &any), EADDRINUSE);
-	}
+	FAILS(bind_to(fd, &any), EADDRINUSE);
 	/* One that ends lets another in. */
 	linger_zero(first);
 	fd = local_port(first);
@@ -146,28 +168,25 @@ static void all_used(int step_width)
 
 static void exhausted(void)
 {
-	all_used(0);
+	all_used("0");
 }
 
 static void exhausted_in_steps(void)
 {
-	all_used(7);
+	all_used("7");
 }
 
 static void reserved(void)
 {
+	char reserved_ports[40];
 	union address server;
 
 	with_range(8);
-	shell("echo %d-%d > /proc/sys/net/ipv4/ip_local_reserved_ports", LOW + 1,
-	      LOW + 6);
+	snprintf(reserved_ports, sizeof(reserved_ports), "%d-%d", LOW + 1,
+		 LOW + 6);
+	write_setting("ipv4/ip_local_reserved_ports", reserved_ports);
 	server = loopback(7000);
-	OK(listen(({
-		int fd = make_socket_of(peer_family(), 0);
-
-		OK(bind_to(fd, &server));
-		fd;
-	}), 10));
+	listen_at(&server, 10);
 	for (int i = 0; i < 2; i++) {
 		int port = local_port(connected_to(&server));
 
@@ -188,9 +207,7 @@ static void own_range(void)
 
 	with_range(1000);
 	/* Apart, so that it has none of those ports. */
-	fd = make_socket_of(peer_family(), 0);
-	OK(bind_to(fd, &server));
-	OK(listen(fd, 20));
+	listen_at(&server, 20);
 	for (int i = 0; i < 5; i++) {
 		fds[i] = make_socket(0);
 		set_option(fds[i], IPPROTO_IP, IP_LOCAL_PORT_RANGE,
@@ -230,11 +247,8 @@ static void no_port(void)
 	with_range(1);
 	source = second_local(0);
 	for (int i = 0; i < 2; i++) {
-		int listening = make_socket_of(peer_family(), 0);
-
 		servers[i] = loopback(7000 + i);
-		OK(bind_to(listening, &servers[i]));
-		OK(listen(listening, 5));
+		listen_at(&servers[i], 5);
 	}
 	for (int i = 0; i < 2; i++) {
 		fd = make_socket(0);
@@ -273,7 +287,7 @@ static void autobind_reuse(void)
 	}
 	OK(bind_to(fds[0], &any));
 	FAILS(bind_to(fds[1], &any), EADDRINUSE);
-	shell("echo 1 > /proc/sys/net/ipv4/ip_autobind_reuse");
+	write_setting("ipv4/ip_autobind_reuse", "1");
 	OK(bind_to(fds[1], &any));
 	EQ(local_port(fds[1]), LOW);
 	set_option(fds[2], SOL_SOCKET, SO_REUSEADDR, 0);
@@ -391,12 +405,8 @@ static void begin_again(bool time_wait, bool reuse, int af)
 			int second = make_socket_of(peer_family(), 0);
 
 			OK(connect_to(second, &target));
-			send_pattern(second, 0, 1000);
-			recv_pattern(accept_one(server), 0, 1000);
-			send_pattern(fd, 0, 1000);
-			recv_pattern(child, 0, 1000);
-			send_pattern(child, 0, 1000);
-			recv_pattern(fd, 0, 1000);
+			talk(second, accept_one(server));
+			talk(fd, child);
 		}
 	}
 	close(server);
@@ -428,28 +438,18 @@ static void after_the_other(void)
 	int server, child, fd, second;
 
 	own_netns();
-	server = make_socket_of(other_family(), 0);
-	set_option(server, SOL_SOCKET, SO_REUSEADDR, 1);
-	OK(bind_to(server, &address));
-	OK(listen(server, 5));
+	server = reusing_listener(other_family(), &address);
 	set_port(&address, local_port(server));
 	target = loopback(local_port(server));
 	fd = make_socket_of(peer_family(), 0);
 	OK(connect_to(fd, &target));
 	child = accept_one(server);
 	close(server);
-	server = make_socket(0);
-	set_option(server, SOL_SOCKET, SO_REUSEADDR, 1);
-	OK(bind_to(server, &address));
-	OK(listen(server, 5));
-	send_pattern(fd, 0, 1000);
-	recv_pattern(child, 0, 1000);
-	send_pattern(child, 0, 1000);
-	recv_pattern(fd, 0, 1000);
+	server = reusing_listener(family(), &address);
+	talk(fd, child);
 	second = make_socket_of(peer_family(), 0);
 	OK(connect_to(second, &target));
-	send_pattern(second, 0, 1000);
-	recv_pattern(accept_one(server), 0, 1000);
+	talk(second, accept_one(server));
 	close(child);
 	expect_end(fd);
 }
@@ -461,8 +461,7 @@ static void bound_and_connected(void)
 	union address address = wildcard(0);
 	union address unspecified = { .any.sa_family = AF_UNSPEC };
 	union address second;
-	int fd = make_socket(0);
-	int port;
+	int fd, port;
 
 	own_netns();
 	fd = make_socket(0);
@@ -493,10 +492,9 @@ static void bound_and_connected(void)
 static void same_ends(void)
 {
 	int afs[] = { family(), other_family() };
-	bool ours = domain_of(family()) == AF_OXTCP;
 
 	own_netns();
-	for (int i = 0; i < (ours ? 2 : 1); i++) {
+	for (int i = 0; i < (ours() ? 2 : 1); i++) {
 		union address source = loopback(5000 + i);
 		union address server;
 		int first = make_socket_of(afs[i], 0);
@@ -538,7 +536,8 @@ static void foreign_address(void)
 		EQ_HOST(local_of(fd), address);
 		CHECK(local_port(fd) != 0);
 	}
-	shell("echo 1 > /proc/sys/net/ipv%d/ip_nonlocal_bind", v6() ? 6 : 4);
+	write_setting(v6() ? "ipv6/ip_nonlocal_bind" : "ipv4/ip_nonlocal_bind",
+		      "1");
 	OK(bind_to(make_socket(0), &address));
 }
 
@@ -547,7 +546,7 @@ static void unprivileged_start(void)
 	union address address = loopback(80);
 
 	own_netns();
-	shell("echo 80 > /proc/sys/net/ipv4/ip_unprivileged_port_start");
+	write_setting("ipv4/ip_unprivileged_port_start", "80");
 	OK(setresuid(65534, 65534, 65534));
 	OK(bind_to(make_socket(0), &address));
 	set_port(&address, 79);

@@ -45,7 +45,7 @@ struct row {
 /* Linux has what we lack, so the table says nothing of it there. */
 static bool concerns(const struct row *row)
 {
-	return !row->lacking || domain_of(family()) == AF_OXTCP;
+	return !row->lacking || ours();
 }
 
 static int set_value(int fd, const struct row *row, int value)

@@ -89,15 +89,15 @@ static void low_water_of_the_namespace(void)
 	struct pair pair;
 
 	own_netns();
-	shell("ip link set lo up && sysctl -qw net.ipv4.tcp_notsent_lowat=5000");
+	write_setting("ipv4/tcp_notsent_lowat", "5000");
 	pair = make_pair_with(1 << 20, 20000);
 	fill(pair.fd);
 	BETWEEN(unsent(pair.fd), 5000, 5000 + 70000);
 	EQ_BITS(events_now(pair.fd), 0);
-	shell("sysctl -qw net.ipv4.tcp_notsent_lowat=4294967295");
+	write_setting("ipv4/tcp_notsent_lowat", "4294967295");
 	EQ_BITS(events_now(pair.fd), POLLOUT | POLLWRNORM);
 	/* The socket's own mark goes before. */
-	shell("sysctl -qw net.ipv4.tcp_notsent_lowat=5000");
+	write_setting("ipv4/tcp_notsent_lowat", "5000");
 	set_option(pair.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, -1);
 	EQ_BITS(events_now(pair.fd), POLLOUT | POLLWRNORM);
 }

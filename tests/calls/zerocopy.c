@@ -290,7 +290,7 @@ static void with_losses(void)
 /* A connection whose peer gets nothing any more. */
 static struct pair make_cut_pair(void)
 {
-	struct link link = make_link("delay 1ms");
+	struct link link = make_link(NULL);
 	struct pair pair = make_pair_over(&link);
 
 	allow(pair.fd);
@@ -320,7 +320,7 @@ static void limited_notices(void)
 	char *bytes = pages(20000);
 	unsigned int sends = 0;
 
-	shell("sysctl -qw net.core.optmem_max=5000");
+	write_setting("core/optmem_max", "5000");
 	while (sends < 20) {
 		errno = 0;
 		if (send(pair.fd, bytes + sends * 1000, 1000,

@@ -68,6 +68,11 @@ bool v6(void)
 	return is_v6(family());
 }
 
+bool ours(void)
+{
+	return domain_of(family()) == AF_OXTCP;
+}
+
 int other_family(void)
 {
 	return families[index_of(family())].other;
@@ -277,13 +282,25 @@ uint16_t unused_port(void)
 	return port;
 }
 
+struct pair join_sockets(int server, int client, union address address)
+{
+	int accepted;
+
+	OK(bind_to(server, &address));
+	OK(listen(server, 1));
+	address = local_of(server);
+	OK(connect_to(client, &address));
+	accepted = accept_one(server);
+	close(server);
+	return role_passive() ? (struct pair){ accepted, client } :
+				(struct pair){ client, accepted };
+}
+
 struct pair make_pair_with(int sndbuf, int rcvbuf)
 {
 	bool passive = role_passive();
 	int server = make_socket_of(passive ? family() : peer_family(), 0);
 	int client = make_socket_of(passive ? peer_family() : family(), 0);
-	union address address = loopback(0);
-	int accepted;
 
 	if (sndbuf) {
 		set_option(server, SOL_SOCKET, SO_SNDBUF, sndbuf);
@@ -293,14 +310,7 @@ struct pair make_pair_with(int sndbuf, int rcvbuf)
 		set_option(server, SOL_SOCKET, SO_RCVBUF, rcvbuf);
 		set_option(client, SOL_SOCKET, SO_RCVBUF, rcvbuf);
 	}
-	OK(bind_to(server, &address));
-	OK(listen(server, 1));
-	address = local_of(server);
-	OK(connect_to(client, &address));
-	accepted = accept_one(server);
-	close(server);
-	return passive ? (struct pair){ accepted, client } :
-			 (struct pair){ client, accepted };
+	return join_sockets(server, client, loopback(0));
 }
 
 struct pair make_pair(void)

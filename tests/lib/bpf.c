@@ -136,8 +136,6 @@ int dropping_program(const struct field *fields, size_t count)
 	code[at++] = EXIT;
 	code[at++] = SET(0, 1);
 	code[at++] = EXIT;
-	/* What cannot be loaded is left as it was. */
-	code[0] = COPY(6, 1);
 	return load_program(BPF_PROG_TYPE_CGROUP_SKB, 0, code, at);
 }
 

@@ -130,15 +130,36 @@ static bool is_wanted(const char *name)
 	return false;
 }
 
+/* How many words CASES has; 0 is all cases. */
+static size_t wanted_names(void)
+{
+	const char *wanted = getenv("CASES");
+	size_t count = 0;
+
+	while (wanted && *(wanted += strspn(wanted, " "))) {
+		wanted += strcspn(wanted, " ");
+		count++;
+	}
+	return count;
+}
+
 int run_cases(const struct test_case *cases, size_t count)
 {
 	size_t failed = 0;
 	size_t skipped = 0;
+	size_t found = 0;
 
+	for (size_t i = 0; i < count; i++)
+		found += is_wanted(cases[i].name);
+	if (wanted_names() && found != wanted_names()) {
+		printf("Bail out! CASES names what is no case\n");
+		return 1;
+	}
 	printf("KTAP version 1\n1..%zu\n", count);
 	for (size_t i = 0; i < count; i++) {
 		int version = v6() ? 6 : 4;
 		int result = EXIT_SKIP;
+		long long began = now_ms();
 
 		if (cases[i].version && cases[i].version != version)
 			printf("# only of IPv%d\n", cases[i].version);
@@ -153,7 +174,8 @@ int run_cases(const struct test_case *cases, size_t count)
 			printf("ok %zu %s # SKIP\n", i + 1, cases[i].name);
 			skipped++;
 		} else if (result == 0) {
-			printf("ok %zu %s\n", i + 1, cases[i].name);
+			printf("ok %zu %s # %lld ms\n", i + 1, cases[i].name,
+			       now_ms() - began);
 		} else {
 			printf("not ok %zu %s\n", i + 1, cases[i].name);
 			failed++;
@@ -178,6 +200,14 @@ int get_option(int fd, int level, int name)
 void set_option(int fd, int level, int name, int value)
 {
 	OK(setsockopt(fd, level, name, &value, sizeof(value)));
+}
+
+void set_ip_option(int fd, int v4_name, int v6_name, int value)
+{
+	if (v6())
+		set_option(fd, IPPROTO_IPV6, v6_name, value);
+	else
+		set_option(fd, IPPROTO_IP, v4_name, value);
 }
 
 void linger_zero(int fd)

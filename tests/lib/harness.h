@@ -13,8 +13,8 @@
  *                          Linux's or ours, of the same IP version
  *   ROLE=active|passive    whether the socket under test connects or is
  *                          accepted (active)
- *   CASES="NAME NAME"      only these cases of a program; unknown names are
- *                          no cases, and a program without any is skipped
+ *   CASES="NAME NAME"      only these cases of a program, the others of which
+ *                          count as skipped
  *
  * A test is written once for both IP versions: its addresses are of type union
  * address and come from loopback(), wildcard(), second_local(), foreign(),
@@ -166,6 +166,8 @@ int protocol_of(int af);
 bool is_v6(int af);
 /* Whether the family under test is. */
 bool v6(void);
+/* Whether the family under test is AF_OXTCP's, of either version. */
+bool ours(void);
 
 /*
  * Addresses, of the IP version of the family under test. A union's member any
@@ -247,9 +249,13 @@ struct pair {
 
 struct pair make_pair(void);
 struct pair make_pair_with(int sndbuf, int rcvbuf);
+/* One socket listens here until the other has connected to it. */
+struct pair join_sockets(int server, int client, union address address);
 
 int get_option(int fd, int level, int name);
 void set_option(int fd, int level, int name, int value);
+/* Of SOL_IP or SOL_IPV6, by the family under test. */
+void set_ip_option(int fd, int v4_name, int v6_name, int value);
 /* close() is to reset the connection. */
 void linger_zero(int fd);
 int take_error(int fd);
@@ -289,6 +295,8 @@ void interrupt_after(unsigned int milliseconds, int flags);
 
 /* Runs a shell command in the calling process's network namespace. */
 void shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Of those under /proc/sys/net/. */
+void write_setting(const char *name, const char *value);
 
 /*
  * Network namespaces live as long as a descriptor of theirs, so nothing of

@@ -4,9 +4,12 @@
 #include "harness.h"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
 
 void shell(const char *format, ...)
 {
@@ -23,12 +26,31 @@ void shell(const char *format, ...)
 		FAIL("failed: %s", command);
 }
 
+void write_setting(const char *name, const char *value)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/%s", name);
+	fd = OK(open(path, O_WRONLY | O_CLOEXEC));
+	EQ(write(fd, value, strlen(value)), strlen(value));
+	OK(close(fd));
+}
+
 void own_netns(void)
 {
+	struct ifreq loopback = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd;
+
+	/* Without programs, whose start takes an emulated guest a second. */
 	OK(unshare(CLONE_NEWNET));
-	shell("ip link set lo up");
+	fd = OK(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+	OK(ioctl(fd, SIOCSIFFLAGS, &loopback));
+	close(fd);
 	/* Devices are of use at once, without a search for duplicates. */
-	shell("cd /proc/sys/net/ipv6/conf/default && echo 0 >accept_dad && echo 0 >router_solicitations && echo 1 >keep_addr_on_down");
+	write_setting("ipv6/conf/default/accept_dad", "0");
+	write_setting("ipv6/conf/default/router_solicitations", "0");
+	write_setting("ipv6/conf/default/keep_addr_on_down", "1");
 }
 
 int new_netns(void)
@@ -41,7 +63,7 @@ int new_netns(void)
 	 * An end whose peer's namespace went first, with the link and the last
 	 * ACK, would hold the module for two minutes.
 	 */
-	shell("echo 3 > /proc/sys/net/ipv4/tcp_orphan_retries");
+	write_setting("ipv4/tcp_orphan_retries", "3");
 	/* The shell's programs are to inherit this one. */
 	made = OK(open("/proc/self/ns/net", O_RDONLY));
 	enter_netns(home);
@@ -52,9 +74,11 @@ int new_netns(void)
 union address silent_host(void)
 {
 	own_netns();
-	shell("ip link add silent type dummy && ip link set silent up");
-	shell("ip addr add 10.9.0.1/24 dev silent");
-	shell("ip addr add fd09::1/64 dev silent nodad");
+	shell("ip -batch - <<.\n"
+	      "link add silent type dummy\n"
+	      "link set silent up\n"
+	      "addr add 10.9.0.1/24 dev silent\n"
+	      "addr add fd09::1/64 dev silent nodad\n.");
 	return numeric("10.9.0.2", "fd09::2", 7);
 }
 
@@ -80,8 +104,7 @@ void enter_netns(int netns)
 
 static void set_netem(const char *device, const char *netem)
 {
-	shell("tc qdisc replace dev %s root netem %s", device,
-	      netem);
+	shell("tc qdisc replace dev %s root netem %s", device, netem);
 }
 
 void change_link(const struct link *link, const char *netem)
@@ -92,26 +115,33 @@ void change_link(const struct link *link, const char *netem)
 	set_netem("near", netem);
 }
 
-static void set_up(const char *device, const char *v4_text, const char *v6_text)
+/* One program sets up the device, after these lines of its own. */
+static void set_up(const char *lines, const char *device, const char *v4_text,
+		   const char *v6_text)
 {
-	shell("ip addr add %s/24 dev %s && ip addr add %s/64 dev %s nodad && ip link set %s up",
-	      v4_text, device, v6_text, device, device);
+	shell("ip -batch - <<.\n"
+	      "%saddr add %s/24 dev %s\n"
+	      "addr add %s/64 dev %s nodad\n"
+	      "link set %s up\n.", lines, v4_text, device, v6_text, device,
+	      device);
 }
 
 struct link make_link(const char *netem)
 {
 	struct link link = { .near = new_netns(), .far = new_netns() };
+	char lines[128];
 
-	enter_netns(link.near);
 	/*
 	 * Ends with one number count as no pair, and IPv6 would learn only
 	 * within a second that the link is up.
 	 */
-	shell("ip link add near index 11 type veth peer name far index 12 netns /proc/self/fd/%d",
-	      link.far);
-	set_up("near", NEAR, NEAR6);
+	snprintf(lines, sizeof(lines),
+		 "link add near index 11 type veth peer name far index 12 netns /proc/self/fd/%d\n",
+		 link.far);
+	enter_netns(link.near);
+	set_up(lines, "near", NEAR, NEAR6);
 	enter_netns(link.far);
-	set_up("far", FAR, FAR6);
+	set_up("", "far", FAR, FAR6);
 	enter_netns(link.near);
 	if (netem)
 		change_link(&link, netem);
@@ -120,26 +150,12 @@ struct link make_link(const char *netem)
 
 struct pair make_pair_over(const struct link *link)
 {
-	bool passive = role_passive();
-	union address address = passive ? near_address(0) : far_address(0);
-	int server, client, accepted;
+	int fd, peer;
 
 	enter_netns(link->far);
-	if (passive)
-		client = make_socket_of(peer_family(), 0);
-	else
-		server = make_socket_of(peer_family(), 0);
+	peer = make_socket_of(peer_family(), 0);
 	enter_netns(link->near);
-	if (passive)
-		server = make_socket(0);
-	else
-		client = make_socket(0);
-	OK(bind_to(server, &address));
-	OK(listen(server, 1));
-	address = local_of(server);
-	OK(connect_to(client, &address));
-	accepted = accept_one(server);
-	close(server);
-	return passive ? (struct pair){ accepted, client } :
-			 (struct pair){ client, accepted };
+	fd = make_socket(0);
+	return role_passive() ? join_sockets(fd, peer, near_address(0)) :
+				join_sockets(peer, fd, far_address(0));
 }

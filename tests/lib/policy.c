@@ -37,7 +37,17 @@ union address at(const char *address, uint16_t port)
 void own_world(void)
 {
 	own_netns();
-	shell("echo 3 > /proc/sys/net/ipv4/tcp_orphan_retries");
+	write_setting("ipv4/tcp_orphan_retries", "3");
+}
+
+struct link make_served_link(int *server)
+{
+	struct link link = make_link(NULL);
+
+	enter_netns(link.far);
+	*server = serve(PORT);
+	enter_netns(link.near);
+	return link;
 }
 
 int serve_at(const char *address, uint16_t port)
@@ -182,11 +192,6 @@ void nft_table(void)
 	    "add chain inet t in { type filter hook input priority 0; }; "
 	    "add chain inet t out { type filter hook output priority 0; }; "
 	    "add chain inet t post { type filter hook postrouting priority 0; }");
-}
-
-void write_setting(const char *name, const char *value)
-{
-	shell("echo %s >/proc/sys/net/%s", value, name);
 }
 
 int bound_to(const char *address, uint16_t port)

@@ -26,6 +26,8 @@ union address at(const char *address, uint16_t port);
  */
 void own_world(void);
 
+/* A link whose far end has a listener at PORT. */
+struct link make_served_link(int *server);
 /* A socket that listens at every address, or at one. */
 int serve(uint16_t port);
 int serve_at(const char *address, uint16_t port);
@@ -52,9 +54,6 @@ long count_of(const char *counter);
 /* An empty table "inet t" with chains in, out, pre and post. */
 void nft_table(void);
 void nft(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* Of those under /proc/sys/net/. */
-void write_setting(const char *name, const char *value);
 
 /* What a command prints, for the caller to free. */
 char *output_of(const char *format, ...)

@@ -5,9 +5,11 @@ FAMILY=inet|inet6|oxtcp|oxtcp6 says what is tested. With IP_VERSION=mapped, for 
 speak IPv4 by mapped addresses. Hosts are given as text, of the version that goes over the wire.
 """
 
+import fcntl
 import os
 import socket
 import struct
+import time
 from dataclasses import dataclass
 
 NAME = os.environ.get("FAMILY", "inet")
@@ -54,6 +56,32 @@ def text(address):
 def host_of_socket(host):
     """The text that a socket of the family has for this host."""
     return f"::ffff:{host}" if MAPPED else host
+
+
+SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFNETMASK, SIOCSIFMTU = 0x8913, 0x8914, 0x8916, 0x891c, 0x8922
+IFF_UP, RTF_LOCAL = 1, 0x80000000
+
+
+def set_up(device, mtu=0, host="", prefix=0):
+    """Sets up a device of the namespace, with an address of it; by no program, since starting one takes a guest long."""
+    name = device.encode()
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        if mtu:
+            fcntl.ioctl(sock, SIOCSIFMTU, struct.pack("16si20x", name, mtu))
+        if ":" in host:
+            fcntl.ioctl(sock, SIOCSIFADDR, struct.pack("=16sIi", raw(host), prefix, socket.if_nametoindex(device)))
+        elif host:
+            mask = struct.pack("!I", (1 << 32) - (1 << 32 - prefix))
+            for request, value in ((SIOCSIFADDR, raw(host)), (SIOCSIFNETMASK, mask)):
+                fcntl.ioctl(sock, request, struct.pack("=16sHH4s16x", name, socket.AF_INET, 0, value))
+        flags = struct.unpack("=16sH22x", fcntl.ioctl(sock, SIOCGIFFLAGS, struct.pack("=16s24x", name)))[1]
+        fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("=16sH22x", name, flags | IFF_UP))
+    # A worker makes an IPv6 address one of this host's; what comes before is lost.
+    while ":" in host:
+        with open("/proc/net/ipv6_route", encoding="ascii") as file:
+            if any(line.startswith(raw(host).hex()) and int(line.split()[8], 16) & RTF_LOCAL for line in file):
+                return
+        time.sleep(0.001)
 
 
 def sockaddr(host, port):

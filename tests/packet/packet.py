@@ -170,12 +170,11 @@ class Tun:
     def __init__(self, mtu=internet.MTU):
         self.fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
         fcntl.ioctl(self.fd, 0x400454ca, struct.pack("16sH22x", b"tun0", 0x1001))  # TUNSETIFF, IFF_TUN | IFF_NO_PI
-        # No router is asked for: such packets would only count.
-        quiet = internet.choose("", "echo 0 >/proc/sys/net/ipv6/conf/tun0/router_solicitations && ")
-        place = internet.choose(f"{HERE}/24", f"{HERE}/64 nodad")
-        # A worker makes an IPv6 address one of this host's; what comes before is lost.
-        ready = internet.choose("", f" && until ip -6 route show table local {HERE} | grep -q .; do :; done")
-        run(f"{quiet}ip address add {place} dev tun0 && ip link set tun0 mtu {mtu} up{ready}")
+        if internet.V6:
+            # No router is asked for: such packets would only count.
+            with open("/proc/sys/net/ipv6/conf/tun0/router_solicitations", "w", encoding="ascii") as file:
+                file.write("0")
+        internet.set_up("tun0", mtu, HERE, internet.choose(24, 64))
 
     def read(self, seconds):
         """The next packet, or None when none comes within so many seconds."""
@@ -544,7 +543,7 @@ def either(function):
 def run_case(function):
     """Runs a case in this process; its exit status."""
     os.unshare(os.CLONE_NEWNET)
-    run("ip link set lo up")
+    internet.set_up("lo")
     bench = Bench()
     try:
         function(bench)

@@ -333,10 +333,23 @@ static void packets_to_client(void)
 
 #define OPTION(field)	offsetof(struct bpf_sockopt, field)
 
-static void options_refused(void)
+/* Of IPPROTO_TCP. */
+static void refuse_option(int attach, int option)
 {
 	int type = BPF_PROG_TYPE_CGROUP_SOCKOPT;
-	int set = BPF_CGROUP_SETSOCKOPT, get = BPF_CGROUP_GETSOCKOPT;
+
+	attached(attach,
+		 PROGRAM(type, attach,
+			 LOAD(BPF_W, 2, 1, OPTION(level)),
+			 LOAD(BPF_W, 3, 1, OPTION(optname)),
+			 SET(0, 1),
+			 IF_NOT_EQUAL(2, IPPROTO_TCP, 2),
+			 IF_NOT_EQUAL(3, option, 1),
+			 SET(0, 0), EXIT));
+}
+
+static void options_refused(void)
+{
 	int value = 1;
 	socklen_t length = sizeof(value);
 	int fd;
@@ -344,26 +357,12 @@ static void options_refused(void)
 	world();
 	join_group(&group);
 	fd = make_socket(0);
-	attached(set,
-		 PROGRAM(type, set, COPY(6, 1),
-			 LOAD(BPF_W, 2, 6, OPTION(level)),
-			 LOAD(BPF_W, 3, 6, OPTION(optname)),
-			 SET(0, 1),
-			 IF_NOT_EQUAL(2, IPPROTO_TCP, 2),
-			 IF_NOT_EQUAL(3, TCP_NODELAY, 1),
-			 SET(0, 0), EXIT));
+	refuse_option(BPF_CGROUP_SETSOCKOPT, TCP_NODELAY);
 	FAILS(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof(value)),
 	      EPERM);
 	EQ(get_option(fd, IPPROTO_TCP, TCP_NODELAY), 0);
 	set_option(fd, IPPROTO_TCP, TCP_CORK, 1);
-	attached(get,
-		 PROGRAM(type, get, COPY(6, 1),
-			 LOAD(BPF_W, 2, 6, OPTION(level)),
-			 LOAD(BPF_W, 3, 6, OPTION(optname)),
-			 SET(0, 1),
-			 IF_NOT_EQUAL(2, IPPROTO_TCP, 2),
-			 IF_NOT_EQUAL(3, TCP_CORK, 1),
-			 SET(0, 0), EXIT));
+	refuse_option(BPF_CGROUP_GETSOCKOPT, TCP_CORK);
 	FAILS(getsockopt(fd, IPPROTO_TCP, TCP_CORK, &value, &length), EPERM);
 	EQ(get_option(fd, IPPROTO_TCP, TCP_NODELAY), 0);
 	remove_group(&group);
@@ -391,11 +390,6 @@ static void option_changed(void)
 	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 44);
 	EQ(get_option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 33);
 	remove_group(&group);
-}
-
-static bool ours(void)
-{
-	return domain_of(family()) == AF_OXTCP;
 }
 
 /* Programs for sockets' operations see Linux's own TCP only. */

@@ -10,11 +10,6 @@
 
 #define SOCK_OF_PACKET	offsetof(struct __sk_buff, sk)
 
-static bool ours(void)
-{
-	return domain_of(family()) == AF_OXTCP;
-}
-
 static void at_loopback(int program)
 {
 	attach_program(program, OK(if_nametoindex("lo")), BPF_TCX_EGRESS);
@@ -104,6 +99,7 @@ static int map_of(int type)
 static void not_in_maps(void)
 {
 	int map = map_of(BPF_MAP_TYPE_SOCKMAP);
+	union address place = at(here(), PORT2);
 	struct pair pair;
 	int server;
 
@@ -120,11 +116,7 @@ static void not_in_maps(void)
 	map = map_of(BPF_MAP_TYPE_REUSEPORT_SOCKARRAY);
 	server = make_socket(0);
 	set_option(server, SOL_SOCKET, SO_REUSEPORT, 1);
-	{
-		union address place = at(here(), PORT2);
-
-		OK(bind_to(server, &place));
-	}
+	OK(bind_to(server, &place));
 	OK(listen(server, 1));
 	if (ours())
 		FAILS(put(map, server), 524 /* ENOTSUPP */);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What nft's rules do to connections. */
 #define _GNU_SOURCE
+#include "bpf.h"
 #include "policy.h"
 
 #include <arpa/inet.h>
@@ -16,34 +17,30 @@ static void table(void)
 	nft_table();
 }
 
-static void drop_in(void)
+static void drop_at(const char *chain)
 {
 	int server;
 
 	table();
 	server = serve(PORT);
 	nft("add counter inet t c; "
-	    "add rule inet t in tcp dport %d counter name c drop", PORT);
+	    "add rule inet t %s tcp dport %d counter name c drop", chain, PORT);
 	unanswered(here(), PORT);
 	/* The SYN and its repetitions. */
 	EQ(count_of("c"), 3);
-	nft("flush chain inet t in");
+	nft("flush chain inet t %s", chain);
 	works(connected(server, here(), PORT));
 }
 
+static void drop_in(void)
+{
+	drop_at("in");
+}
+
+/* As Linux: the send fails with EPERM, which is as a loss. */
 static void drop_out(void)
 {
-	int server;
-
-	table();
-	server = serve(PORT);
-	nft("add counter inet t c; "
-	    "add rule inet t out tcp dport %d counter name c drop", PORT);
-	/* As Linux: the send fails with EPERM, which is as a loss. */
-	unanswered(here(), PORT);
-	EQ(count_of("c"), 3);
-	nft("flush chain inet t out");
-	works(connected(server, here(), PORT));
+	drop_at("out");
 }
 
 /* Only the answer is stopped. */
@@ -95,7 +92,6 @@ static void reject_with_reset(void)
 
 static void reject_with_icmp(void)
 {
-
 	table();
 	serve(PORT);
 	nft("add rule inet t in tcp dport %d reject with icmpx port-unreachable",
@@ -242,19 +238,20 @@ static void by_mark(void)
 
 static void by_cgroup(void)
 {
+	struct group group;
 	int server;
 
 	table();
-	shell("mkdir -p /tmp/cg && mount -t cgroup2 none /tmp/cg && "
-	      "mkdir -p /tmp/cg/fenced && "
-	      "nft 'add rule inet t out socket cgroupv2 level 1 fenced drop'");
+	group = make_group();
+	nft("add rule inet t out socket cgroupv2 level 1 \"%s\" drop",
+	    strrchr(group.path, '/') + 1);
 	server = serve(PORT);
 	works(connected(server, here(), PORT));
-	shell("echo %d >/tmp/cg/fenced/cgroup.procs", getpid());
+	join_group(&group);
 	unanswered(here(), PORT);
-	shell("echo %d >/tmp/cg/cgroup.procs", getpid());
+	leave_group();
 	works(connected(server, here(), PORT));
-	shell("rmdir /tmp/cg/fenced; umount /tmp/cg");
+	remove_group(&group);
 }
 
 /* All segments of whole connections belong to tracked ones. */
@@ -350,8 +347,12 @@ static void redirected(void)
 	CHECK(strcmp(host_text(place), here()) == 0);
 	place = original_destination(pair.fd);
 	EQ(port_of(place), PORT2);
-	/* What nothing translated has no original. */
 	close_pair(pair);
+	/* What nothing translated was meant for where it went. */
+	pair = connected(server, here(), PORT);
+	place = original_destination(pair.peer);
+	EQ(port_of(place), PORT);
+	CHECK(strcmp(host_text(place), here()) == 0);
 }
 
 static void destination_nat(void)
@@ -377,15 +378,12 @@ static void destination_nat(void)
 
 static void masqueraded(void)
 {
-	struct link link = make_link(NULL);
 	const char *other = !v6() ? "10.7.7.7" : "fd00:7::7";
 	union address place;
 	struct pair pair;
 	int server, fd;
 
-	enter_netns(link.far);
-	server = serve(PORT);
-	enter_netns(link.near);
+	make_served_link(&server);
 	shell("ip addr add %s dev lo", other);
 	nft_table();
 	nft("add chain inet t nat { type nat hook postrouting priority 100; }; "
@@ -404,14 +402,11 @@ static void masqueraded(void)
 
 static void source_nat_of_ports(void)
 {
-	struct link link = make_link(NULL);
 	union address place;
 	struct pair pair;
 	int server;
 
-	enter_netns(link.far);
-	server = serve(PORT);
-	enter_netns(link.near);
+	make_served_link(&server);
 	nft_table();
 	nft("add chain inet t nat { type nat hook postrouting priority 100; }; "
 	    "add rule inet t nat tcp dport %d masquerade to :7000-7000", PORT);
@@ -481,8 +476,7 @@ static void forwarded(void)
 	      !v6() ? "10.2.0.1" : "fd00:2::1");
 	enter_netns(link.far);
 	shell("ip route add %s",
-	      !v6() ? "10.2.0.0/24 via 10.1.0.9" :
-					 "fd00:2::/64 via fd01::9");
+	      !v6() ? "10.2.0.0/24 via 10.1.0.9" : "fd00:2::/64 via fd01::9");
 	server = serve(PORT);
 	enter_netns(link.near);
 	pair = connected(server, far(), PORT);
@@ -501,12 +495,27 @@ static void forwarded(void)
 	unstuck(pair.peer);
 }
 
+/* A listener for what has mark 1, to whatever address it goes. */
+static int take_foreign(uint16_t port)
+{
+	union address place = wildcard(port);
+	int server = make_socket(0);
+	const char *version = v6() ? "-6" : "-4";
+
+	shell("ip %s rule add fwmark 1 lookup 100 && "
+	      "ip %s route add local default dev lo table 100", version,
+	      version);
+	set_ip_option(server, IP_TRANSPARENT, IPV6_TRANSPARENT, 1);
+	OK(bind_to(server, &place));
+	OK(listen(server, 1));
+	return server;
+}
+
 /* Traffic for every address taken in: a transparent proxy without TPROXY. */
 static void intercepted(void)
 {
 	struct link link = make_link(NULL);
-	const char *foreign = !v6() ? "10.55.0.1" :
-							 "fd00:55::1";
+	const char *foreign = !v6() ? "10.55.0.1" : "fd00:55::1";
 	union address place;
 	struct pair pair;
 	int server;
@@ -515,17 +524,7 @@ static void intercepted(void)
 	enter_netns(link.far);
 	nft_table();
 	nft("add rule inet t pre tcp dport %d meta mark set 1", PORT);
-	shell("ip %s rule add fwmark 1 lookup 100 && "
-	      "ip %s route add local default dev lo table 100",
-	      v6() ? "-6" : "-4", v6() ? "-6" : "-4");
-	server = make_socket(0);
-	if (v6())
-		set_option(server, IPPROTO_IPV6, IPV6_TRANSPARENT, 1);
-	else
-		set_option(server, IPPROTO_IP, IP_TRANSPARENT, 1);
-	place = at(v6() ? "::" : "0.0.0.0", PORT);
-	OK(bind_to(server, &place));
-	OK(listen(server, 1));
+	server = take_foreign(PORT);
 	enter_netns(link.near);
 	pair = connected(server, foreign, PORT);
 	works(pair);
@@ -536,10 +535,7 @@ static void intercepted(void)
 	server = serve(PORT2);
 	enter_netns(link.far);
 	pair.fd = impatient();
-	if (v6())
-		set_option(pair.fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1);
-	else
-		set_option(pair.fd, IPPROTO_IP, IP_TRANSPARENT, 1);
+	set_ip_option(pair.fd, IP_TRANSPARENT, IPV6_TRANSPARENT, 1);
 	place = at(foreign, 0);
 	OK(bind_to(pair.fd, &place));
 	nft("add rule inet t pre tcp sport %d meta mark set 1", PORT2);
@@ -550,17 +546,11 @@ static void intercepted(void)
 	CHECK(strcmp(host_text(place), foreign) == 0);
 }
 
-static bool ours(void)
-{
-	return domain_of(family()) == AF_OXTCP;
-}
-
 /* "tproxy" finds Linux's own sockets only. */
 static void proxied(void)
 {
 	const char *nowhere = !v6() ? "10.55.0.1" : "fd00:55::1";
 	struct link link = make_link(NULL);
-	union address place;
 	int server;
 
 	shell("ip route add %s via %s", nowhere, far());
@@ -568,17 +558,7 @@ static void proxied(void)
 	nft_table();
 	nft("add rule inet t pre tcp dport %d tproxy %s to :%d meta mark set 1 "
 	    "accept", PORT2, ip_word(), PORT);
-	shell("ip %s rule add fwmark 1 lookup 100 && "
-	      "ip %s route add local default dev lo table 100",
-	      v6() ? "-6" : "-4", v6() ? "-6" : "-4");
-	server = make_socket(0);
-	if (v6())
-		set_option(server, IPPROTO_IPV6, IPV6_TRANSPARENT, 1);
-	else
-		set_option(server, IPPROTO_IP, IP_TRANSPARENT, 1);
-	place = wildcard(PORT);
-	OK(bind_to(server, &place));
-	OK(listen(server, 1));
+	server = take_foreign(PORT);
 	enter_netns(link.near);
 	if (ours())
 		refused(nowhere, PORT2, v6() ? ENETUNREACH : ETIMEDOUT);

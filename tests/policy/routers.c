@@ -161,8 +161,6 @@ static void same_names_in_two_routers(void)
 	}
 	for (int i = 0; i < 2; i++)
 		works(pairs[i]);
-	enter_netns(vrf.home);
-	pairs[0].peer = server;
 }
 
 /* A segment of a router's that is none of the connection's. */
@@ -221,14 +219,12 @@ static void bridged(void)
 /* A device that goes to another namespace, and comes back. */
 static void device_moves(void)
 {
-	struct link link = make_link(NULL);
+	struct link link;
 	int elsewhere = new_netns();
 	struct pair pair;
 	int server;
 
-	enter_netns(link.far);
-	server = serve(PORT);
-	enter_netns(link.near);
+	link = make_served_link(&server);
 	pair = connected(server, far(), PORT);
 	works(pair);
 	enter_netns(link.far);

@@ -31,9 +31,7 @@ static void routes(const char *format, ...)
 /* The error of a route that is no way. */
 static void kinds_of_route(void)
 {
-	struct link link = make_link(NULL);
-
-	(void)link;
+	make_link(NULL);
 	refused(away(), PORT, ENETUNREACH);
 	routes("route add unreachable %s", away());
 	refused(away(), PORT, EHOSTUNREACH);
@@ -48,13 +46,10 @@ static void kinds_of_route(void)
 /* A route that ends as a way stops a connection, until there is one again. */
 static void route_taken_away(void)
 {
-	struct link link = make_link(NULL);
 	struct pair pair;
 	int server;
 
-	enter_netns(link.far);
-	server = serve(PORT);
-	enter_netns(link.near);
+	make_served_link(&server);
 	pair = connected(server, far(), PORT);
 	works(pair);
 	routes("route add prohibit %s", far());
@@ -67,15 +62,17 @@ static void route_taken_away(void)
 	unstuck(pair.peer);
 }
 
+static void set_tos(int fd, int tos)
+{
+	set_ip_option(fd, IP_TOS, IPV6_TCLASS, tos);
+}
+
 /* Rules that choose by what the connection is. */
 static void rules_of_sockets(void)
 {
-	struct link link = make_link(NULL);
 	int server, fd;
 
-	enter_netns(link.far);
-	server = serve(PORT);
-	enter_netns(link.near);
+	make_served_link(&server);
 
 	routes("rule add fwmark 7 prohibit");
 	fd = impatient();
@@ -102,14 +99,11 @@ static void rules_of_sockets(void)
 
 	routes("rule add dsfield 0x10 prohibit");
 	fd = impatient();
-	if (v6())
-		set_option(fd, IPPROTO_IPV6, IPV6_TCLASS, 0x10);
-	else
-		set_option(fd, IPPROTO_IP, IP_TOS, 0x10);
+	set_tos(fd, 0x10);
 	FAILS(try_connect(fd, far(), PORT), EACCES);
 
-	routes("rule add from %s ipproto tcp to %s dport %d prohibit", near(), far(),
-	   PORT);
+	routes("rule add from %s ipproto tcp to %s dport %d prohibit", near(),
+	       far(), PORT);
 	fd = bound_to(near(), 0);
 	FAILS(try_connect(fd, far(), PORT), EACCES);
 }
@@ -117,13 +111,11 @@ static void rules_of_sockets(void)
 /* The rule comes when the connection is there. */
 static void rules_of_connections(void)
 {
-	struct link link = make_link(NULL);
+	struct link link;
 	struct pair pair;
 	int server;
 
-	enter_netns(link.far);
-	server = serve(PORT);
-	enter_netns(link.near);
+	link = make_served_link(&server);
 	pair = connected(server, far(), PORT);
 	works(pair);
 	routes("rule add fwmark 7 prohibit");
@@ -246,14 +238,6 @@ static void count_tos(void)
 	    "%s dscp 0x04 counter name data", ip_word(), ip_word(), ip_word());
 }
 
-static void set_tos(int fd, int tos)
-{
-	if (v6())
-		set_option(fd, IPPROTO_IPV6, IPV6_TCLASS, tos);
-	else
-		set_option(fd, IPPROTO_IP, IP_TOS, tos);
-}
-
 static int get_tos(int fd)
 {
 	return v6() ? get_option(fd, IPPROTO_IPV6, IPV6_TCLASS) :
@@ -357,18 +341,12 @@ static void priorities(void)
 
 static void set_ttl(int fd, int ttl)
 {
-	if (v6())
-		set_option(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, ttl);
-	else
-		set_option(fd, IPPROTO_IP, IP_TTL, ttl);
+	set_ip_option(fd, IP_TTL, IPV6_UNICAST_HOPS, ttl);
 }
 
 static void set_min_ttl(int fd, int ttl)
 {
-	if (v6())
-		set_option(fd, IPPROTO_IPV6, 73 /* IPV6_MINHOPCOUNT */, ttl);
-	else
-		set_option(fd, IPPROTO_IP, 21 /* IP_MINTTL */, ttl);
+	set_ip_option(fd, 21 /* IP_MINTTL */, 73 /* IPV6_MINHOPCOUNT */, ttl);
 }
 
 static void time_to_live(void)

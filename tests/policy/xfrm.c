@@ -25,6 +25,17 @@ static void apply(const char *command, const char *direction,
 	      from, to, rest);
 }
 
+/* Every segment, whoever sends it. */
+static void block(const char *direction)
+{
+	apply("add", direction, any(), any(), "proto tcp action block");
+}
+
+static void unblock(const char *direction)
+{
+	apply("del", direction, any(), any(), "proto tcp");
+}
+
 /* Segments along this way must be encrypted. */
 static void must_encrypt(const char *direction, const char *from,
 			 const char *to)
@@ -44,51 +55,47 @@ static void associate(void)
 
 static void blocked_out(void)
 {
-	struct link link = make_link(NULL);
+	struct link link;
 	struct pair pair;
 	int server;
 
-	enter_netns(link.far);
-	server = serve(PORT);
-	enter_netns(link.near);
+	link = make_served_link(&server);
 	pair = connected(server, far(), PORT);
-	apply("add", "out", any(), any(), "proto tcp action block");
+	block("out");
 	refused(far(), PORT, EPERM);
 	stuck(pair.fd, pair.peer);
-	apply("del", "out", any(), any(), "proto tcp");
+	unblock("out");
 	unstuck(pair.peer);
 	pair = connected(server, far(), PORT);
 	works(pair);
 	/* Neither SYN-ACKs nor data. */
 	enter_netns(link.far);
-	apply("add", "out", any(), any(), "proto tcp action block");
+	block("out");
 	enter_netns(link.near);
 	unanswered(far(), PORT);
 	stuck(pair.peer, pair.fd);
 	enter_netns(link.far);
-	apply("del", "out", any(), any(), "proto tcp");
+	unblock("out");
 	unstuck(pair.fd);
 }
 
 static void blocked_in(void)
 {
-	struct link link = make_link(NULL);
+	struct link link;
 	struct pair pair;
 	int server;
 
-	enter_netns(link.far);
-	server = serve(PORT);
-	enter_netns(link.near);
+	link = make_served_link(&server);
 	pair = connected(server, far(), PORT);
 	enter_netns(link.far);
-	apply("add", "in", any(), any(), "proto tcp action block");
+	block("in");
 	enter_netns(link.near);
 	/* Not even refused. */
 	unanswered(far(), PORT);
 	unanswered(far(), PORT2);
 	stuck(pair.fd, pair.peer);
 	enter_netns(link.far);
-	apply("del", "in", any(), any(), "proto tcp");
+	unblock("in");
 	unstuck(pair.peer);
 	works(pair);
 }
@@ -131,13 +138,11 @@ static void encrypted(void)
 /* A segment has less room where it is encrypted. */
 static void room_for_encryption(void)
 {
-	struct link link = make_link(NULL);
+	struct link link;
 	struct pair pair;
 	int server, clear;
 
-	enter_netns(link.far);
-	server = serve(PORT);
-	enter_netns(link.near);
+	link = make_served_link(&server);
 	pair = connected(server, far(), PORT);
 	works(pair);
 	clear = get_option(pair.fd, IPPROTO_TCP, TCP_MAXSEG);
@@ -160,13 +165,11 @@ static void room_for_encryption(void)
 /* Whoever asks for encryption hears nothing else. */
 static void plain_not_heard(void)
 {
-	struct link link = make_link(NULL);
+	struct link link;
 	struct pair pair;
 	int server;
 
-	enter_netns(link.far);
-	server = serve(PORT);
-	enter_netns(link.near);
+	link = make_served_link(&server);
 	pair = connected(server, far(), PORT);
 	works(pair);
 	enter_netns(link.far);
@@ -262,7 +265,7 @@ static void of_one_socket(void)
 	FAILS(try_connect(fd, here(), PORT), ETIMEDOUT);
 	works(connected(server, here(), PORT));
 	/* It comes before the host's. */
-	apply("add", "out", any(), any(), "proto tcp action block");
+	block("out");
 	server = serve(PORT2);
 	set_policy(server, XFRM_POLICY_OUT, XFRM_POLICY_ALLOW);
 	fd = impatient();
