@@ -4,14 +4,14 @@
 VM ?= uml
 export KDIR KSRC
 
-.PHONY: modules help setup kdir shell run check test fuzz goodput clean
+.PHONY: modules help setup kdir shell run check test fuzz goodput tools install-tools clean
 
 modules: ## Build oxtcp.ko for the guest VM=uml|umlsmp|stock|debug, or for another kernel with KDIR= (and ARCH=)
 	@tools/lab/module $(if $(KDIR),kdir,$(VM))
 
 help: ## Show this list
 	@echo "make [TARGET] [VM=uml|umlsmp|stock|debug] [KDIR=prepared kernel build directory] [KSRC=kernel source]"
-	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: ## Make the root with toolchain, guests' programs and kernel source
 	@tools/lab/setup
@@ -36,6 +36,12 @@ goodput: ## Compare the goodput with that of Linux's TCP over simulated paths (s
 
 fuzz: ## Run each fuzz target for TIME= seconds (60)
 	@tools/lab/fuzz $(or $(TIME),60)
+
+tools: ## Build oxtcp_run, which runs unmodified programs on AF_OXTCP, into build/tools
+	@tools/lab/programs tools/oxtcp_run
+
+install-tools: ## Install it under PREFIX=/usr/local (and DESTDIR=)
+	@$(MAKE) -f tools/oxtcp_run/Makefile --no-print-directory install
 
 clean: ## Remove what was built from the checkout (kernels and root stay cached)
 	rm -rf build target oxtcp.ko

@@ -21,4 +21,7 @@
 #define OXTCPPROTO_IP	0	/* IPv4; IPPROTO_TCP means the same */
 #define OXTCPPROTO_IPV6	1	/* IPv6, and IPv4 by mapped addresses */
 
+/* What SO_PROTOCOL reads on any socket of the family; socket() does not take it. */
+#define IPPROTO_OXTCP	0x0206
+
 #endif /* _UAPI_LINUX_OXTCP_H */
