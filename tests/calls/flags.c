@@ -345,7 +345,8 @@ static void names(void)
 	EQ(message.msg_namelen, 0);
 	EQ(message.msg_controllen, 0);
 	EQ_BITS(message.msg_flags, 0);
-	EQ(recvmsg(pair.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0, 1);
+	FAILS(recvmsg(pair.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC),
+	      EAGAIN);
 	other = foreign(1, 9);
 	length = length_of(&other);
 	EQ(sendto(pair.fd, "x", 1, 0, &other.any, length), 1);
@@ -360,7 +361,7 @@ static void names(void)
 static void many_messages(void)
 {
 	struct pair pair = with_text("abcdef");
-	struct timespec limit = { .tv_nsec = 100000000 };
+	struct timespec limit = { 0 };
 	struct iovec parts[4];
 	struct mmsghdr messages[4] = { 0 };
 
@@ -376,7 +377,6 @@ static void many_messages(void)
 	FAILS(recvmmsg(pair.fd, messages, 4, MSG_DONTWAIT, NULL), EAGAIN);
 	/* The limit is looked at after each message. */
 	send_all(pair.peer, "gh", 2);
-	limit.tv_nsec = 0;
 	EQ(recvmmsg(pair.fd, messages, 4, 0, &limit), 1);
 
 	/* An error after the first message waits for the next call. */
@@ -429,7 +429,7 @@ static void pipe_signal(void)
 	EQ(told, 3);
 	FAILS(sendmsg(pair.fd, &message, 0), EPIPE);
 	EQ(told, 4);
-	EQ(write(pair.fd, "x", 0), -1);
+	FAILS(write(pair.fd, "x", 0), EPIPE);
 	EQ(told, 5);
 }
 

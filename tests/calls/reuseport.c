@@ -10,7 +10,9 @@
 #include <sys/fsuid.h>
 
 #define LISTENERS	4
+/* For each to get a share that chance allows, and for one to get them all. */
 #define CONNECTIONS	200
+#define FEW		20
 
 /* A listener at an address that allows others there; its port is noted. */
 static int sharing_of(int af, union address *address)
@@ -61,7 +63,8 @@ static void connect_many(const union address *address, int count)
 	}
 }
 
-static void counts(const int *fds, int *got)
+/* How many each listener has got; they are so many. */
+static void counts(const int *fds, int *got, int count)
 {
 	int sum = 0;
 
@@ -69,10 +72,46 @@ static void counts(const int *fds, int *got)
 		got[i] = fds[i] < 0 ? 0 : waiting(fds[i]);
 		sum += got[i];
 	}
-	EQ(sum, CONNECTIONS);
+	EQ(sum, count);
 }
 
-/* Everybody gets a share that chance allows. */
+static void spread(const union address *address, int count, const int *fds,
+		   int *got)
+{
+	connect_many(address, count);
+	counts(fds, got, count);
+}
+
+static void expect_all_at(int chosen, const union address *address,
+			  const int *fds)
+{
+	int got[LISTENERS];
+
+	spread(address, FEW, fds, got);
+	EQ(got[chosen], FEW);
+}
+
+/* Each gets a share that chance allows. */
+static void expect_shares(const union address *address, const int *fds)
+{
+	int got[LISTENERS];
+
+	spread(address, CONNECTIONS, fds, got);
+	for (int i = 0; i < LISTENERS; i++)
+		BETWEEN(got[i], 20, 90);
+}
+
+/* Where one of the others is not there. */
+static void expect_shares_but_of(int missing, const union address *address,
+				 const int *fds)
+{
+	int got[LISTENERS];
+
+	spread(address, CONNECTIONS, fds, got);
+	for (int i = 0; i < LISTENERS; i++)
+		BETWEEN(got[i], i == missing ? 0 : 30, i == missing ? 0 : 110);
+}
+
 static void by_hash(void)
 {
 	union address address;
@@ -81,31 +120,20 @@ static void by_hash(void)
 
 	own_netns();
 	make_group(fds, &address);
-	connect_many(&address, CONNECTIONS);
-	counts(fds, got);
-	for (int i = 0; i < LISTENERS; i++)
-		BETWEEN(got[i], 20, 90);
+	expect_shares(&address, fds);
 	/* Without one, the others have all; one that comes has its share. */
 	close(fds[1]);
 	fds[1] = -1;
-	connect_many(&address, CONNECTIONS);
-	counts(fds, got);
-	for (int i = 0; i < LISTENERS; i++)
-		BETWEEN(got[i], i == 1 ? 0 : 30, i == 1 ? 0 : 110);
+	expect_shares_but_of(1, &address, fds);
 	fds[1] = sharing(&address);
-	connect_many(&address, CONNECTIONS);
-	counts(fds, got);
-	for (int i = 0; i < LISTENERS; i++)
-		BETWEEN(got[i], 20, 90);
+	expect_shares(&address, fds);
 	/* So it is for one that shuts down, and listens once more. */
 	OK(shutdown(fds[2], SHUT_RDWR));
 	connect_many(&address, CONNECTIONS);
 	OK(listen(fds[2], CONNECTIONS));
-	counts(fds, got);
+	counts(fds, got, CONNECTIONS);
 	EQ(got[2], 0);
-	connect_many(&address, CONNECTIONS);
-	counts(fds, got);
-	BETWEEN(got[2], 20, 90);
+	expect_shares(&address, fds);
 }
 
 /* Listeners of both families have their shares, as if they were of one. */
@@ -114,21 +142,14 @@ static void with_other_family(void)
 	union address address = loopback(0);
 	union address any;
 	int fds[LISTENERS];
-	int got[LISTENERS];
 
 	own_netns();
 	for (int i = 0; i < LISTENERS; i++)
 		fds[i] = sharing_of(i % 2 ? other_family() : family(), &address);
-	connect_many(&address, CONNECTIONS);
-	counts(fds, got);
-	for (int i = 0; i < LISTENERS; i++)
-		BETWEEN(got[i], 20, 90);
+	expect_shares(&address, fds);
 	close(fds[0]);
 	fds[0] = -1;
-	connect_many(&address, CONNECTIONS);
-	counts(fds, got);
-	for (int i = 1; i < LISTENERS; i++)
-		BETWEEN(got[i], 30, 110);
+	expect_shares_but_of(0, &address, fds);
 	for (int i = 0; i < LISTENERS; i++)
 		close(fds[i]);
 	/* Who is bound to the address comes first, whichever that is. */
@@ -174,7 +195,6 @@ static void by_program(void)
 {
 	union address address;
 	int fds[LISTENERS];
-	int got[LISTENERS];
 	int alone;
 
 	own_netns();
@@ -183,22 +203,14 @@ static void by_program(void)
 	for (int i = 0; i < LISTENERS; i++) {
 		/* It is the group's, whoever attached it. */
 		OK(attach_constant(fds[(i + 1) % LISTENERS], i));
-		connect_many(&address, CONNECTIONS);
-		counts(fds, got);
-		EQ(got[i], CONNECTIONS);
+		expect_all_at(i, &address, fds);
 	}
 	/* What it chooses must be there. */
 	OK(attach_constant(fds[0], LISTENERS));
-	connect_many(&address, CONNECTIONS);
-	counts(fds, got);
-	for (int i = 0; i < LISTENERS; i++)
-		BETWEEN(got[i], 20, 90);
+	expect_shares(&address, fds);
 	OK(attach_constant(fds[0], 1));
 	OK(detach(fds[3]));
-	connect_many(&address, CONNECTIONS);
-	counts(fds, got);
-	for (int i = 0; i < LISTENERS; i++)
-		BETWEEN(got[i], 20, 90);
+	expect_shares(&address, fds);
 	FAILS(detach(fds[3]), ENOENT);
 
 	alone = make_socket(0);
@@ -226,7 +238,6 @@ static void by_port(void)
 	};
 	union address address;
 	int fds[LISTENERS];
-	int got[LISTENERS];
 
 	own_netns();
 	make_group(fds, &address);
@@ -243,9 +254,7 @@ static void by_port(void)
 	}
 	/* A SYN has no payload. */
 	OK(attach(fds[0], length, 2));
-	connect_many(&address, CONNECTIONS);
-	counts(fds, got);
-	EQ(got[0], CONNECTIONS);
+	expect_all_at(0, &address, fds);
 }
 
 /* Attached first, it is there from the first SYN on; others join. */
@@ -292,13 +301,10 @@ static void by_cpu(void)
 	make_group(fds, &address);
 	for (int i = 0; i < LISTENERS; i++)
 		set_option(fds[i], SOL_SOCKET, SO_INCOMING_CPU, i == 2 ? 0 : 100);
-	connect_many(&address, CONNECTIONS);
-	counts(fds, got);
-	EQ(got[2], CONNECTIONS);
+	expect_all_at(2, &address, fds);
 	/* With none for it, everybody. */
 	set_option(fds[2], SOL_SOCKET, SO_INCOMING_CPU, 100);
-	connect_many(&address, CONNECTIONS);
-	counts(fds, got);
+	spread(&address, CONNECTIONS, fds, got);
 	for (int i = 0; i < LISTENERS; i++)
 		CHECK(got[i] > 0);
 }

@@ -279,6 +279,7 @@ static void chained(void)
 {
 	struct ring ring = make_ring(0);
 	struct pair pair = make_pair();
+	struct io_uring_sqe *entry;
 
 	entry_with(&ring, IORING_OP_SEND, pair.fd, 1, "a", 1)->flags =
 		IOSQE_IO_LINK;
@@ -287,9 +288,9 @@ static void chained(void)
 	expect(&ring, 1, 1);
 	expect(&ring, 2, 0);
 	EQ(recv(pair.peer, bytes, 100, MSG_WAITALL), 1);
-	entry_with(&ring, IORING_OP_SEND, pair.fd, 3, "b", 1)->msg_flags =
-		MSG_NOSIGNAL;
-	ring.sqes[(*ring.sq_tail) & ring.sq_mask].flags = IOSQE_IO_LINK;
+	entry = entry_with(&ring, IORING_OP_SEND, pair.fd, 3, "b", 1);
+	entry->msg_flags = MSG_NOSIGNAL;
+	entry->flags = IOSQE_IO_LINK;
 	next_entry(&ring, IORING_OP_CLOSE, pair.fd, 4);
 	submit(&ring);
 	expect(&ring, 3, -EPIPE);
@@ -484,11 +485,13 @@ static void abandoned(void)
 	if (child == 0) {
 		struct ring ring = make_ring(0);
 		int client = make_socket_of(peer_family(), 0);
+		union address idle;
 
 		OK(connect_to(client, &address));
 		entry_with(&ring, IORING_OP_RECV, client, 1, bytes, 100);
-		next_entry(&ring, IORING_OP_ACCEPT, make_pair().fd, 2);
+		next_entry(&ring, IORING_OP_ACCEPT, listener(4, &idle), 2);
 		submit(&ring);
+		CHECK(no_completion(&ring, 20));
 		_exit(0);
 	}
 	finish(child);

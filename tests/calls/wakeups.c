@@ -270,23 +270,17 @@ static void wait_for_much(void *argument)
 static void low_water_reader(void)
 {
 	struct pair pair = make_pair();
-	struct waiter waiter[WAITERS];
+	struct waiter waiters[WAITERS];
 	char bytes[100] = { 0 };
 
 	set_option(pair.fd, SOL_SOCKET, SO_RCVLOWAT, 500);
-	returned = mmap(NULL, sizeof(*returned), PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	for (int i = 0; i < WAITERS; i++)
-		waiter[i].pid = start(wait_for_much, &pair.fd);
-	sleep_ms(300);
-	for (int i = 0; i < WAITERS; i++)
-		waiter[i].switches = switches_of(waiter[i].pid);
+	begin_waiting(waiters, wait_for_much, &pair.fd);
 	for (int i = 0; i < 4; i++) {
 		send_all(pair.peer, bytes, sizeof(bytes));
-		EQ(woken(waiter), 0);
+		EQ(woken(waiters), 0);
 	}
 	send_all(pair.peer, bytes, sizeof(bytes));
-	CHECK(woken(waiter) > 0);
+	CHECK(woken(waiters) > 0);
 	EQ(*returned, 1);
 }
 

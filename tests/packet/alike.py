@@ -152,9 +152,11 @@ def main():
     if sys.argv[1:2] == ["--play"]:
         play(map(pathlib.Path, sys.argv[2:]))
         return
-    paths = sorted((HERE.parent / "scripts").glob("*.pkt"))
+    from packetdrill import is_meant
+
     names = sys.argv[1:]
-    paths = [path for path in paths if not names or any(name in path.name for name in names)]
+    paths = [path for path in sorted((HERE.parent / "scripts").glob("*.pkt"))
+             if is_meant(path) and (not names or any(name in path.name for name in names))]
     os.environ.setdefault("PACKETDRILL", SCRIPTS)
     told = {family: played(family, paths) for family in FILES}
     reasons, failed = Reasons(), False
