@@ -33,6 +33,7 @@ mod info;
 mod input;
 mod listen;
 mod listeners;
+mod mapped_receive;
 mod memory;
 mod minisock;
 mod namespace;

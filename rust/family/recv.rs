@@ -47,7 +47,7 @@ pub(super) fn recvmsg(sk: &TcpSock, msg: &mut Msg<'_>, len: usize) -> Result<usi
 }
 
 /// How much more can be read; the end of the stream counts as a byte. As `tcp_inq_hint`.
-fn unread(sk: &TcpSock) -> i32 {
+pub(super) fn unread(sk: &TcpSock) -> i32 {
     let bytes = sk.shared().unread() + u64::from(sk.is_done());
     i32::try_from(bytes).unwrap_or(i32::MAX)
 }

@@ -328,6 +328,29 @@ impl OptionOut {
         usize::try_from(room).map_err(|_| EINVAL)
     }
 
+    /// Reads what the caller has put where it wants the value.
+    pub fn read(&self, to: &mut [u8]) -> Result {
+        UserSlice::new(UserPtr::from_ptr(self.value), to.len())
+            .reader()
+            .read_slice(to)
+    }
+
+    /// Whether the caller's bytes from `from` to `to` are all zero.
+    pub fn is_zero(&self, from: usize, to: usize) -> Result<bool> {
+        let mut reader = UserSlice::new(UserPtr::from_ptr(self.value), to).reader();
+        reader.skip(from)?;
+        let mut bytes = [0; 64];
+        while !reader.is_empty() {
+            let len = reader.len().min(bytes.len());
+            let part = bytes.get_mut(..len).ok_or(EINVAL)?;
+            reader.read_slice(part)?;
+            if part.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Writes how many bytes there are, and none of them.
     pub fn put_length(&self, len: usize) -> Result {
         UserSlice::new(UserPtr::from_ptr(self.len.cast()), size_of::<c_int>())

@@ -12,6 +12,7 @@
 
 use super::{
     bindings,
+    mapped_receive,
     msg::{
         Msg,
         OptionIn,
@@ -302,7 +303,7 @@ impl<P: Protocol> Registration<P> {
                 splice_eof: Some(proto_ops::splice_eof::<P>),
                 splice_read: Some(proto_ops::splice_read::<P>),
                 set_peek_off: Some(bindings::sk_set_peek_off),
-                mmap: Some(bindings::sock_no_mmap),
+                mmap: Some(mapped_receive::mmap),
                 set_rcvbuf: Some(proto_ops::set_rcvbuf::<P>),
                 set_rcvlowat: Some(proto_ops::set_rcvlowat::<P>),
                 ..pin_init::zeroed()

@@ -34,7 +34,7 @@ static const struct row rows[] = {
 	{ .name = "TCP_MD5SIG_EXT", .level = IPPROTO_TCP, .number = TCP_MD5SIG_EXT, .lacking = true },
 	{ .name = "TCP_FASTOPEN_KEY", .level = IPPROTO_TCP, .number = TCP_FASTOPEN_KEY, .set = OTHER, .get = OTHER },
 	{ .name = "TCP_FASTOPEN_NO_COOKIE", .level = IPPROTO_TCP, .number = TCP_FASTOPEN_NO_COOKIE, .set = INTEGER, .get = INTEGER, .has_range = true, .least = 0, .most = 1, .only_unconnected = true, .has_default = true, .initial = 0, .has_trial = true, .trial = 1, .reads = 1, .inherited = true },
-	{ .name = "TCP_ZEROCOPY_RECEIVE", .level = IPPROTO_TCP, .number = TCP_ZEROCOPY_RECEIVE, .lacking = true },
+	{ .name = "TCP_ZEROCOPY_RECEIVE", .level = IPPROTO_TCP, .number = TCP_ZEROCOPY_RECEIVE, .get = OTHER },
 	{ .name = "TCP_INQ", .level = IPPROTO_TCP, .number = TCP_INQ, .set = INTEGER, .get = INTEGER, .has_range = true, .least = 0, .most = 1, .has_default = true, .initial = 0, .has_trial = true, .trial = 1, .reads = 1, .inherited = true },
 	{ .name = "TCP_TX_DELAY", .level = IPPROTO_TCP, .number = TCP_TX_DELAY, .lacking = true },
 	{ .name = "TCP_AO_ADD_KEY", .level = IPPROTO_TCP, .number = TCP_AO_ADD_KEY, .lacking = true },

@@ -8,7 +8,6 @@ static const struct exception exceptions[] = {
 	{ { IPPROTO_TCP, TCP_MD5SIG_EXT }, SETS },
 	{ { IPPROTO_TCP, TCP_REPAIR }, SETS | VALUES },
 	{ { IPPROTO_TCP, TCP_ULP }, SETS | GETS },
-	{ { IPPROTO_TCP, TCP_ZEROCOPY_RECEIVE }, GETS },
 	{ { IPPROTO_TCP, TCP_TX_DELAY }, SETS | GETS },
 	{ { IPPROTO_TCP, TCP_AO_ADD_KEY }, SETS },
 	{ { IPPROTO_TCP, TCP_AO_DEL_KEY }, SETS },

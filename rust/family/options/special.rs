@@ -2,6 +2,8 @@
 
 //! Options whose value is no integer. The table calls these by name.
 
+/// `TCP_ZEROCOPY_RECEIVE`
+pub(super) use super::super::mapped_receive::receive as get_zerocopy_receive;
 use super::super::{
     config,
     fast_open::Keys,

@@ -14,7 +14,7 @@ use super::{
 use crate::net::tcp;
 use kernel::prelude::*;
 
-pub(super) static ROWS: [Row; 37] = [
+pub(super) static ROWS: [Row; 38] = [
     Row {
         number: tcp::NODELAY,
         set: Set::Int(i32::MIN..=i32::MAX, States::Any, set::nodelay),
@@ -169,6 +169,11 @@ pub(super) static ROWS: [Row; 37] = [
         number: tcp::FASTOPEN_NO_COOKIE,
         set: Set::Int(0..=1, States::Unconnected, set::fastopen_no_cookie),
         get: Get::Int(get::fastopen_no_cookie),
+    },
+    Row {
+        number: tcp::ZEROCOPY_RECEIVE,
+        set: Set::Never,
+        get: Get::Other(special::get_zerocopy_receive),
     },
     Row {
         number: tcp::INQ,

@@ -9,6 +9,7 @@
  */
 
 #include "bpf.c"
+#include "compat.c"
 #include "dst.c"
 #include "hrtimer.c"
 #include "inet_hashtables.c"
@@ -16,6 +17,7 @@
 #include "ip.c"
 #include "ipv6.c"
 #include "jiffies.c"
+#include "mm.c"
 #include "net_namespace.c"
 #include "netfilter.c"
 #include "proc_fs.c"

@@ -344,3 +344,13 @@ void oxtcp_helper_skb_set_transport_header(struct sk_buff *skb, int offset)
 {
 	skb_set_transport_header(skb, offset);
 }
+
+bool oxtcp_helper_skb_frag_is_net_iov(const skb_frag_t *frag)
+{
+	return skb_frag_is_net_iov(frag);
+}
+
+bool oxtcp_helper_skb_frags_readable(const struct sk_buff *skb)
+{
+	return skb_frags_readable(skb);
+}

@@ -28,3 +28,9 @@ size_t oxtcp_helper_iov_iter_count(const struct iov_iter *i)
 {
 	return iov_iter_count(i);
 }
+
+int oxtcp_helper_import_ubuf_dest(void __user *buf, size_t len,
+				  struct iov_iter *i)
+{
+	return import_ubuf(ITER_DEST, buf, len, i);
+}
