@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void hold(const char *way)
+static void hold_open(const char *way)
 {
 	union address address = loopback(0);
 	char byte;
@@ -44,6 +44,6 @@ int main(int argc, char **argv)
 	}
 	if (argc != 2)
 		FAIL("hold WAY, or hold type NUMBER");
-	hold(argv[1]);
+	hold_open(argv[1]);
 	return 0;
 }
