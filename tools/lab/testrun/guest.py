@@ -36,15 +36,21 @@ def take_cpu():
     Unpinned, a one-CPU User-Mode Linux guest crosses CPUs at each switch and runs several times slower.
     """
     cpus = sorted(os.sched_getaffinity(0), reverse=True)
-    while True:
-        for cpu in cpus:
-            lock = os.open(f"/dev/shm/oxtcp-lab-cpu{cpu}.lock", os.O_RDWR | os.O_CREAT, 0o666)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return cpu, lock
-            except BlockingIOError:
-                os.close(lock)
-        time.sleep(0.2)
+    # First come, first served: with more guests than CPUs, one that only looked now and then could wait for ever.
+    queue = os.open("/dev/shm/oxtcp-lab-queue.lock", os.O_RDWR | os.O_CREAT, 0o666)
+    fcntl.flock(queue, fcntl.LOCK_EX)
+    try:
+        while True:
+            for cpu in cpus:
+                lock = os.open(f"/dev/shm/oxtcp-lab-cpu{cpu}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    return cpu, lock
+                except BlockingIOError:
+                    os.close(lock)
+            time.sleep(0.1)
+    finally:
+        os.close(queue)
 
 
 def kvm_works(cache):
