@@ -291,7 +291,7 @@ fn send_syn(
         return;
     };
     let now = super::now();
-    let want = u32::try_from(msg.left()).unwrap_or(u32::MAX).min(room);
+    let want = msg.left_within(room);
     let mut len = 0;
     while len < want {
         let (intake, State { rope, .. }) = sk.intake();

@@ -70,7 +70,7 @@ impl<'a, P: Protocol> Intake<'a, P> {
         zerocopy: Option<&Zerocopy>,
     ) -> Result<u32> {
         let sk = self.sock().as_raw();
-        let len = u32::try_from(msg.left()).unwrap_or(u32::MAX).min(room);
+        let len = msg.left_within(room);
         // SAFETY: The socket is live.
         let taken = if msg.has(MSG_SPLICE_PAGES) && unsafe { bindings::sk_has_scatter_gather(sk) } {
             self.take_pages(rope, msg, len)?

@@ -100,6 +100,12 @@ impl<'a> Msg<'a> {
         unsafe { bindings::iov_iter_count(&self.msg.msg_iter) }
     }
 
+    /// Those of them that there is room for, and an `int` of the kernel's can tell.
+    pub fn left_within(&self, room: u32) -> u32 {
+        let most = room.min(i32::MAX as u32);
+        u32::try_from(self.left()).map_or(most, |left| left.min(most))
+    }
+
     /// Copies the next `len` bytes to send, which must be there; false, and none, where the caller's
     /// memory cannot be read.
     ///

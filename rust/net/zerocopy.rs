@@ -153,7 +153,7 @@ impl<P: Protocol> Intake<'_, P> {
         zerocopy: &Zerocopy,
     ) -> Result<u32> {
         let sk = self.sock().as_raw();
-        let len = u32::try_from(msg.left()).unwrap_or(u32::MAX).min(room);
+        let len = msg.left_within(room);
         rope.reserve(MAX_FRAGMENTS, GFP_KERNEL)
             .map_err(|_| EAGAIN)?;
         // SAFETY: A task owns the lock by the type invariant. The packet is new and ours, and only takes
