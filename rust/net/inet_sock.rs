@@ -59,7 +59,7 @@ impl<P: Protocol> Sock<P> {
     }
 
     /// Whether a socket of AF_INET6 has nothing to do with IPv4 (`IPV6_V6ONLY`).
-    pub fn is_ipv6_only(&self) -> bool {
+    pub(super) fn is_ipv6_only(&self) -> bool {
         // SAFETY: The socket is live. A bit-field of the common part, which the kernel reads without
         // a lock as well.
         self.is_inet6() && unsafe { (*self.as_raw()).__sk_common.skc_ipv6only() != 0 }

@@ -77,18 +77,6 @@ impl Net {
         self.0.get()
     }
 
-    /// Returns what tells this namespace from all others that exist, as part of a key.
-    #[inline]
-    pub fn key(&self) -> usize {
-        self.0.get() as usize
-    }
-
-    /// Returns what tells this namespace from all others since boot.
-    pub fn cookie(&self) -> u64 {
-        // SAFETY: By the type invariants the namespace is there.
-        unsafe { bindings::net_cookie(self.as_raw()) }
-    }
-
     /// Whether the task may administrate the namespace (`CAP_NET_ADMIN`).
     pub fn may_administrate(&self) -> bool {
         // SAFETY: By the type invariants the namespace is there, and it keeps its user namespace.

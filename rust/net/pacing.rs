@@ -103,7 +103,7 @@ impl<P: Protocol> Locked<'_, P> {
     }
 
     /// Takes such a call back.
-    pub fn stop_departure(&mut self) {
+    pub(super) fn stop_departure(&mut self) {
         // SAFETY: The timer was set up when the socket was made. Where it is stopped before it fired
         // its reference is ours to give back, and not the last one: the caller has another.
         unsafe {

@@ -283,7 +283,7 @@ impl<T: Entry> NodeRef<T> {
     /// Stops the timer if it is pending.
     ///
     /// [`Entry::on_timer`] may be running at the same time, and may arm the timer again.
-    pub fn disarm(&self) {
+    fn disarm(&self) {
         // SAFETY: The timer was initialised in `Node::try_new`.
         if unsafe { bindings::timer_delete(self.timer.get()) } != 0 {
             // INVARIANT: The timer was pending, so the count includes its reference; it is no

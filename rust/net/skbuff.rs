@@ -150,7 +150,7 @@ impl Skb {
     }
 
     /// The bytes from `skb->data` on that lie in one piece.
-    pub fn linear(&self) -> &[u8] {
+    pub(super) fn linear(&self) -> &[u8] {
         // SAFETY: Valid by the type invariant, and nobody else writes the packet meanwhile.
         unsafe {
             core::slice::from_raw_parts(
@@ -181,7 +181,7 @@ impl Skb {
     }
 
     /// Brings the first `len` bytes into one piece; false if there are not so many.
-    pub fn pull_linear(&mut self, len: u32) -> bool {
+    pub(super) fn pull_linear(&mut self, len: u32) -> bool {
         // SAFETY: Valid by the type invariant.
         unsafe { bindings::pskb_may_pull(self.as_raw(), len) }
     }
@@ -205,7 +205,7 @@ impl Skb {
     }
 
     /// Notes when the packet came. What the IP layer kept in the control block is gone after this.
-    pub fn set_arrival(&mut self, now_ns: u64) {
+    pub(super) fn set_arrival(&mut self, now_ns: u64) {
         // SAFETY: Valid by the type invariant; the packet is out of the IP layer's hands.
         unsafe {
             self.control().write(Control {

@@ -64,8 +64,6 @@ pub const USER_TIMEOUT: i32 = bindings::TCP_USER_TIMEOUT as i32;
 pub const THIN_LINEAR_TIMEOUTS: i32 = bindings::TCP_THIN_LINEAR_TIMEOUTS as i32;
 /// `TCP_NOTSENT_LOWAT`
 pub const NOTSENT_LOWAT: i32 = bindings::TCP_NOTSENT_LOWAT as i32;
-/// `TCP_MD5SIG`
-pub const MD5SIG: i32 = bindings::TCP_MD5SIG as i32;
 /// `TCP_THIN_DUPACK`
 pub const THIN_DUPACK: i32 = bindings::TCP_THIN_DUPACK as i32;
 /// `TCP_REPAIR`
@@ -86,22 +84,10 @@ pub const SAVED_SYN: i32 = bindings::TCP_SAVED_SYN as i32;
 pub const REPAIR_WINDOW: i32 = bindings::TCP_REPAIR_WINDOW as i32;
 /// `TCP_ULP`
 pub const ULP: i32 = bindings::TCP_ULP as i32;
-/// `TCP_MD5SIG_EXT`
-pub const MD5SIG_EXT: i32 = bindings::TCP_MD5SIG_EXT as i32;
-/// `TCP_ZEROCOPY_RECEIVE`
-pub const ZEROCOPY_RECEIVE: i32 = bindings::TCP_ZEROCOPY_RECEIVE as i32;
-/// `TCP_TX_DELAY`
-pub const TX_DELAY: i32 = bindings::TCP_TX_DELAY as i32;
-/// `TCP_AO_ADD_KEY`
-pub const AO_ADD_KEY: i32 = bindings::TCP_AO_ADD_KEY as i32;
-/// `TCP_AO_DEL_KEY`
-pub const AO_DEL_KEY: i32 = bindings::TCP_AO_DEL_KEY as i32;
-/// `TCP_AO_INFO`
-pub const AO_INFO: i32 = bindings::TCP_AO_INFO as i32;
-/// `TCP_AO_GET_KEYS`
-pub const AO_GET_KEYS: i32 = bindings::TCP_AO_GET_KEYS as i32;
 /// `TCP_AO_REPAIR`
 pub const AO_REPAIR: i32 = bindings::TCP_AO_REPAIR as i32;
+/// `TCP_ZEROCOPY_RECEIVE`
+pub const ZEROCOPY_RECEIVE: i32 = bindings::TCP_ZEROCOPY_RECEIVE as i32;
 /// `TCP_IS_MPTCP`
 pub const IS_MPTCP: i32 = bindings::TCP_IS_MPTCP as i32;
 /// `SIOCINQ`

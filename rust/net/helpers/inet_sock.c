@@ -59,11 +59,6 @@ void oxtcp_helper_inet_set_bit_mc_all(struct sock *sk)
 	inet_set_bit(MC_ALL, sk);
 }
 
-void oxtcp_helper_inet_set_bit_freebind(struct sock *sk)
-{
-	inet_set_bit(FREEBIND, sk);
-}
-
 void oxtcp_helper_inet_id_set(struct sock *sk, u16 id)
 {
 	atomic_set(&inet_sk(sk)->inet_id, id);

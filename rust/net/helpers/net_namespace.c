@@ -30,11 +30,6 @@ bool oxtcp_helper_net_admin(const struct net *net)
 	return ns_capable(net->user_ns, CAP_NET_ADMIN);
 }
 
-u64 oxtcp_helper_net_cookie(const struct net *net)
-{
-	return net->net_cookie;
-}
-
 const siphash_key_t *
 oxtcp_helper_tcp_fastopen_context_keys(const struct tcp_fastopen_context *ctx)
 {

@@ -145,11 +145,6 @@ void oxtcp_helper_sk_wmem_queued_add(struct sock *sk, int val)
 	sk_wmem_queued_add(sk, val);
 }
 
-bool oxtcp_helper_sk_stream_memory_free(const struct sock *sk)
-{
-	return sk_stream_memory_free(sk);
-}
-
 void oxtcp_helper___dst_negative_advice(struct sock *sk)
 {
 	__dst_negative_advice(sk);
