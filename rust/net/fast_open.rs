@@ -50,10 +50,10 @@ impl<P: Protocol> UserLock<'_, P> {
     ///
     /// The lock is given up while it waits.
     pub fn connect_for_message(&mut self, msg: &mut Msg<'_>, nonblock: bool) -> Result {
+        self.check_file()?;
         let (name, len) = msg.name_to_connect();
         let flags = if nonblock { bindings::O_NONBLOCK } else { 0 };
-        // SAFETY: This task owns the socket lock; the socket has a file, through which the message
-        // came. The name has `len` bytes, or is null with a length of 0.
+        // SAFETY: This task owns the socket lock; the socket has a file. The name has `len` bytes, or is null with a length of 0.
         to_result(unsafe {
             let socket = (*self.sock().as_raw()).sk_socket;
             bindings::__inet_stream_connect(socket, name.cast(), len, flags as c_int, 1)

@@ -11,6 +11,7 @@
 
 use super::{
     bindings,
+    errno::ENOTCONN,
     proto::Protocol,
     sock::UserLock, //
 };
@@ -46,10 +47,20 @@ pub enum Wake {
 }
 
 impl<P: Protocol> UserLock<'_, P> {
+    /// Sees to it that there is a queue to wait in, which is that of the socket's file. The caller came
+    /// through it, so that it stays.
+    pub(super) fn check_file(&self) -> Result {
+        if self.sock().is_unowned() {
+            return Err(ENOTCONN);
+        }
+        Ok(())
+    }
+
     /// Waits until the connection is established.
     pub fn wait_connected(&mut self, timeout: &mut isize) -> Result {
+        self.check_file()?;
         let mut left = *timeout as kernel::ffi::c_long;
-        // SAFETY: This task owns the socket lock.
+        // SAFETY: This task owns the socket lock; the socket has a file.
         let r = unsafe { bindings::sk_stream_wait_connect(self.sock().as_raw(), &mut left) };
         *timeout = left as isize;
         to_result(r)
@@ -57,8 +68,9 @@ impl<P: Protocol> UserLock<'_, P> {
 
     /// Waits until there is room in the send buffer.
     pub fn wait_send_room(&mut self, timeout: &mut isize) -> Result {
+        self.check_file()?;
         let mut left = *timeout as kernel::ffi::c_long;
-        // SAFETY: This task owns the socket lock; the socket has a file, through which it came here.
+        // SAFETY: This task owns the socket lock; the socket has a file.
         let r = unsafe { bindings::sk_stream_wait_memory(self.sock().as_raw(), &mut left) };
         *timeout = left as isize;
         to_result(r)
@@ -66,9 +78,10 @@ impl<P: Protocol> UserLock<'_, P> {
 
     /// Waits until the receive queue grows or something else happens to the socket.
     pub fn wait_data(&mut self, timeout: &mut isize) -> Result {
+        self.check_file()?;
         let mut left = *timeout as kernel::ffi::c_long;
         let sk = self.sock().as_raw();
-        // SAFETY: This task owns the socket lock. The tail is only compared, never followed.
+        // SAFETY: This task owns the socket lock; the socket has a file. The tail is only compared, never followed.
         let r = unsafe {
             bindings::sk_wait_data(
                 sk,
@@ -101,10 +114,11 @@ impl<P: Protocol> UserLock<'_, P> {
         wake: Wake,
         mut done: impl FnMut(&mut Self) -> bool,
     ) -> Result {
+        self.check_file()?;
         let sk = self.sock().as_raw();
         let entry = Opaque::<bindings::wait_queue_entry>::uninit();
         // SAFETY: The entry lives on this stack until `finish_wait` has taken it off the queue; the
-        // queue is that of the socket's file, which the caller came through.
+        // queue is that of the socket's file.
         unsafe { bindings::init_wait_entry(entry.get(), 0) };
         let result = loop {
             // SAFETY: As above, and this task owns the socket lock when it gives it up.
