@@ -355,6 +355,9 @@ impl<P: Protocol> Locked<'_, P> {
                         break;
                     }
                     let (start, end) = range(raw);
+                    if at < start {
+                        break;
+                    }
                     out.stamp = RxStamp::of(raw).or(out.stamp);
                     request.skip_hint = (end - at) as u32;
                     let control = ManuallyDrop::new(Skb::from_raw(raw)).control();
