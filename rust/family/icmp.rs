@@ -80,6 +80,7 @@ pub(super) fn error(ns: &Namespace, net: &Net, error: &IcmpError, skb: &mut Skb)
         }
         // As Linux: not worth waiting for, the next segment brings the next error.
         IcmpKind::Failed { reason, .. } => sk.set_soft_error(reason),
+        IcmpKind::Redirect => {}
     }
 }
 
@@ -122,6 +123,7 @@ fn tell(sk: &mut Locked<'_, Tcp>, error: &IcmpError, skb: &mut Skb) {
             fail(sk, reason);
         }
         IcmpKind::Failed { reason, .. } => note(sk, reason),
+        IcmpKind::Redirect => sk.redirect(skb, error),
     }
 }
 

@@ -11,7 +11,10 @@ use super::{
     ip::Endpoints,
     proto::Protocol,
     skbuff::Skb,
-    sock::Sock, //
+    sock::{
+        Locked,
+        Sock, //
+    }, //
 };
 use core::{
     net::{
@@ -31,6 +34,10 @@ const IP_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 /// Bytes of a TCP header that every error quotes (RFC 792): ports and sequence number.
 const TCP_QUOTED: usize = 8;
+/// Bytes of a redirect of ICMPv6 before its options (RFC 4861 section 4.5).
+const REDIRECT6_HEADER: usize = 40;
+/// The hop limit of what comes from the same link (RFC 4861 section 8.1).
+const FROM_LINK: u8 = 255;
 
 /// What an error means for the segment that it quotes.
 #[derive(Clone, Copy)]
@@ -47,6 +54,8 @@ pub enum IcmpKind {
         /// Whether a connection that has just been asked for is to be forgotten.
         forget: bool,
     },
+    /// It was, but a router knows a better first hop for what follows.
+    Redirect,
 }
 
 /// An error that quotes a TCP segment.
@@ -159,7 +168,64 @@ impl Skb {
     }
 }
 
+impl<P: Protocol> Locked<'_, P> {
+    /// Lets the socket's route follow a redirect, whose packet this is; the next segment finds where
+    /// to. Whether it may be believed is decided as for any route. As `do_redirect`.
+    pub fn redirect(&mut self, skb: &Skb, error: &IcmpError) {
+        let (at, _) = error.places;
+        let (sk, raw) = (self.raw(), skb.as_raw());
+        let by_ipv6 = self.sock().goes_by_ipv6();
+        // SAFETY: The lock is held, and the route is the socket's. The packet is valid by its type
+        // invariant, and lies in one piece; where it and its upper layer begin is left as it was.
+        // The quoted packet begins within it, see `icmp4_error`.
+        unsafe {
+            let cookie = match by_ipv6 {
+                true => (*self.sock().as_inet6()).dst_cookie,
+                false => 0,
+            };
+            let dst = bindings::__sk_dst_check(sk, cookie);
+            if dst.is_null() || !bindings::pskb_may_pull(raw, (*raw).len) {
+                return;
+            }
+            let Some(redirect) = (*(*dst).ops).redirect else {
+                return;
+            };
+            let quoted = match by_ipv6 {
+                true => 0,
+                false => at + ICMP_HEADER as u32,
+            };
+            let before = bindings::skb_transport_offset(raw);
+            bindings::skb_set_transport_header(raw, at as i32);
+            bindings::__skb_pull(raw, quoted);
+            redirect(dst, sk, raw);
+            bindings::__skb_push(raw, quoted);
+            bindings::skb_set_transport_header(raw, before);
+        }
+    }
+}
+
 impl Skb {
+    /// Where a redirect of ICMPv6 at `at` quotes a packet, if it comes from a router of the link. As
+    /// `ndisc_rcv` and `ndisc_redirect_rcv` check it.
+    fn redirected_v6(&self, at: usize) -> Option<usize> {
+        let [hops] = self.copied::<1>(7)?;
+        let router = Ipv6Addr::from(self.copied::<16>(8)?);
+        if hops != FROM_LINK || !router.is_unicast_link_local() {
+            return None;
+        }
+        let mut option = at + REDIRECT6_HEADER;
+        loop {
+            let [kind, words] = self.copied::<2>(option)?;
+            if u32::from(kind) == bindings::ND_OPT_REDIRECT_HDR {
+                return Some(option + 8);
+            }
+            option += match usize::from(words) * 8 {
+                0 => return None,
+                len => len,
+            };
+        }
+    }
+
     fn icmp6_error(&self) -> Option<IcmpError> {
         let outer = self.upper_v6()?;
         if outer.protocol != bindings::IPPROTO_ICMPV6 {
@@ -169,7 +235,10 @@ impl Skb {
         let info = u32::from_be_bytes(info);
         let kind = kind_of_v6(kind, code, info)?;
 
-        let ip = outer.at + ICMP_HEADER;
+        let ip = match kind {
+            IcmpKind::Redirect => self.redirected_v6(outer.at)?,
+            _ => outer.at + ICMP_HEADER,
+        };
         let [first, _, _, _, _, _, next, _] = self.copied::<8>(ip)?;
         let source: [u8; 16] = self.copied(ip + 8)?;
         let destination: [u8; 16] = self.copied(ip + 24)?;
@@ -212,6 +281,7 @@ impl Skb {
 
 fn kind_of_v6(kind: u8, code: u8, info: u32) -> Option<IcmpKind> {
     match u32::from(kind) {
+        bindings::NDISC_REDIRECT if code == 0 => Some(IcmpKind::Redirect),
         bindings::ICMPV6_PKT_TOOBIG => Some(IcmpKind::TooBig { mtu: info }),
         bindings::ICMPV6_DEST_UNREACH
         | bindings::ICMPV6_TIME_EXCEED
@@ -238,6 +308,7 @@ fn kind_of(kind: u8, code: u8, mtu: u16) -> Option<IcmpKind> {
         forget: true,
     };
     match u32::from(kind) {
+        bindings::ICMP_REDIRECT => Some(IcmpKind::Redirect),
         bindings::ICMP_PARAMETERPROB => Some(failed(EPROTO)),
         // Fragments that did not all come say nothing of the path.
         bindings::ICMP_TIME_EXCEEDED if u32::from(code) == bindings::ICMP_EXC_FRAGTIME => None,
