@@ -152,11 +152,29 @@ impl AcceptQueue {
     /// Opens the queue for at most `backlog + 1` connections (as Linux counts), or makes room for more
     /// in an open one. May sleep.
     pub(super) fn open(&self, backlog: u32) -> Result {
-        let mut ring = KVVec::with_capacity(backlog.min(BACKLOG_MAX) as usize + 1, GFP_KERNEL)?;
+        self.grow(backlog.min(BACKLOG_MAX) as usize + 1, true)
+    }
+
+    /// Makes one more place in an open queue that is full. May sleep.
+    pub(super) fn make_room(&self) -> Result {
+        let inner = self.inner.lock();
+        let (taken, size) = (inner.len + inner.reserved, inner.ring.len());
+        drop(inner);
+        if taken < size {
+            return Ok(());
+        }
+        self.grow(taken.saturating_mul(2).max(1), false)
+    }
+
+    fn grow(&self, places: usize, open: bool) -> Result {
+        let mut ring = KVVec::with_capacity(places, GFP_KERNEL)?;
         while ring.len() < ring.capacity() {
             ring.push(None, GFP_KERNEL)?;
         }
         let mut inner = self.inner.lock();
+        if !inner.open && !open {
+            return Ok(());
+        }
         let Inner {
             ring: old,
             first,
@@ -265,9 +283,11 @@ impl AcceptQueue {
     }
 
     /// Counts a connection that begins to wait for its third ACK.
-    pub(super) fn half_open_new(&self) {
+    pub(super) fn half_open_new(&self, young: bool) {
         self.half_open.fetch_add(1, Ordering::Relaxed);
-        self.young.fetch_add(1, Ordering::Relaxed);
+        if young {
+            self.young.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Counts one that no longer does.

@@ -141,10 +141,14 @@ pub(super) enum Counter {
     RetransFail,
     /// Received packets that were copied together with others to save memory.
     RcvCollapsed,
+    /// Connections that went from one listener to another.
+    MigrateReqSuccess,
+    /// Those that should have, but could not.
+    MigrateReqFailure,
 }
 
 /// One more than the last counter.
-const OWN: usize = Counter::RcvCollapsed as usize + 1;
+const OWN: usize = Counter::MigrateReqFailure as usize + 1;
 
 /// What both count.
 const ERRORS: usize = Mib::InErrs as usize;
@@ -328,6 +332,14 @@ const TCP_EXT: &[(&str, Slot)] = &[
     (
         "TCPDSACKIgnoredDubious",
         Slot::mib(Mib::DsackIgnoredDubious),
+    ),
+    (
+        "TCPMigrateReqSuccess",
+        Slot::own(Counter::MigrateReqSuccess),
+    ),
+    (
+        "TCPMigrateReqFailure",
+        Slot::own(Counter::MigrateReqFailure),
     ),
 ];
 

@@ -138,6 +138,16 @@ pub(super) struct HalfOpen {
     pub(super) max_segment: u16,
 }
 
+impl HalfOpen {
+    /// The connection is another listener's from now on.
+    pub(super) fn follow(&mut self, heir: ARef<TcpSock>) {
+        let young = self.half.timeouts() == 0;
+        heir.shared().queue.half_open_new(young);
+        let old = core::mem::replace(&mut self.listener, heir);
+        old.shared().queue.half_open_gone(young);
+    }
+}
+
 impl Drop for HalfOpen {
     fn drop(&mut self) {
         let young = self.half.timeouts() == 0;

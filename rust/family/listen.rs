@@ -10,6 +10,7 @@ use super::{
     },
     fast_open,
     flush::leave,
+    migrate::Heirs,
     socket::{
         Role,
         Tcp,
@@ -71,7 +72,7 @@ fn begin(sk: &mut Locked<'_, Tcp>, backlog: u32) -> Result {
     listening.map(drop)
 }
 
-/// Ends listening: connections that nobody accepted are reset.
+/// Ends listening: connections that nobody accepted are reset, unless another listener takes them.
 pub(super) fn stop(sk: &mut Locked<'_, Tcp>) {
     let sock = sk.sock();
     sk.set_kernel_state(SockState::Close);
@@ -79,25 +80,31 @@ pub(super) fn stop(sk: &mut Locked<'_, Tcp>) {
     if let Some(port) = sk.state().port.as_mut() {
         port.stop_listening();
     }
-    let state = sk.state();
-    if let Some(place) = state.place.take() {
-        let namespace = &state.namespace;
-        namespace.listeners.remove(namespace, &place, sock);
-    }
+    let grouped = sock.is_in_group();
+    let namespace = sk.state().namespace.clone();
+    let heirs = sk.state().place.take().map(|place| {
+        namespace.listeners.remove(&namespace, &place, sock);
+        Heirs::of(&namespace, &place, sock, grouped)
+    });
     leave(sk);
     let queue = &sock.shared().queue;
     while let Some(child) = queue.close() {
-        forget(&child);
+        match &heirs {
+            Some(heirs) => heirs.pass_on(child),
+            None => forget(&child),
+        }
     }
     sock.set_ack_backlog(0);
     if queue.half_open() != 0 {
-        let namespace = sk.state().namespace.clone();
         namespace.table.for_each(|node| {
+            let mut record = node.value().record.lock();
             let ours = matches!(
-                &*node.value().record.lock(),
+                &*record,
                 Record::HalfOpen(h) if core::ptr::eq(&*h.listener, sock)
             );
-            if ours {
+            let orphaned = ours && !heirs.as_ref().is_some_and(|heirs| heirs.adopt(&mut record));
+            drop(record);
+            if orphaned {
                 if let Some(node) = node.get() {
                     drop(retire(&node));
                 }

@@ -273,8 +273,18 @@ impl Listeners {
         best
     }
 
-    /// A hash of both ends that nobody can foretell.
-    fn hash(&self, ends: &Endpoints) -> u32 {
+    /// A listener of the group that `sk`, which was at `place`, has left.
+    pub(super) fn grouped_with(&self, place: &Place, sk: &TcpSock) -> Option<ARef<TcpSock>> {
+        let list = self.list(place)?;
+        let mut others = list.value().sockets.iter();
+        let member = others.find(|other| {
+            !core::ptr::eq(&***other, sk) && other.is_listening() && other.is_grouped_with(sk)
+        });
+        member.cloned()
+    }
+
+    /// A hash of both ends, of which we are the destination, that nobody can foretell.
+    pub(super) fn hash(&self, ends: &Endpoints) -> u32 {
         self.key.hash(Key::of_segment(ends).as_bytes()) as u32
     }
 

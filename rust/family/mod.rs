@@ -35,6 +35,7 @@ mod listen;
 mod listeners;
 mod mapped_receive;
 mod memory;
+mod migrate;
 mod minisock;
 mod namespace;
 mod options;

@@ -175,7 +175,7 @@ fn syn(arrival: &Arrival<'_>, segment: &Segment, after: Option<SeqNum>) -> Resul
     let mut answer = half.syn_ack(arrival.now);
     answer.options.fast_open = cookie;
     let deadline = half.next_deadline();
-    queue.half_open_new();
+    queue.half_open_new(true);
     let record = Record::HalfOpen(HalfOpen {
         half,
         listener: listener.get(),

@@ -59,6 +59,12 @@ impl Net {
         read_ipv4!(self, sysctl_tcp_backlog_ack_defer) != 0
     }
 
+    /// Reads `net.ipv4.tcp_migrate_req` alone: whether the connections of a listener that ends go to
+    /// others of its group.
+    pub fn migrates_requests(&self) -> bool {
+        read_ipv4!(self, sysctl_tcp_migrate_req) != 0
+    }
+
     /// Reads `net.ipv4.tcp_abort_on_overflow` alone: whether an overflowing accept queue is answered with a
     /// reset.
     pub fn aborts_on_overflow(&self) -> bool {

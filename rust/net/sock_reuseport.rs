@@ -49,6 +49,17 @@ impl<P: Protocol> Sock<P> {
         unsafe { bindings::reuseport_num_socks(self.as_raw()) }.into()
     }
 
+    /// The listener of the socket's group that `hash` chooses, if it is in one.
+    pub fn member<'g>(&self, hash: u32, _rcu: &'g rcu::Guard) -> Option<&'g Self> {
+        // SAFETY: The socket is live. Groups of our sockets have no others in them, and what is in one
+        // is not freed while RCU is held, see `join_group`.
+        unsafe {
+            let chosen = bindings::reuseport_select_sock(self.as_raw(), hash, ptr::null_mut(), 0);
+            let chosen = from_err_ptr(chosen).ok()?;
+            (!chosen.is_null()).then(|| Sock::from_raw(chosen))
+        }
+    }
+
     /// Whether the socket is in a group.
     pub(super) fn is_in_group(&self) -> bool {
         // SAFETY: The socket is live.
