@@ -196,6 +196,11 @@ impl Congestion {
         cc
     }
 
+    /// Changes the cwnd after an idle time, in segments.
+    pub(crate) fn set_initial(&mut self, segments: u32) {
+        self.initial = segments.max(1);
+    }
+
     /// Begins with the algorithm of `config`; the windows stay.
     pub(crate) fn set_law(&mut self, config: &Config, start: &Start) {
         self.prior_ssthresh = None;

@@ -60,16 +60,18 @@ impl Algorithm {
         }
     }
 
+    /// All there are.
+    pub const ALL: [Algorithm; 4] = [
+        Algorithm::Reno,
+        Algorithm::Cubic,
+        Algorithm::Dctcp,
+        Algorithm::Bbr,
+    ];
+
     /// Returns the algorithm with a name, if there is one.
     pub fn by_name(name: &[u8]) -> Option<Algorithm> {
-        [
-            Algorithm::Reno,
-            Algorithm::Cubic,
-            Algorithm::Dctcp,
-            Algorithm::Bbr,
-        ]
-        .into_iter()
-        .find(|algorithm| algorithm.name().as_bytes() == name)
+        let mut all = Algorithm::ALL.into_iter();
+        all.find(|algorithm| algorithm.name().as_bytes() == name)
     }
 }
 
@@ -166,6 +168,8 @@ pub struct Config {
     pub tso_rtt_log: u32,
     /// The initial congestion window, in segments (RFC 6928).
     pub initial_cwnd: u32,
+    /// Acknowledgments are not delayed (`quickack` of a route).
+    pub quick_ack: bool,
     /// Retransmissions of a SYN beyond the linear ones (`tcp_syn_retries`).
     pub syn_retries: u8,
     /// Retransmissions of a SYN before the time-out starts to double (`tcp_syn_linear_timeouts`).
@@ -284,6 +288,7 @@ impl Config {
         comp_sack_delay: Duration::from_millis(1),
         comp_sack_percent: 33,
         initial_cwnd: 10,
+        quick_ack: false,
         syn_retries: 6,
         syn_linear_timeouts: 4,
         retries1: 3,

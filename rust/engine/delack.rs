@@ -224,7 +224,7 @@ impl DelayedAck {
         if !self.owed || self.urgent {
             return Answer::Now;
         }
-        let quick = self.quick > 0 && !self.is_interactive(config);
+        let quick = config.quick_ack || self.quick > 0 && !self.is_interactive(config);
         if received.two_segments || quick {
             self.urgent = true;
             return Answer::Now;

@@ -6,6 +6,7 @@ use super::{
     accept_queue::Place,
     config::{
         config,
+        congestion_along,
         congestion_of, //
     },
     counters::Counter,
@@ -205,6 +206,8 @@ fn make(
         // As Linux: what is nobody's choice is the namespace's, as it is now.
         options.congestion = congestion_of(listener.net());
     }
+    let along = congestion_along(&path.hints);
+    options.congestion = along.unwrap_or(options.congestion);
     let max_segment = match begin {
         Begin::Record(half, _) => half.max_segment,
         Begin::Cookie(_) | Begin::Early(_) => options.max_segment,
@@ -216,6 +219,7 @@ fn make(
     let config = config(listener, &then, &path);
     let mut state = State::new(namespace.clone());
     state.max_segment = max_segment;
+    state.congestion_locked = along.is_some() && path.hints.congestion_locked;
     state.interactive = options.interactive;
     let mut conn = new_connection(GFP_ATOMIC | __GFP_NOWARN)?;
     match begin {

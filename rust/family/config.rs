@@ -16,7 +16,10 @@ use crate::{
         MtuProbing, //
     },
     net::{
-        ip::Path,
+        ip::{
+            Hints,
+            Path, //
+        },
         net_namespace::Net,
         netns_ipv4::TcpSettings, //
     }, //
@@ -84,11 +87,32 @@ pub(super) fn config(sk: &TcpSock, options: &Options, path: &Path) -> Config {
         cork: options.cork,
         // With `TCP_QUICKACK` off too; acknowledgments are quick after that one, as Linux has it.
         defer_ack: options.defer_accept != 0 || options.interactive,
-        congestion: options.congestion,
+        congestion: congestion_along(&path.hints).unwrap_or(options.congestion),
         max_pacing_rate: sk.max_pacing_rate(),
         keepalive: sk.keeps_alive().then(|| keepalive(options, &settings)),
-        ..limits(options, &settings)
+        ..along(&path.hints, &limits(options, &settings))
     }
+}
+
+/// Those parts that a route may choose.
+pub(super) fn along(hints: &Hints, config: &Config) -> Config {
+    Config {
+        initial_cwnd: match hints.initial_cwnd {
+            0 => Config::LINUX.initial_cwnd,
+            segments => segments,
+        },
+        quick_ack: hints.quick_ack,
+        rto_min: hints
+            .rto_min_ns
+            .map_or(config.rto_min, Duration::from_nanos),
+        ..*config
+    }
+}
+
+/// The algorithm that a route names, if the engine has it.
+pub(super) fn congestion_along(hints: &Hints) -> Option<Algorithm> {
+    let mut all = Algorithm::ALL.into_iter();
+    all.find(|algorithm| hints.names(algorithm.name()))
 }
 
 /// Those parts that may change while a connection lives.

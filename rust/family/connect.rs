@@ -3,7 +3,10 @@
 //! `bind(2)` and `connect(2)`.
 
 use super::{
-    config::config,
+    config::{
+        config,
+        congestion_along, //
+    },
     counters::Counter,
     entry::{
         retire,
@@ -245,6 +248,10 @@ pub(super) fn start(sk: &mut Locked<'_, Tcp>, successor: Option<Successor>) -> R
         seq: SeqNum(seq),
         ts_offset,
     };
+    if let Some(algorithm) = congestion_along(&path.hints) {
+        sock.shared().options.lock().congestion = algorithm;
+        sk.state().congestion_locked = path.hints.congestion_locked;
+    }
     let options = sock.shared().options();
     let config = config(sock, &options, &path);
     sk.state().mss = opening_mss(&config, &options);

@@ -5,6 +5,7 @@
 
 use super::{
     config::{
+        along,
         keepalive,
         limits, //
     },
@@ -110,8 +111,10 @@ pub(super) fn retune(sk: &mut Locked<'_, Tcp>) {
         keepalive: sock.keeps_alive().then(|| keepalive(&options, &settings)),
         ..limits(&options, &settings)
     };
-    if let Some(conn) = sk.state().connection() {
+    let State { role, hints, .. } = sk.state();
+    if let Role::Connection(conn) = role {
         conn.retune(&limits);
+        conn.set_route_hints(&along(hints, &limits));
     }
 }
 

@@ -4,6 +4,7 @@
 
 use super::{
     config::mss_of,
+    flush::retune,
     socket::Tcp, //
 };
 use crate::net::sock::Locked;
@@ -19,11 +20,16 @@ pub(super) fn follow(sk: &mut Locked<'_, Tcp>) -> bool {
     let state = sk.state();
     let (known, most) = (state.mtu, state.max_segment);
     state.mtu = path.mtu;
+    let changed = state.hints != path.hints;
+    state.hints = path.hints;
     if let Some(conn) = state.connection() {
         conn.set_ip_options(u16::try_from(path.ip_options).unwrap_or(u16::MAX));
         if known != path.mtu {
             conn.set_mss(mss_of(&path, most));
         }
+    }
+    if changed {
+        retune(sk);
     }
     known != path.mtu
 }

@@ -46,6 +46,7 @@ use crate::{
     },
     net::{
         boxed::in_place,
+        ip::Hints,
         msg::{
             Msg,
             OptionIn,
@@ -300,6 +301,10 @@ pub(crate) struct State {
     pub(super) rehashes: u32,
     /// The MTU of the route that the connection knows of, less what IP options take.
     pub(super) mtu: u32,
+    /// What that route says of congestion and acknowledgments.
+    pub(super) hints: Hints,
+    /// The route chose the congestion control, and lets nobody choose another.
+    pub(super) congestion_locked: bool,
     /// `TCP_MAXSEG` when the connection began, 0 if not set: later it says nothing of this one.
     pub(super) max_segment: u16,
     /// `TCP_QUICKACK` was off on the listener when it made this socket.
@@ -325,6 +330,8 @@ impl State {
             orphan: None,
             rehashes: 0,
             mtu: 0,
+            hints: Hints::default(),
+            congestion_locked: false,
             max_segment: 0,
             interactive: false,
         }

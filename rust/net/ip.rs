@@ -47,6 +47,8 @@ use kernel::prelude::*;
 
 /// Bytes of the TCP header without options.
 const TCP_HEADER: u32 = 20;
+/// Nanoseconds in a millisecond, in which routes tell times.
+const NS_PER_MS: u64 = 1_000_000;
 
 /// `addr` as the kernel's structures hold it.
 fn be(addr: Ipv4Addr) -> u32 {
@@ -149,6 +151,38 @@ pub struct Path {
     pub initial_rwnd: u32,
     /// Whether SYNs to there may carry data without a cookie (`fastopen_no_cookie` of `ip route`).
     pub fast_open_no_cookie: bool,
+    /// What the administrator knows of the way.
+    pub hints: Hints,
+}
+
+/// What a route says of the connections along it, beside what bounds their segments.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hints {
+    /// Segments of the first congestion window, 0 if it does not say (`initcwnd` of `ip route`).
+    pub initial_cwnd: u32,
+    /// Whether acknowledgments are not delayed (`quickack`).
+    pub quick_ack: bool,
+    /// The lower bound of the RTO's variance in nanoseconds, if it is locked (`rto_min`).
+    pub rto_min_ns: Option<u64>,
+    /// The key of the algorithm of congestion control, 0 if it does not say (`congctl`).
+    pub congestion: u32,
+    /// Whether the user may not choose another.
+    pub congestion_locked: bool,
+}
+
+impl Hints {
+    /// Whether the algorithm is that of this name.
+    pub fn names(&self, algorithm: &str) -> bool {
+        let mut name = [0_u8; bindings::TCP_CA_NAME_MAX as usize];
+        let len = algorithm.len();
+        let Some(to) = name.get_mut(..len) else {
+            return false;
+        };
+        to.copy_from_slice(algorithm.as_bytes());
+        // SAFETY: So many bytes are there. As `tcp_register_congestion_control` makes the key.
+        let key = unsafe { bindings::jhash(name.as_ptr().cast(), name.len() as u32, len as u32) };
+        self.congestion != 0 && self.congestion == key
+    }
 }
 
 /// What the path allows for `dst`, behind an IP header of so many bytes and as many of options.
@@ -177,9 +211,31 @@ unsafe fn path_of(dst: *const bindings::dst_entry, ip_header: u32, ip_options: u
                 dst,
                 bindings::RTAX_FASTOPEN_NO_COOKIE as i32,
             ) != 0,
+            hints: hints_of(dst),
         }
     }
 }
+
+/// What a route says of connections.
+///
+/// # Safety
+///
+/// `dst` must be valid.
+unsafe fn hints_of(dst: *const bindings::dst_entry) -> Hints {
+    // SAFETY: By the requirement.
+    let metric = |metric: u32| unsafe { bindings::dst_metric(dst, metric as i32) };
+    let locked = |metric_: u32| metric(bindings::RTAX_LOCK) & 1 << metric_ != 0;
+    let rto_min = || u64::from(metric(bindings::RTAX_RTO_MIN)) * NS_PER_MS;
+    Hints {
+        initial_cwnd: metric(bindings::RTAX_INITCWND),
+        quick_ack: metric(bindings::RTAX_QUICKACK) != 0,
+        // As Linux: one that is not locked is no bound.
+        rto_min_ns: locked(bindings::RTAX_RTO_MIN).then(rto_min),
+        congestion: metric(bindings::RTAX_CC_ALGO),
+        congestion_locked: locked(bindings::RTAX_CC_ALGO),
+    }
+}
+
 impl<P: Protocol> Locked<'_, P> {
     /// Finds the route to `peer`, as the caller of `connect` names it, for a socket that is about to
     /// connect, and the local address where none was chosen. The route is kept;

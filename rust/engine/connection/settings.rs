@@ -153,6 +153,16 @@ impl<S: Store> Connection<S> {
         self.config.tso_rtt_log = config.tso_rtt_log;
     }
 
+    /// Takes over what the route of now says of congestion and acknowledgments.
+    pub fn set_route_hints(&mut self, config: &Config) {
+        self.config.rto_min = config.rto_min;
+        self.config.quick_ack = config.quick_ack;
+        self.config.initial_cwnd = config.initial_cwnd;
+        if let Phase::Synchronized(connection) = &mut self.phase {
+            connection.cc.set_initial(config.initial_cwnd);
+        }
+    }
+
     /// Changes the payload that the route lets a segment carry without options: the path MTU
     /// changed.
     ///

@@ -4,9 +4,11 @@
 //! in a state that allows it.
 
 use super::super::{
-    config,
     fast_open_client,
-    flush::flush,
+    flush::{
+        self,
+        flush, //
+    },
     memory,
     records::Connection,
     socket::Tcp, //
@@ -219,9 +221,8 @@ pub(super) fn rto_min_us(sk: Sk<'_, '_>, value: i32) -> Result {
 }
 
 fn retune(sk: Sk<'_, '_>) {
-    let sock = sk.sock();
-    let limits = config::limits(&sock.shared().options(), &sock.net().tcp_settings());
-    act(sk, |conn, _| conn.retune(&limits));
+    flush::retune(sk);
+    act(sk, |_, _| {});
 }
 
 pub(super) fn delack_max_us(sk: Sk<'_, '_>, value: i32) -> Result {

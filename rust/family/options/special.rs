@@ -45,6 +45,9 @@ pub(super) fn set_congestion(sk: &TcpSock, value: &OptionIn) -> Result {
     let name: [u8; CONGESTION_NAME_MAX] = value.name()?;
     let mut lock = sk.lock();
     let mut options = sk.shared().options();
+    if lock.state().congestion_locked {
+        return Err(EPERM);
+    }
     let wanted = config::algorithm(&name).ok_or(ENOENT)?;
     if wanted != options.congestion {
         let net = sk.net();
