@@ -21,7 +21,10 @@ use super::{
         self,
         parse, //
     },
-    listen::forget,
+    listen::{
+        count_drop,
+        forget, //
+    },
     minisock::send_for,
     namespace::Namespace,
     options::Options,
@@ -104,7 +107,7 @@ pub(super) fn establish(
         }
         // The connection stays half-open, for the next try.
         Err(_) => {
-            ns.counters.count(Counter::ListenDrops);
+            count_drop(ns, listener);
             let deadline = half.half.next_deadline();
             *node.value().record.lock() = Record::HalfOpen(half);
             // The timer may have fired meanwhile, and found nothing to do.
@@ -129,7 +132,7 @@ pub(super) fn of_cookie(arrival: &Arrival<'_>, half: &engine::HalfOpen, segment:
     let begin = Begin::Cookie(half);
     match make(ns, listener, &begin, segment, ends, manner, place) {
         Ok(()) => listener.data_ready(),
-        Err(_) => ns.counters.count(Counter::ListenDrops),
+        Err(_) => count_drop(ns, listener),
     }
 }
 
@@ -154,7 +157,7 @@ pub(super) fn early(arrival: &Arrival<'_>, early: &Early, segment: Segment) {
         }
         Err(_) => {
             ns.counters.count(Counter::FastOpenPassiveFail);
-            ns.counters.count(Counter::ListenDrops);
+            count_drop(ns, listener);
         }
     }
 }
@@ -185,7 +188,7 @@ fn place<'a>(ns: &Namespace, listener: &'a TcpSock) -> Option<Place<'a>> {
     let place = listener.shared().queue.reserve(listener.max_ack_backlog());
     if place.is_none() {
         ns.counters.count(Counter::ListenOverflows);
-        ns.counters.count(Counter::ListenDrops);
+        count_drop(ns, listener);
     }
     place
 }

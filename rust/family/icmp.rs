@@ -11,6 +11,7 @@ use super::{
         Record, //
     },
     flush::flush,
+    listen::count_drop,
     namespace::Namespace,
     path,
     socket::Tcp, //
@@ -90,12 +91,14 @@ fn tell_record(ns: &Namespace, entry: &Node<Entry>, error: &IcmpError) {
     if !matches!(error.kind, IcmpKind::Failed { forget: true, .. }) {
         return;
     }
-    let ours = match &*entry.value().record.lock() {
-        Record::HalfOpen(half_open) => half_open.half.is_outstanding(SeqNum(error.seq)),
-        Record::None | Record::TimeWait(_) => false,
+    let listener = match &*entry.value().record.lock() {
+        Record::HalfOpen(half_open) if half_open.half.is_outstanding(SeqNum(error.seq)) => {
+            half_open.listener.clone()
+        }
+        Record::HalfOpen(_) | Record::None | Record::TimeWait(_) => return,
     };
-    if let Some(entry) = entry.get().filter(|_| ours) {
-        ns.counters.count(Counter::ListenDrops);
+    if let Some(entry) = entry.get() {
+        count_drop(ns, &listener);
         drop(retire(&entry));
     }
 }

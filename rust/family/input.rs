@@ -188,7 +188,7 @@ fn deliver(ns: &Namespace, bh: &BhDisabled, sk: &TcpSock, segment: Segment) {
     } else if let Err(skb) = lock.add_backlog(segment.into_skb()) {
         drop(lock);
         ns.counters.count(Counter::BacklogDrop);
-        skb.drop_because(DropReason::Backlog);
+        skb.drop_of(sk, DropReason::Backlog);
     }
 }
 
@@ -225,7 +225,7 @@ fn take(sk: &mut Locked<'_, Tcp>, skb: Skb) {
         return;
     };
     let Some(mut parsed) = parse(&segment) else {
-        segment.into_skb().drop_because(DropReason::TooSmall);
+        segment.into_skb().drop_of(sk.sock(), DropReason::TooSmall);
         return;
     };
     // The socket may have been given another connection since it was looked up.
@@ -252,7 +252,7 @@ fn take(sk: &mut Locked<'_, Tcp>, skb: Skb) {
                     _ => Counter::RcvQDrop,
                 };
                 sk.state().namespace.counters.count(cause);
-                skb.drop_because(reason);
+                skb.drop_of(sk.sock(), reason);
                 memory::tell(sk);
                 if let Some(conn) = sk.state().connection() {
                     conn.on_segment_without_room(now, &parsed);
@@ -280,6 +280,10 @@ fn take(sk: &mut Locked<'_, Tcp>, skb: Skb) {
     let readable = conn.readable();
     urgent::arrived(sk, &parsed, &skb, header_len, mark);
     match payload {
+        // Data that was here already, or that there is no place for.
+        Payload::Discard if parsed.len != 0 && !refused => {
+            skb.drop_of(sk.sock(), DropReason::Unspecified);
+        }
         Payload::Discard => skb.consume(),
         Payload::Append { skip, len } => {
             skb.set_range(begin, header_len.saturating_add(skip), len);

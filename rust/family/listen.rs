@@ -4,6 +4,7 @@
 
 use super::{
     connect::take_port,
+    counters::Counter,
     entry::{
         retire,
         Record, //
@@ -11,6 +12,7 @@ use super::{
     fast_open,
     flush::leave,
     migrate::Heirs,
+    namespace::Namespace,
     socket::{
         Role,
         Tcp,
@@ -111,6 +113,12 @@ pub(super) fn stop(sk: &mut Locked<'_, Tcp>) {
             }
         });
     }
+}
+
+/// Counts a connection that a listener does not take. As `tcp_listendrop`.
+pub(super) fn count_drop(namespace: &Namespace, listener: &TcpSock) {
+    namespace.counters.count(Counter::ListenDrops);
+    listener.count_drop();
 }
 
 /// Resets a connection that will never be accepted.

@@ -16,6 +16,7 @@ use super::{
     },
     fast_open,
     input::parse,
+    listen::count_drop,
     listeners::Found,
     minisock::send_for,
     namespace::Namespace,
@@ -106,7 +107,7 @@ pub(super) fn segment(
             Ok(None) => {}
             Ok(Some(early)) => return child::early(&arrival, &early, segment),
             Err(_) => {
-                ns.counters.count(Counter::ListenDrops);
+                count_drop(ns, found.socket);
                 return;
             }
         },

@@ -14,7 +14,10 @@ use super::{
         DropReason,
         Skb, //
     },
-    sock::Locked, //
+    sock::{
+        Locked,
+        Sock, //
+    }, //
 };
 use core::{
     mem::ManuallyDrop,
@@ -277,7 +280,12 @@ impl SkbTree {
 
     /// Drops the last packets, but none before `above`, until `enough` of the memory dropped says
     /// so. Returns from which offset on nothing is left, if any was dropped.
-    fn drop_last(&mut self, above: u64, mut enough: impl FnMut(u32) -> bool) -> Option<u64> {
+    fn drop_last<P: Protocol>(
+        &mut self,
+        sk: &Sock<P>,
+        above: u64,
+        mut enough: impl FnMut(u32) -> bool,
+    ) -> Option<u64> {
         let mut dropped = None;
         loop {
             // SAFETY: The nodes are those of packets in the tree.
@@ -294,7 +302,7 @@ impl SkbTree {
             };
             dropped = Some(skb.range().0);
             let memory = skb.truesize();
-            skb.drop_because(DropReason::Pruned);
+            skb.drop_of(sk, DropReason::Pruned);
             if enough(memory) {
                 return dropped;
             }
@@ -509,7 +517,7 @@ impl<P: Protocol> Locked<'_, P> {
         let sock = self.sock();
         let goal = i64::from(sock.receive_memory().0 >> 3);
         let mut left = goal;
-        tree(self.state()).drop_last(above, |memory| {
+        tree(self.state()).drop_last(sock, above, |memory| {
             left -= i64::from(memory);
             if left > 0 {
                 return false;

@@ -7,7 +7,10 @@
 use super::{
     bindings,
     proto::Protocol,
-    sock::Locked, //
+    sock::{
+        Locked,
+        Sock, //
+    }, //
 };
 use core::{
     mem::{
@@ -190,6 +193,16 @@ impl Skb {
     pub fn drop_because(self, reason: DropReason) {
         // SAFETY: We own the packet.
         unsafe { bindings::sk_skb_reason_drop(ptr::null_mut(), self.into_raw(), reason as u32) };
+    }
+
+    /// The same of a packet that was for `sk`, which counts it (`SO_MEMINFO`). As `tcp_drop_reason`.
+    pub fn drop_of<P: Protocol>(self, sk: &Sock<P>, reason: DropReason) {
+        let sk = sk.as_raw();
+        // SAFETY: We own the packet, and the socket is live.
+        unsafe {
+            bindings::sk_drops_skbadd(sk, self.as_raw());
+            bindings::sk_skb_reason_drop(sk, self.into_raw(), reason as u32);
+        }
     }
 
     /// Frees a packet that did what it came for.

@@ -505,6 +505,12 @@ impl<P: Protocol> Sock<P> {
         }
     }
 
+    /// Counts a packet that was for the socket and came to nothing (`SO_MEMINFO`).
+    pub fn count_drop(&self) {
+        // SAFETY: The socket is live; the counter is atomic.
+        unsafe { bindings::sk_drops_inc(self.as_raw()) };
+    }
+
     /// Bytes of memory in packets that wait for the task that owns the socket.
     pub fn backlog_memory(&self) -> u32 {
         // SAFETY: The socket is live; the kernel reads this field without a lock as well.

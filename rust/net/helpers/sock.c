@@ -400,3 +400,13 @@ void oxtcp_helper_skb_confirm_dst_of(struct sk_buff *skb, const struct sock *sk)
 {
 	skb_set_dst_pending_confirm(skb, READ_ONCE(sk->sk_dst_pending_confirm));
 }
+
+void oxtcp_helper_sk_drops_skbadd(struct sock *sk, const struct sk_buff *skb)
+{
+	sk_drops_skbadd(sk, skb);
+}
+
+void oxtcp_helper_sk_drops_inc(struct sock *sk)
+{
+	sk_drops_inc(sk);
+}

@@ -403,7 +403,7 @@ impl Segment {
             }
         };
         if let Some(reason) = reason {
-            this.skb.drop_because(reason);
+            this.skb.drop_of(sk, reason);
             return None;
         }
         // SAFETY: The packet does not outlive the device that it came from by this pointer.
