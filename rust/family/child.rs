@@ -27,7 +27,6 @@ use super::{
     },
     minisock::send_for,
     namespace::Namespace,
-    options::Options,
     socket::{
         new_connection,
         Role,
@@ -215,11 +214,10 @@ fn make(
         Begin::Record(half, _) => half.max_segment,
         Begin::Cookie(_) | Begin::Early(_) => options.max_segment,
     };
-    let then = Options {
-        max_segment,
-        ..options
-    };
-    let config = config(listener, &then, &path);
+    // The listener's own may be another by now, which the child's options have.
+    let own = core::mem::replace(&mut options.max_segment, max_segment);
+    let config = config(listener, &options, &path);
+    options.max_segment = own;
     let mut state = State::new(namespace.clone());
     state.max_segment = max_segment;
     state.congestion_locked = along.is_some() && path.hints.congestion_locked;
