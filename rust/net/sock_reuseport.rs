@@ -61,7 +61,7 @@ impl<P: Protocol> Sock<P> {
     }
 
     /// Whether the socket is in a group.
-    pub(super) fn is_in_group(&self) -> bool {
+    pub fn is_in_group(&self) -> bool {
         // SAFETY: The socket is live.
         !unsafe { bindings::sk_reuseport_cb(self.as_raw()) }.is_null()
     }
