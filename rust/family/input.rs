@@ -25,10 +25,12 @@ use crate::{
         Codepoint,
         Duration,
         Instant,
+        Limits,
         Payload,
         Place,
         Reason,
-        SegmentIn, //
+        SegmentIn,
+        SegmentOut, //
     },
     net::{
         bottom_half::BhDisabled,
@@ -276,15 +278,24 @@ fn take(sk: &mut Locked<'_, Tcp>, skb: Skb) {
     conn.set_answers(dsack, Duration::from_nanos(ratelimit));
     let payload = conn.on_segment(now, &parsed);
     // We give a connection up ourselves where data comes that nobody will read.
-    let refused = conn.pending_end() == Some(Reason::Aborted);
+    let refused = match conn.pending_end() {
+        Some(Reason::Aborted) => {
+            let limits = Limits { max_len: 0 };
+            Some(conn.poll_transmit(now, &limits, |_, len| len))
+        }
+        _ => None,
+    };
     let readable = conn.readable();
     urgent::arrived(sk, &parsed, &skb, header_len, mark);
     match payload {
         // Data that was here already, or that there is no place for.
-        Payload::Discard if parsed.len != 0 && !refused => {
+        Payload::Discard if parsed.len != 0 && refused.is_none() => {
             skb.drop_of(sk.sock(), DropReason::Unspecified);
         }
-        Payload::Discard => skb.consume(),
+        Payload::Discard => match refused {
+            Some(reset) => refuse(sk, skb, reset.as_ref()),
+            None => skb.consume(),
+        },
         Payload::Append { skip, len } => {
             skb.set_range(begin, header_len.saturating_add(skip), len);
             sk.queue_received(skb);
@@ -295,9 +306,23 @@ fn take(sk: &mut Locked<'_, Tcp>, skb: Skb) {
             sk.hold(|state| &mut state.held, skb);
         }
     }
-    if refused {
-        sk.state().namespace.counters.count(Counter::AbortOnData);
+}
+
+/// Answers what made us give the connection up. The connection is no more, so that the reset is
+/// nobody's, as in Linux (`tcp_v4_send_reset`).
+#[cold]
+fn refuse(sk: &mut Locked<'_, Tcp>, skb: Skb, reset: Option<&SegmentOut>) {
+    let sock = sk.sock();
+    let namespace = &sk.state().namespace;
+    namespace.counters.count(Counter::AbortOnData);
+    let Some(segment) = Segment::from_skb(skb) else {
+        return;
+    };
+    if let Some(reset) = reset {
+        let manner = segment.manner_of_reset(sock.net(), &sock.manner());
+        minisock::send(namespace, &sock.endpoints(), &manner, reset);
     }
+    segment.into_skb().drop_because(DropReason::AbortOnData);
 }
 
 /// Moves what has come into order to the receive queue.

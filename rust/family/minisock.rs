@@ -54,7 +54,7 @@ pub(super) fn send_for(
 }
 
 /// Sends a segment in nobody's name.
-fn send(ns: &Namespace, ends: &Endpoints, manner: &Manner, segment: &SegmentOut) {
+pub(super) fn send(ns: &Namespace, ends: &Endpoints, manner: &Manner, segment: &SegmentOut) {
     let header = Header::new(segment, ends);
     let _ = ns.control.send(ends, manner, &header);
     ns.counters.sent(segment);

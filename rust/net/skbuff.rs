@@ -61,6 +61,8 @@ pub enum DropReason {
     ReceiveBuffer = bindings::skb_drop_reason_SKB_DROP_REASON_SOCKET_RCVBUFF,
     /// The backlog is full.
     Backlog = bindings::skb_drop_reason_SKB_DROP_REASON_SOCKET_BACKLOG,
+    /// Its data is for nobody.
+    AbortOnData = bindings::skb_drop_reason_SKB_DROP_REASON_TCP_ABORT_ON_DATA,
     /// Dropped to make room for what comes before it.
     Pruned = bindings::skb_drop_reason_SKB_DROP_REASON_TCP_OFO_QUEUE_PRUNE,
     /// The protocol's memory is used up.

@@ -221,6 +221,7 @@ static void mark_of_reply(void)
 	close(pair.peer);
 	send_all(pair.fd, "x", 1);
 	EQ_BITS(poll_for(pair.fd, POLLIN | POLLHUP, 3000) & POLLHUP, POLLHUP);
+	EQ(count_of("c"), 2);
 }
 
 /* The named counters of TOS values: what leaves the host has which. */
