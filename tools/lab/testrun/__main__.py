@@ -38,6 +38,7 @@ class ListRun:
         self.vm = tests[0].vm
         self.time = tests[0].time
         self.memory = tests[0].memory
+        self.kernel_args = tests[0].kernel_args
         self.result = result
         self.work = work
         self.pending = collections.deque(tests)
@@ -68,7 +69,7 @@ class ListRun:
         module = self.module(work)
         tests = [{"id": test.id, "cmd": test.cmd, "family": test.family} for test in self.pending]
         guests.write_plan(work, self.vm, self.time, module, tests, teardown=not self.inverted)
-        guest = guests.Guest(self.lab, self.vm, self.time, work, self.memory).start()
+        guest = guests.Guest(self.lab, self.vm, self.time, work, self.memory, self.kernel_args).start()
         try:
             self.follow(guest)
         finally:

@@ -86,12 +86,13 @@ def stock_kernel():
 class Guest:
     """One boot. The work directory is shared with the guest; see guest_agent.py for what lies in it."""
 
-    def __init__(self, lab, vm, time_mode, work, memory=0):
+    def __init__(self, lab, vm, time_mode, work, memory=0, kernel_args=()):
         self.lab = lab
         self.vm = vm
         self.time = time_mode
         self.work = work
         self.memory = memory or MEMORY[vm]
+        self.kernel_args = kernel_args
         self.console = work / "console.log"
         self.process = None
         self.umid = f"guest{time.time_ns()}"
@@ -102,7 +103,8 @@ class Guest:
         """What starts the guest. Values in it hold no spaces: they pass through a kernel command line."""
         init = f"{self.lab.checkout}/tools/lab/guest-init"
         variables = {"GUEST_WORK": str(self.work), "GUEST_CHECKOUT": self.lab.checkout, "GUEST_TERM": os.environ.get("TERM", "dumb")}
-        common = ["log_buf_len=4M", SLAB[self.vm], "slab_nomerge", "panic=-1", "oops=panic", "printk.devkmsg=on", *self.lab.append]
+        common = ["log_buf_len=4M", SLAB[self.vm], "slab_nomerge", "panic=-1", "oops=panic", "printk.devkmsg=on", *self.kernel_args,
+                  *self.lab.append]
         if self.vm in ("uml", "umlsmp"):
             command = [f"{self.lab.kdirs[self.vm]}/linux", f"mem={self.memory}M", "rootfstype=hostfs", "rootflags=/", "rw", f"init={init}",
                        "con=null", "con0=fd:0,fd:1", "ssl=null", "seccomp=on", "uml_dir=/var/tmp", f"umid={self.umid}", *common,

@@ -8,7 +8,8 @@ VMS = ("uml", "umlsmp", "stock", "debug")
 EMULATED = ("stock", "debug")
 TIMES = ("real", "virtual", "inf-cpu")
 FAMILIES = ("inet", "inet6", "oxtcp", "oxtcp6", "none")
-FIELDS = {"name", "cmd", "families", "vms", "time", "timeout", "own_guest", "expect_log", "slow", "only_real", "memory"}
+FIELDS = {"name", "cmd", "families", "vms", "time", "timeout", "own_guest", "expect_log", "slow", "only_real", "memory",
+          "kernel_args"}
 
 
 class PlanError(Exception):
@@ -26,6 +27,7 @@ class Test:
     own_guest: bool = False  # needs a guest that no other test has touched and that none follows
     slow: bool = False  # not part of `make check`
     memory: int = 0  # MiB of the guest, if not what others have
+    kernel_args: tuple = ()  # of the guest's kernel, if it must be booted with more than others
     only_real: bool = False  # means something only by the real clock, in `make check` too
     expect_log: tuple = ()  # regular expressions: the test passes only if the kernel's log of it has each, and looks broken
 
@@ -86,12 +88,15 @@ def expand(path, entry, names):
     memory = entry.get("memory", 0)
     if not isinstance(memory, int) or memory < 0:
         fail(f"memory {memory!r}")
+    kernel_args = entry.get("kernel_args", [])
+    if not isinstance(kernel_args, list) or not all(isinstance(arg, str) and arg and arg.split() == [arg] for arg in kernel_args):
+        fail(f"kernel_args {kernel_args!r} is no list of words")
     alone = entry.get("own_guest", [])
     if not isinstance(alone, list) or set(alone) - set(entry["vms"]):
         fail(f"own_guest {alone!r} is no list of some of {entry['vms']}")
     return [
         Test(name, entry["cmd"], family, vm, time, timeout, vm in alone,
-             bool(entry.get("slow", False)), memory, bool(entry.get("only_real", False)), tuple(entry.get("expect_log", [])))
+             bool(entry.get("slow", False)), memory, tuple(kernel_args), bool(entry.get("only_real", False)), tuple(entry.get("expect_log", [])))
         for vm in entry["vms"]
         for family in families
         # The emulated guests, which are slow, look for errors of the module; that the tests are right the others show.
@@ -129,7 +134,7 @@ def guests(tests, jobs=1):
     """Groups of tests that share one guest; long ones in up to so many parts, which have names."""
     groups = {}
     for number, test in enumerate(tests):
-        key = (test.vm, test.time, number if test.own_guest else -1, test.memory)
+        key = (test.vm, test.time, number if test.own_guest else -1, test.memory, test.kernel_args)
         groups.setdefault(key, []).append(test)
     parts = []
     # Tests with a guest of their own come first: a long one is not to begin when all else is done.
