@@ -27,11 +27,13 @@ use super::{
     },
     minisock::send_for,
     namespace::Namespace,
+    ports::PortUse,
     socket::{
         new_connection,
         Role,
         Shared,
         State,
+        Tcp,
         TcpSock, //
     },
     syn::{
@@ -47,13 +49,23 @@ use crate::{
             Manner,
             Segment, //
         },
+        label::{
+            Admission,
+            Label, //
+        },
         rhashtable::NodeRef,
-        sock::SockState, //
+        sock::{
+            Locked,
+            SockState, //
+        }, //
     }, //
 };
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    sync::{
+        aref::ARef,
+        Arc, //
+    }, //
 };
 
 /// The third ACK: makes the socket, puts it in the record's place, gives it the segment, and queues
@@ -78,7 +90,8 @@ pub(super) fn establish(
             }
             if let Some(reset) = reset {
                 let manner = segment.manner_of_reset(listener.net(), &listener.manner());
-                send_for(ns, listener, ends, &manner, &reset);
+                let label = Label::of_answer(&segment);
+                send_for(ns, listener, ends, &manner, &label, &reset);
             }
         } else if let Record::HalfOpen(half) = &mut *node.value().record.lock() {
             half.half.put_off();
@@ -128,7 +141,11 @@ pub(super) fn of_cookie(arrival: &Arrival<'_>, half: &engine::HalfOpen, segment:
     let Some(place) = place(ns, listener) else {
         return;
     };
-    let begin = Begin::Cookie(half);
+    let Ok(admission) = segment.ask_admission(listener, ends) else {
+        ns.counters.count(Counter::ListenDrops);
+        return;
+    };
+    let begin = Begin::Cookie(half, &admission);
     match make(ns, listener, &begin, segment, ends, manner, place) {
         Ok(()) => listener.data_ready(),
         Err(_) => count_drop(ns, listener),
@@ -166,7 +183,7 @@ enum Begin<'a> {
     /// A half-open record.
     Record(&'a HalfOpen, &'a NodeRef<Entry>),
     /// A cookie that came back.
-    Cookie(&'a engine::HalfOpen),
+    Cookie(&'a engine::HalfOpen, &'a Admission),
     /// A SYN.
     Early(&'a Early),
 }
@@ -176,8 +193,16 @@ impl Begin<'_> {
     fn take_syn(&self) -> Option<KVec<u8>> {
         match self {
             Begin::Record(half, _) => half.syn.take(),
-            Begin::Cookie(_) => None,
+            Begin::Cookie(..) => None,
             Begin::Early(early) => early.syn.take(),
+        }
+    }
+
+    fn admission(&self) -> &Admission {
+        match self {
+            Begin::Record(half, _) => &half.admission,
+            Begin::Cookie(_, admission) => admission,
+            Begin::Early(early) => &early.admission,
         }
     }
 }
@@ -192,6 +217,28 @@ fn place<'a>(ns: &Namespace, listener: &'a TcpSock) -> Option<Place<'a>> {
     place
 }
 
+/// Gives a new connection its label, its port, and the place of `begin` in the table.
+// Not to burden the stack of who makes it.
+#[inline(never)]
+fn enter(
+    namespace: &Arc<Namespace>,
+    child: &mut Locked<'_, Tcp>,
+    begin: &Begin<'_>,
+    segment: &Segment,
+    key: Key,
+    sock: ARef<TcpSock>,
+) -> Result<(NodeRef<Entry>, PortUse)> {
+    child.take_admission(begin.admission(), segment)?;
+    child.path()?;
+    let port = namespace.ports.inherit(&sock)?;
+    let new = Entry::socket(namespace, key, sock, GFP_ATOMIC | __GFP_NOWARN)?;
+    match begin {
+        Begin::Record(_, old) => namespace.table.replace(old, new.clone())?,
+        Begin::Cookie(..) | Begin::Early(_) => namespace.table.insert(new.clone())?,
+    }
+    Ok((new, port))
+}
+
 #[inline(never)]
 fn make(
     namespace: &Arc<Namespace>,
@@ -202,7 +249,8 @@ fn make(
     manner: &Manner,
     place: Place<'_>,
 ) -> Result {
-    let path = listener.path_for(ends, manner)?;
+    let mut path = listener.path_for(ends, manner)?;
+    path.ip_options += begin.admission().label().len();
     let mut options = listener.shared().options();
     if !options.congestion_chosen {
         // As Linux: what is nobody's choice is the namespace's, as it is now.
@@ -212,7 +260,7 @@ fn make(
     options.congestion = along.unwrap_or(options.congestion);
     let max_segment = match begin {
         Begin::Record(half, _) => half.max_segment,
-        Begin::Cookie(_) | Begin::Early(_) => options.max_segment,
+        Begin::Cookie(..) | Begin::Early(_) => options.max_segment,
     };
     // The listener's own may be another by now, which the child's options have.
     let own = core::mem::replace(&mut options.max_segment, max_segment);
@@ -225,7 +273,7 @@ fn make(
     let mut conn = new_connection(GFP_ATOMIC | __GFP_NOWARN)?;
     match begin {
         Begin::Record(half, _) => conn.complete(&config, &half.half),
-        Begin::Cookie(half) => conn.complete(&config, half),
+        Begin::Cookie(half, _) => conn.complete(&config, half),
         Begin::Early(early) => {
             // One more than without Fast Open, as Linux.
             let retries = options
@@ -245,15 +293,7 @@ fn make(
         if matches!(begin, Begin::Early(_)) {
             sock.shared().set_early();
         }
-        let made = child.path().and_then(|_| {
-            let port = namespace.ports.inherit(&sock)?;
-            let new = Entry::socket(namespace, key, sock, GFP_ATOMIC | __GFP_NOWARN)?;
-            match begin {
-                Begin::Record(_, old) => namespace.table.replace(old, new.clone())?,
-                Begin::Cookie(_) | Begin::Early(_) => namespace.table.insert(new.clone())?,
-            }
-            Ok((new, port))
-        });
+        let made = enter(namespace, child, begin, &segment, key, sock);
         match made {
             Ok((new, port)) => {
                 entered = true;

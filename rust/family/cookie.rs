@@ -27,6 +27,7 @@ use crate::{
             initial_sequence,
             Endpoints, //
         },
+        label::Label,
         siphash, //
     }, //
 };
@@ -94,7 +95,7 @@ fn mss_table(ends: &Endpoints) -> &'static MssTable {
 }
 
 /// Answers a SYN with a cookie.
-pub(super) fn send(arrival: &Arrival<'_>, config: &Config, ts_offset: u32) {
+pub(super) fn send(arrival: &Arrival<'_>, config: &Config, ts_offset: u32, label: &Label) {
     let ns = arrival.ns;
     let hashes = Hashes::new(&ns.cookie_keys, &arrival.ends);
     let answer = cookie_syn_ack(
@@ -112,6 +113,7 @@ pub(super) fn send(arrival: &Arrival<'_>, config: &Config, ts_offset: u32) {
         arrival.listener,
         &arrival.ends,
         &arrival.manner,
+        label,
         &answer,
     );
 }

@@ -18,6 +18,7 @@ use crate::{
             Endpoints,
             Manner, //
         },
+        label::Admission,
         rhashtable::{
             self,
             Node,
@@ -134,6 +135,7 @@ pub(super) struct HalfOpen {
     /// Source is we.
     pub(super) ends: Endpoints,
     pub(super) manner: Manner,
+    pub(super) admission: Admission,
     /// The listener's `TCP_MAXSEG` when the SYN came, 0 if not set.
     pub(super) max_segment: u16,
 }

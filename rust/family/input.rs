@@ -30,7 +30,8 @@ use crate::{
         Place,
         Reason,
         SegmentIn,
-        SegmentOut, //
+        SegmentOut,
+        State, //
     },
     net::{
         bottom_half::BhDisabled,
@@ -38,6 +39,7 @@ use crate::{
             Endpoints,
             Segment, //
         },
+        label::Label,
         net_namespace::Net,
         netfilter::{
             LocalIn,
@@ -276,7 +278,9 @@ fn take(sk: &mut Locked<'_, Tcp>, skb: Skb) {
     let begin = conn.readable();
     let mark = conn.urgent().map(|(at, _)| at);
     conn.set_answers(dsack, Duration::from_nanos(ratelimit));
+    let connecting = conn.state() == State::SynSent;
     let payload = conn.on_segment(now, &parsed);
+    let established = connecting && matches!(conn.state(), State::Established | State::CloseWait);
     // We give a connection up ourselves where data comes that nobody will read.
     let refused = match conn.pending_end() {
         Some(Reason::Aborted) => {
@@ -286,6 +290,9 @@ fn take(sk: &mut Locked<'_, Tcp>, skb: Skb) {
         _ => None,
     };
     let readable = conn.readable();
+    if established {
+        sk.tell_established(&skb);
+    }
     urgent::arrived(sk, &parsed, &skb, header_len, mark);
     match payload {
         // Data that was here already, or that there is no place for.
@@ -320,7 +327,8 @@ fn refuse(sk: &mut Locked<'_, Tcp>, skb: Skb, reset: Option<&SegmentOut>) {
     };
     if let Some(reset) = reset {
         let manner = segment.manner_of_reset(sock.net(), &sock.manner());
-        minisock::send(namespace, &sock.endpoints(), &manner, reset);
+        let label = Label::of_answer(&segment);
+        minisock::send(namespace, &sock.endpoints(), &manner, &label, reset);
     }
     segment.into_skb().drop_because(DropReason::AbortOnData);
 }

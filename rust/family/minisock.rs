@@ -34,6 +34,7 @@ use crate::{
             Manner,
             Segment, //
         },
+        label::Label,
         net_namespace::Net,
         rhashtable::NodeRef, //
     }, //
@@ -46,17 +47,24 @@ pub(super) fn send_for(
     listener: &TcpSock,
     ends: &Endpoints,
     manner: &Manner,
+    label: &Label,
     segment: &SegmentOut,
 ) {
     let header = Header::new(segment, ends);
-    let _ = listener.send_for(ends, manner, &header, segment.codepoint as u8);
+    let _ = listener.send_for(ends, manner, label, &header, segment.codepoint as u8);
     ns.counters.sent(segment);
 }
 
 /// Sends a segment in nobody's name.
-pub(super) fn send(ns: &Namespace, ends: &Endpoints, manner: &Manner, segment: &SegmentOut) {
+pub(super) fn send(
+    ns: &Namespace,
+    ends: &Endpoints,
+    manner: &Manner,
+    label: &Label,
+    segment: &SegmentOut,
+) {
     let header = Header::new(segment, ends);
-    let _ = ns.control.send(ends, manner, &header);
+    let _ = ns.control.send(ends, manner, label, &header);
     ns.counters.sent(segment);
 }
 
@@ -81,10 +89,10 @@ pub(super) fn segment(
     segment: Segment,
     ends: &Endpoints,
 ) {
-    let (half_open_listener, manner) = match &*node.value().record.lock() {
+    let (half_open_listener, manner, own_label) = match &*node.value().record.lock() {
         Record::None => return,
-        Record::HalfOpen(h) => (Some(h.listener.clone()), h.manner),
-        Record::TimeWait(w) => (None, w.manner),
+        Record::HalfOpen(h) => (Some(h.listener.clone()), h.manner, *h.admission.label()),
+        Record::TimeWait(w) => (None, w.manner, Label::NONE),
     };
     let segment = match &half_open_listener {
         Some(listener) => segment.pass_filters(listener),
@@ -98,6 +106,7 @@ pub(super) fn segment(
     };
     let now = Instant::from_nanos(segment.arrival_ns());
     let manner = segment.manner_of_answer(net, &manner);
+    let label = Label::of_answer(&segment);
     let patience = half_open_listener.as_deref().map(patience);
     let mut rearm = None;
     let count = |mib: Mib| ns.counters.count(mib);
@@ -138,15 +147,23 @@ pub(super) fn segment(
         Next::Nothing => {}
         Next::Send(answer) => match &half_open_listener {
             Some(_) if answer.challenge && !ns.may_challenge(net, now) => {}
-            Some(listener) => send_for(ns, listener, &ends.reversed(), &manner, &answer),
-            None => send(ns, &ends.reversed(), &manner, &answer),
+            Some(listener) => {
+                // A SYN-ACK is the connection's own, all else an answer.
+                let label = if answer.flags.syn() {
+                    &own_label
+                } else {
+                    &label
+                };
+                send_for(ns, listener, &ends.reversed(), &manner, label, &answer)
+            }
+            None => send(ns, &ends.reversed(), &manner, &label, &answer),
         },
         Next::Remove(answer) => {
             if let Some(listener) = &half_open_listener {
                 ns.counters.count(Counter::AttemptFails);
                 ns.counters.count(Counter::EmbryonicRsts);
                 if let Some(answer) = answer {
-                    send_for(ns, listener, &ends.reversed(), &manner, &answer);
+                    send_for(ns, listener, &ends.reversed(), &manner, &label, &answer);
                 }
             }
             drop(retire(node));
@@ -211,7 +228,7 @@ pub(super) fn on_timer(node: &NodeRef<Entry>) {
             HalfOpenDeadline::Early => Some(h.half.next_deadline()),
             HalfOpenDeadline::Retransmit(segment) => {
                 ns.counters.count(Mib::Timeouts);
-                answer = Some((h.listener.clone(), h.ends, h.manner, segment));
+                answer = Some((h.listener.clone(), h.ends, h.manner, h.admission, segment));
                 Some(h.half.next_deadline())
             }
             HalfOpenDeadline::Wait => {
@@ -228,8 +245,9 @@ pub(super) fn on_timer(node: &NodeRef<Entry>) {
             (deadline > now).then_some(deadline)
         }
     };
-    if let Some((listener, ends, manner, segment)) = answer {
-        send_for(ns, &listener, &ends, &manner, &segment);
+    if let Some((listener, ends, manner, admission, segment)) = answer {
+        let label = admission.label();
+        send_for(ns, &listener, &ends, &manner, label, &segment);
     }
     match next {
         Some(deadline) => node.arm(deadline.since(now).as_nanos()),

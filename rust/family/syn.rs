@@ -40,6 +40,10 @@ use crate::{
             Manner,
             Segment, //
         },
+        label::{
+            Admission,
+            Label, //
+        },
         net_namespace::Net, //
     }, //
 };
@@ -65,6 +69,7 @@ pub(super) struct Arrival<'a> {
 /// A connection that begins with its SYN.
 pub(super) struct Early {
     pub(super) half: engine::HalfOpen,
+    pub(super) admission: Admission,
     /// A new cookie for the client.
     pub(super) cookie: Option<FastOpenCookie>,
     /// The headers of the SYN, where the listener keeps them.
@@ -101,7 +106,8 @@ pub(super) fn segment(
         ListenVerdict::Ignore => return,
         ListenVerdict::Reset(reset) => {
             let manner = segment.manner_of_reset(net, &arrival.manner);
-            send_for(ns, found.socket, &arrival.ends, &manner, &reset);
+            let label = Label::of_answer(&segment);
+            send_for(ns, found.socket, &arrival.ends, &manner, &label, &reset);
         }
         ListenVerdict::Syn => match syn(&arrival, &segment, after) {
             Ok(None) => {}
@@ -144,12 +150,13 @@ fn syn(arrival: &Arrival<'_>, segment: &Segment, after: Option<SeqNum>) -> Resul
         ns.counters.count(Counter::ListenOverflows);
         return Err(ENOBUFS);
     }
+    let admission = segment.ask_admission(listener, ends)?;
     let path = listener.path_for(ends, manner)?;
     let options = listener.shared().options();
     let config = config(listener, &options, &path);
     let (seq, ts_offset) = initial_sequence(arrival.net, ends);
     if wants_cookie {
-        cookie::send(arrival, &config, ts_offset);
+        cookie::send(arrival, &config, ts_offset, admission.label());
         return Ok(None);
     }
     let most = listener.net().max_syn_backlog();
@@ -171,7 +178,14 @@ fn syn(arrival: &Arrival<'_>, segment: &Segment, after: Option<SeqNum>) -> Resul
     let cookie = match fast_open::judge(arrival, listener.net().fast_open()) {
         fast_open::Verdict::Ordinary => None,
         fast_open::Verdict::Reply(cookie) => Some(cookie),
-        fast_open::Verdict::Begin(cookie) => return Ok(Some(Early { half, cookie, syn })),
+        fast_open::Verdict::Begin(cookie) => {
+            return Ok(Some(Early {
+                half,
+                admission,
+                cookie,
+                syn,
+            }))
+        }
     };
     let mut answer = half.syn_ack(arrival.now);
     answer.options.fast_open = cookie;
@@ -183,6 +197,7 @@ fn syn(arrival: &Arrival<'_>, segment: &Segment, after: Option<SeqNum>) -> Resul
         syn,
         ends: *ends,
         manner: *manner,
+        admission,
         max_segment: options.max_segment,
     });
     let key = Key::connection(ends).bound_to(manner.device());
@@ -193,6 +208,6 @@ fn syn(arrival: &Arrival<'_>, segment: &Segment, after: Option<SeqNum>) -> Resul
         other => other?,
     }
     node.arm(deadline.since(arrival.now).as_nanos());
-    send_for(ns, listener, ends, manner, &answer);
+    send_for(ns, listener, ends, manner, admission.label(), &answer);
     Ok(None)
 }

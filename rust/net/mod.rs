@@ -20,6 +20,7 @@ pub mod icmp;
 pub mod inet_hashtables;
 mod inet_sock;
 pub mod ip;
+pub mod label;
 pub mod mapped_receive;
 pub mod msg;
 pub mod net_namespace;

@@ -289,7 +289,7 @@ impl<P: Protocol> Registration<P> {
                 bind: Some(bindings::inet_bind),
                 connect: Some(bindings::inet_stream_connect),
                 socketpair: Some(bindings::sock_no_socketpair),
-                accept: Some(proto_ops::accept_socket),
+                accept: Some(proto_ops::accept_socket::<P>),
                 getname: Some(bindings::inet_getname),
                 poll: Some(proto_ops::poll::<P>),
                 ioctl: Some(bindings::inet_ioctl),

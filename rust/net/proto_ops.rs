@@ -14,6 +14,7 @@ use super::{
     bindings,
     bottom_half::BhDisabled,
     ip::from_in6,
+    label,
     msg::{
         Msg,
         OptionIn,
@@ -314,8 +315,8 @@ pub(super) unsafe extern "C" fn accept<P: Protocol>(
 ///
 /// # Safety
 ///
-/// For the kernel, which calls it with a listening `socket` and a new one.
-pub(super) unsafe extern "C" fn accept_socket(
+/// For the kernel, which calls it with a listening `socket` of `P` and a new one.
+pub(super) unsafe extern "C" fn accept_socket<P: Protocol>(
     socket: *mut bindings::socket,
     new: *mut bindings::socket,
     arg: *mut bindings::proto_accept_arg,
@@ -323,7 +324,11 @@ pub(super) unsafe extern "C" fn accept_socket(
     // SAFETY: The callback's arguments are valid while it runs; `new` is not in a file yet.
     unsafe {
         bindings::socket_set_custom_sockopt(new);
-        bindings::inet_accept(socket, new, arg)
+        let code = bindings::inet_accept(socket, new, arg);
+        if code == 0 {
+            label::name_peer::<P>(new);
+        }
+        code
     }
 }
 

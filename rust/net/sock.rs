@@ -35,6 +35,7 @@ use core::{
     ptr,
     sync::atomic::{
         AtomicBool,
+        AtomicU32,
         Ordering, //
     },
 };
@@ -116,6 +117,8 @@ pub(super) struct Object<P: Protocol> {
     deferred: AtomicBool,
     /// The reference that the socket's life is was given back.
     ended: AtomicBool,
+    /// See [`super::label`].
+    pub(super) peer_label: AtomicU32,
     /// The timer for paced departures, see [`super::pacing`].
     pub(super) departure: UnsafeCell<MaybeUninit<bindings::hrtimer>>,
     pub(super) queue: SmallQueue,
@@ -644,6 +647,7 @@ pub(super) unsafe fn init_parts<P: Protocol>(
     unsafe {
         ptr::addr_of_mut!((*object).deferred).write(AtomicBool::new(false));
         ptr::addr_of_mut!((*object).ended).write(AtomicBool::new(false));
+        ptr::addr_of_mut!((*object).peer_label).write(AtomicU32::new(0));
         pacing::init(object);
         SmallQueue::init::<P>(ptr::addr_of_mut!((*object).queue));
         shared.__pinned_init(ptr::addr_of_mut!((*object).shared).cast())?;

@@ -10,6 +10,7 @@
 
 #include "bpf.c"
 #include "compat.c"
+#include "cred.c"
 #include "dst.c"
 #include "hrtimer.c"
 #include "inet_hashtables.c"

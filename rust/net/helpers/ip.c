@@ -14,6 +14,11 @@ struct iphdr *oxtcp_helper_ip_hdr(const struct sk_buff *skb)
 	return ip_hdr(skb);
 }
 
+struct inet_skb_parm *oxtcp_helper_IPCB(const struct sk_buff *skb)
+{
+	return IPCB(skb);
+}
+
 struct tcphdr *oxtcp_helper_tcp_hdr(const struct sk_buff *skb)
 {
 	return tcp_hdr(skb);

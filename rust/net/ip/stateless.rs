@@ -20,6 +20,7 @@ use super::{
 use crate::net::{
     bindings,
     errno::EAFNOSUPPORT,
+    label::Label,
     net_namespace::Net,
     proto::Protocol,
     skbuff::{
@@ -104,10 +105,17 @@ impl<P: Protocol> Sock<P> {
 
     /// Sends a segment of a connection that has no socket yet, for a listener. `ecn` is the ECN field
     /// of the packet.
-    pub fn send_for(&self, ends: &Endpoints, manner: &Manner, header: &[u8], ecn: u8) -> Result {
+    pub fn send_for(
+        &self,
+        ends: &Endpoints,
+        manner: &Manner,
+        label: &Label,
+        header: &[u8],
+        ecn: u8,
+    ) -> Result {
         self.check_version(ends)?;
         // SAFETY: The socket is live, and has an IPv6 part if the ends ask for it.
-        unsafe { send(self.as_raw(), ends, manner, header, ecn) }
+        unsafe { send(self.as_raw(), ends, manner, label, header, ecn) }
     }
 
     /// Whether the socket has to do with the version of IP that `ends` are of. Fails with
@@ -282,6 +290,7 @@ unsafe fn send(
     sk: *mut bindings::sock,
     ends: &Endpoints,
     manner: &Manner,
+    label: &Label,
     header: &[u8],
     ecn: u8,
 ) -> Result {
@@ -310,12 +319,14 @@ unsafe fn send(
         };
         let dst = ptr::addr_of_mut!((*rt).dst);
         bindings::skb_dst_set(skb, dst);
-        let len = core::mem::size_of::<bindings::iphdr>() as u32;
-        bindings::__skb_push(skb, len);
+        let options = label.as_bytes();
+        let at = bindings::__skb_push(skb, v4::HEADER + label.len()).cast::<u8>();
+        ptr::copy_nonoverlapping(options.as_ptr(), at.add(v4::HEADER as usize), options.len());
+        label.tell_ip(skb);
         bindings::skb_reset_network_header(skb);
         let ip = &mut *bindings::ip_hdr(skb);
         ip.set_version(4);
-        ip.set_ihl(5);
+        ip.set_ihl(((v4::HEADER + label.len()) / 4) as u8);
         let mask = bindings::INET_ECN_MASK as u8;
         ip.tos = manner.tos & !mask | ecn & mask;
         let ttl = ptr::addr_of!((*sk.cast::<bindings::inet_sock>()).uc_ttl).read_volatile();
@@ -399,12 +410,12 @@ impl ControlSock {
     }
 
     /// Sends a segment.
-    pub fn send(&self, ends: &Endpoints, manner: &Manner, header: &[u8]) -> Result {
+    pub fn send(&self, ends: &Endpoints, manner: &Manner, label: &Label, header: &[u8]) -> Result {
         let sock = match ends.source {
             SocketAddr::V4(_) => &self.v4,
             SocketAddr::V6(_) => self.v6.as_ref().ok_or(EAFNOSUPPORT)?,
         };
         // SAFETY: The socket is live by the type invariant, and of the version's family.
-        unsafe { send(sock.0.as_ptr(), ends, manner, header, 0) }
+        unsafe { send(sock.0.as_ptr(), ends, manner, label, header, 0) }
     }
 }

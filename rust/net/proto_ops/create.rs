@@ -7,6 +7,7 @@
 
 use crate::net::{
     bindings,
+    label,
     net_namespace::Net,
     proto::Protocol,
     sock::{
@@ -132,12 +133,17 @@ unsafe fn create_sock<P: Protocol>(
             bindings::inet_set_bit_mc_all(sk);
         }
 
-        if kern == 0 {
-            if let Err(e) = to_result(bindings::BPF_CGROUP_RUN_PROG_INET_SOCK(sk)) {
-                bindings::sk_common_release(sk);
-                (*socket).sk = ptr::null_mut();
-                return Err(e);
-            }
+        let mut allowed = Ok(());
+        if family == bindings::PF_INET {
+            allowed = label::label_as_native(net, sk);
+        }
+        if kern == 0 && allowed.is_ok() {
+            allowed = to_result(bindings::BPF_CGROUP_RUN_PROG_INET_SOCK(sk));
+        }
+        if let Err(e) = allowed {
+            bindings::sk_common_release(sk);
+            (*socket).sk = ptr::null_mut();
+            return Err(e);
         }
         bindings::sk_sockets_allocated_inc(sk);
         P::opened(&mut Held::new(Sock::from_raw(sk)));
