@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Network namespaces, and links between them. */
 #define _GNU_SOURCE
+#include "devices.h"
 #include "harness.h"
 
 #include <fcntl.h>
@@ -102,11 +103,6 @@ void enter_netns(int netns)
 	OK(setns(netns, CLONE_NEWNET));
 }
 
-static void set_netem(const char *device, const char *netem)
-{
-	shell("tc qdisc replace dev %s root netem %s", device, netem);
-}
-
 void change_link(const struct link *link, const char *netem)
 {
 	enter_netns(link->far);
@@ -115,33 +111,26 @@ void change_link(const struct link *link, const char *netem)
 	set_netem("near", netem);
 }
 
-/* One program sets up the device, after these lines of its own. */
-static void set_up(const char *lines, const char *device, const char *v4_text,
-		   const char *v6_text)
+static void set_up(const char *device, const char *v4_text, const char *v6_text)
 {
-	shell("ip -batch - <<.\n"
-	      "%saddr add %s/24 dev %s\n"
-	      "addr add %s/64 dev %s nodad\n"
-	      "link set %s up\n.", lines, v4_text, device, v6_text, device,
-	      device);
+	add_address(device, v4_text, 24);
+	add_address(device, v6_text, 64);
+	set_device_up(device);
 }
 
 struct link make_link(const char *netem)
 {
 	struct link link = { .near = new_netns(), .far = new_netns() };
-	char lines[128];
 
 	/*
 	 * Ends with one number count as no pair, and IPv6 would learn only
 	 * within a second that the link is up.
 	 */
-	snprintf(lines, sizeof(lines),
-		 "link add near index 11 type veth peer name far index 12 netns /proc/self/fd/%d\n",
-		 link.far);
 	enter_netns(link.near);
-	set_up(lines, "near", NEAR, NEAR6);
+	make_veth("near", 11, "far", 12, link.far);
+	set_up("near", NEAR, NEAR6);
 	enter_netns(link.far);
-	set_up("", "far", FAR, FAR6);
+	set_up("far", FAR, FAR6);
 	enter_netns(link.near);
 	if (netem)
 		change_link(&link, netem);
