@@ -4,7 +4,7 @@
 VM ?= uml
 export KDIR KSRC
 
-.PHONY: modules help setup kdir shell run check test fuzz goodput tools install-tools clean
+.PHONY: modules help setup kdir shell run check test fuzz goodput programs stress tools install-tools clean
 
 modules: ## Build oxtcp.ko for the guest VM=uml|umlsmp|stock|debug, or for another kernel with KDIR= (and ARCH=)
 	@tools/lab/module $(if $(KDIR),kdir,$(VM))
@@ -33,6 +33,12 @@ test: ## Everything: host tests, static checks, module builds, test lists of all
 
 goodput: ## Compare the goodput with that of Linux's TCP over simulated paths (see tests/goodput/)
 	@tests/goodput/goodput
+
+programs: ## Run real programs on AF_OXTCP and print a table (QUICK=1: a selection, WRITE=1: into Documentation/, see tests/programs/)
+	@tests/programs/programs --vm $(VM) $(if $(QUICK),--quick) $(if $(WRITE),--write)
+
+stress: ## Run stress-ng's stressors of sockets on AF_OXTCP, each for TIME= seconds (60; VM=debug has the kernel's checkers)
+	@tools/lab/runner --vm $(VM) --layer programs --command "python3 -B tests/programs/stress.py --seconds $(or $(TIME),60)"
 
 fuzz: ## Run each fuzz target for TIME= seconds (60)
 	@tools/lab/fuzz $(or $(TIME),60)

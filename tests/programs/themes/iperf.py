@@ -1,0 +1,51 @@
+"""iperf3."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+
+from program import VETH, Case, Program
+from world import Failure, World, must
+
+PORT = 5201
+AMOUNT = 128 << 20
+
+
+@contextlib.contextmanager
+def server(world: World) -> Iterator[None]:
+    with world.server("iperf3", "-s", "-B", world.address, "-p", PORT, port=PORT):
+        yield
+
+
+def iperf(world: World, *flags, streams: int = 1, ways: int = 1, amount: int = AMOUNT) -> None:
+    words = ["iperf3", "-c", world.address, "-p", PORT, "-J", *flags]
+    output = world.client(*words, *(["-n", amount] if "-t" not in flags else []), timeout=90)
+    try:
+        result = json.loads(output)
+    except ValueError:
+        raise Failure(f"iperf3 printed no JSON: {output[:200]}") from None
+    must("error" not in result, str(result.get("error")))
+    end = result["end"]
+    must(len(end["streams"]) == streams * ways, f"{len(end['streams'])} streams instead of {streams * ways}")
+    for way in ("", "_bidir_reverse")[:ways]:
+        sent, received = end[f"sum_sent{way}"]["bytes"], end[f"sum_received{way}"]["bytes"]
+        # What is on its way when an end stops counts at one end only, with so much for each stream.
+        slack = streams * 131_072 if "-t" not in flags else sent
+        must(received > 0 and received <= sent + slack, f"{received} bytes received of {sent} sent")
+        must("-t" in flags or ways == 2 or received >= amount - slack, f"{received} bytes received of {amount}")
+
+
+PROGRAMS = [
+    Program("iperf3", server, (
+        Case("forward", "iperf3 -n 128M; bytes received", iperf, quick=True),
+        Case("reverse", "iperf3 -R -n 128M; bytes received", lambda world: iperf(world, "-R")),
+        Case("both ways", "iperf3 --bidir -n 128M; bytes received", lambda world: iperf(world, "--bidir", ways=2)),
+        Case("parallel", "iperf3 -P 8; streams, bytes received", lambda world: iperf(world, "-P", 8, streams=8), VETH),
+        Case("parallel reverse", "iperf3 -P 8 -R; streams, bytes received", lambda world: iperf(world, "-P", 8, "-R", streams=8), VETH),
+        Case("zero-copy", "iperf3 -Z (sendfile); bytes received", lambda world: iperf(world, "-Z")),
+        Case("small writes", "iperf3 -l 100 -N (TCP_NODELAY) -t 2; bytes received", lambda world: iperf(world, "-l", 100, "-N", "-t", 2), VETH),
+        Case("options", "iperf3 -M 1000 -w 200K -C reno -S 0x10; bytes received",
+             lambda world: iperf(world, "-M", 1000, "-w", "200K", "-C", "reno", "-S", "0x10"), VETH),
+        Case("paced", "iperf3 --fq-rate 200M -t 2; bytes received", lambda world: iperf(world, "--fq-rate", "200M", "-t", 2), VETH),
+    )),
+]

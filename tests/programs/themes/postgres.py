@@ -1,0 +1,81 @@
+"""PostgreSQL."""
+
+import contextlib
+import pathlib
+import re
+import shutil
+from collections.abc import Iterator
+
+from program import Case, Program
+from world import SCRATCH, World, must, run
+
+PORT = 5433
+# The cluster is made once for all worlds: that takes longer than what follows.
+CLUSTER = pathlib.Path("/dev/shm/cluster")
+AS_USER = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+
+
+def binary(name: str) -> pathlib.Path:
+    """Debian keeps the programs of each version by themselves."""
+    return next(pathlib.Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+
+
+def initdb() -> None:
+    if not CLUSTER.exists():
+        run(f"install -d -o postgres -g postgres -m 700 {CLUSTER}")
+        run(f"{' '.join(AS_USER)} {binary('initdb')} -D {CLUSTER} -A trust -U postgres -E UTF8 --locale=C > /dev/null")
+        with open(CLUSTER / "pg_hba.conf", "a", encoding="utf-8") as file:
+            file.write("host all all all trust\n")
+
+
+@contextlib.contextmanager
+def server(world: World) -> Iterator[None]:
+    initdb()
+    shutil.copytree(CLUSTER, SCRATCH / "cluster")
+    run(f"chown -R postgres:postgres {SCRATCH}/cluster")
+    words = [binary("postgres"), "-D", SCRATCH / "cluster", "-c", f"listen_addresses={world.address}", "-c", f"port={PORT}",
+             "-c", "unix_socket_directories=", "-c", "shared_buffers=64MB", "-c", "fsync=off", "-c", "max_wal_size=64MB"]
+    with world.server(*AS_USER, *words, port=PORT):
+        yield
+
+
+def pgbench(world: World, *flags, transactions: int = 0) -> None:
+    output = world.client(binary("pgbench"), "-h", world.address, "-p", PORT, "-U", "postgres", *flags, "postgres", timeout=120)
+    if transactions:
+        must(re.search(rf"transactions actually processed: {transactions}/{transactions}$", output, re.M) is not None
+             and re.search(r"number of failed transactions: 0 ", output) is not None, " / ".join(output.splitlines()[-5:]))
+
+
+def mixed(world: World) -> None:
+    pgbench(world, "-q", "-i", "-s", 2)
+    pgbench(world, "-c", 8, "-j", 2, "-t", 50, transactions=400)
+
+
+def selects(world: World) -> None:
+    pgbench(world, "-S", "-M", "prepared", "-c", 8, "-j", 2, "-t", 250, transactions=2000)
+
+
+def connections(world: World) -> None:
+    pgbench(world, "-C", "-S", "-c", 4, "-t", 15, transactions=60)
+
+
+def copy(world: World) -> None:
+    """Rows go out by COPY and come in again by COPY; the sum over both tables is the same."""
+    psql = f"{binary('psql')} -h {world.address} -p {PORT} -U postgres -AtqX -v ON_ERROR_STOP=1 postgres"
+    total = "select count(*), md5(string_agg(v, '' order by n)) from"
+    output = world.client("bash", "-o", "pipefail", "-ec", f"""
+        {psql} -c "create table a as select n, repeat(md5(n::text), 10) v from generate_series(1, 100000) n; create table b (like a)"
+        {psql} -c "copy a to stdout" | {psql} -c "copy b from stdin"
+        {psql} -c "{total} a" -c "{total} b" -c "drop table a, b" """)
+    first, second = output.split()
+    must(first == second and first.startswith("100000|"), f"{first}, then {second}")
+
+
+PROGRAMS = [
+    Program("PostgreSQL", server, (
+        Case("pgbench", "pgbench -i -s 2, then 8 clients, 400 transactions; none failed", mixed),
+        Case("selects", "pgbench -S -M prepared, 8 clients, 2,000 transactions; none failed", selects),
+        Case("connections", "pgbench -C, a connection for each of 60 transactions; none failed", connections),
+        Case("copy", "psql, 32 MB out by COPY and in again; rows and checksum", copy),
+    )),
+]

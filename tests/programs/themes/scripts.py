@@ -1,0 +1,47 @@
+"""Interpreters: Python's http.server with requests, and node's http."""
+
+import contextlib
+from collections.abc import Iterator
+
+import files
+from program import Case, Program
+from world import World, must
+
+PYTHON = 8000
+NODE = 8001
+CLIENTS = "tests/programs/clients"
+
+
+@contextlib.contextmanager
+def http_server(world: World) -> Iterator[None]:
+    with world.server("python3", "-m", "http.server", "--bind", world.address, "--directory", files.DIRECTORY, PYTHON, port=PYTHON):
+        yield
+
+
+def requests(world: World) -> None:
+    sizes = [str(size) for size in (*files.SMALL, *(() if files.quick() else (files.LARGE,)))]
+    output = world.client("python3", "-B", f"{CLIENTS}/gets.py", f"http://{world.host}:{PYTHON}", files.DIRECTORY, *sizes)
+    must("all equal" in output, output)
+
+
+@contextlib.contextmanager
+def node(world: World) -> Iterator[None]:
+    with world.server("node", f"{CLIENTS}/server.mjs", world.address, NODE, port=NODE):
+        yield
+
+
+def node_client(world: World, *words) -> None:
+    output = world.client("node", f"{CLIENTS}/client.mjs", f"http://{world.host}:{NODE}", *words)
+    must("all equal" in output, output)
+
+
+PROGRAMS = [
+    Program("Python, http.server and requests", http_server, (
+        Case("gets", "a Session and 8 threads get 1 byte to 100 MiB, 100 requests; checksums", requests, quick=True),
+    )),
+    Program("node, http", node, (
+        Case("close", "http.get, 200 requests, 20 at a time, a connection each; contents", lambda world: node_client(world, "close")),
+        Case("keep-alive", "an agent that keeps connections, 500 requests, 20 at a time; contents", lambda world: node_client(world, "keep")),
+        Case("fetch", "fetch() posts 30 bodies of up to 900 kB and reads them back; contents", lambda world: node_client(world, "fetch")),
+    )),
+]
