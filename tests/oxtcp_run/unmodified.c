@@ -5,7 +5,7 @@
  * whose its stream sockets have to be.
  */
 #define _GNU_SOURCE
-#include "harness.h"
+#include "bpf.h"
 
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -335,6 +335,23 @@ static void of_user(void)
 	check_whose(fd);
 }
 
+/* A control group's program refuses its sockets, whoever makes them. */
+static void in_group(void)
+{
+	const int attach = BPF_CGROUP_INET_SOCK_CREATE;
+	struct group group = make_group();
+	int link = attach_program(constant_program(BPF_PROG_TYPE_CGROUP_SOCK,
+						   attach, 0),
+				  group.fd, attach);
+
+	check_whose(stream(0, 0));
+	join_group(&group);
+	FAILS(socket(family(), SOCK_STREAM, 0), EPERM);
+	detach_program(link);
+	check_whose(stream(0, 0));
+	remove_group(&group);
+}
+
 static const struct test_case cases[] = {
 	CASE(stream_sockets),
 	CASE(answers),
@@ -350,6 +367,7 @@ static const struct test_case cases[] = {
 	CASE(errno_kept),
 	CASE(in_namespace),
 	CASE(of_user),
+	CASE(in_group),
 };
 
 int main(void)

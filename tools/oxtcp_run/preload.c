@@ -32,6 +32,8 @@ typedef int getsockopt_fn(int fd, int level, int name, void *value,
 static socket_fn *next_socket;
 static getsockopt_fn *next_getsockopt;
 static bool verbose;
+/* The inode of the standard error that the user gave, if it is a socket. */
+static unsigned long users_socket;
 static bool strict;
 
 /* A line for standard error, cut off where it would be too long. */
@@ -65,7 +67,7 @@ static void add_number(struct line *line, int number)
 }
 
 /*
- * Whether standard error takes a line now and is not by now a connection of
+ * Whether standard error takes a line now, and has not become a connection of
  * the program's, which a line of ours would corrupt.
  */
 static bool may_write(void)
@@ -74,7 +76,7 @@ static bool may_write(void)
 	struct stat status;
 
 	return fstat(STDERR_FILENO, &status) == 0 &&
-	       !S_ISSOCK(status.st_mode) &&
+	       (!S_ISSOCK(status.st_mode) || status.st_ino == users_socket) &&
 	       poll(&standard_error, 1, 0) == 1 &&
 	       standard_error.revents == POLLOUT;
 }
@@ -130,12 +132,16 @@ static void tell(int domain, int protocol, int fd, const char *what)
 
 __attribute__((constructor)) static void begin(void)
 {
+	const char *socket_number;
 	int error = errno;
 
 	/* A constructor of another library may have been here before. */
 	if (next_getsockopt)
 		return;
-	verbose = getenv("OXTCP_RUN_VERBOSE");
+	socket_number = getenv("OXTCP_RUN_VERBOSE");
+	verbose = socket_number;
+	if (verbose)
+		users_socket = strtoul(socket_number, NULL, 10);
 	strict = getenv("OXTCP_RUN_STRICT");
 	next_socket = (socket_fn *)dlsym(RTLD_NEXT, "socket");
 	next_getsockopt = (getsockopt_fn *)dlsym(RTLD_NEXT, "getsockopt");

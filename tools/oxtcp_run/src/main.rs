@@ -13,6 +13,7 @@ mod arguments;
 mod caller;
 mod filter;
 mod oxtcp;
+mod pass;
 mod preload;
 mod seccomp;
 mod supervisor;

@@ -4,6 +4,7 @@
 
 use crate::arguments::Arguments;
 use crate::Failure;
+use nix::sys::stat::fstat;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -14,17 +15,24 @@ const LIBRARY: &str = "liboxtcp-preload.so";
 pub(crate) fn prepare(arguments: &Arguments) -> Result<(), Failure> {
     let library = library()?;
     std::env::set_var("LD_PRELOAD", list(std::env::var_os("LD_PRELOAD"), &library));
-    for (name, wanted) in [
-        ("OXTCP_RUN_VERBOSE", arguments.verbose),
-        ("OXTCP_RUN_STRICT", arguments.strict),
-    ] {
-        if wanted {
-            std::env::set_var(name, "1");
-        } else {
-            std::env::remove_var(name);
+    let verbose = arguments.verbose.then(|| users_socket().to_string());
+    let strict = arguments.strict.then(|| String::from("1"));
+    for (name, value) in [("OXTCP_RUN_VERBOSE", verbose), ("OXTCP_RUN_STRICT", strict)] {
+        match value {
+            Some(value) => std::env::set_var(name, value),
+            None => std::env::remove_var(name),
         }
     }
     Ok(())
+}
+
+/// The inode of standard error if that is a socket, as a journal's is, else 0. The library writes to no other socket, since
+/// it may be a connection of the program's.
+fn users_socket() -> u64 {
+    match fstat(std::io::stderr()) {
+        Ok(status) if status.st_mode & libc::S_IFMT == libc::S_IFSOCK => status.st_ino,
+        _ => 0,
+    }
 }
 
 /// The library beside this program, as it is built, or in the `lib` beside its `bin`, as it is installed.

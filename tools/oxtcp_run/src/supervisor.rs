@@ -4,8 +4,8 @@
 
 use crate::caller::{self, Thread};
 use crate::filter::{self, Which};
-use crate::oxtcp;
 use crate::seccomp::Listener;
+use crate::{oxtcp, pass};
 use libc::seccomp_notif;
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
@@ -13,7 +13,7 @@ use nix::sys::wait::{waitpid, WaitStatus};
 use nix::unistd::{fork, ForkResult};
 use std::ffi::c_int;
 use std::io::Write;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 pub(crate) struct Supervisor {
     pub(crate) listener: Listener,
@@ -53,12 +53,7 @@ impl Supervisor {
         let memory = |address, count| thread.as_ref()?.words(address, count);
         let answered = match filter::which(&notification.data, memory) {
             Some((Which::Socket, arguments)) => {
-                let Some(call) = Call::new(notification, &arguments) else {
-                    let _ = self.listener.let_pass(id);
-                    return;
-                };
-                self.socket(&call, thread.as_ref());
-                Some(())
+                Call::new(notification, &arguments).map(|call| self.socket(&call, thread.as_ref()))
             }
             Some((Which::GetSockOpt, arguments)) => {
                 thread.and_then(|thread| self.protocol(id, &thread, &arguments))
@@ -72,69 +67,31 @@ impl Supervisor {
 
     /// socket(): by this process if it is like the caller, or by one that makes itself so.
     fn socket(&self, call: &Call, thread: Option<&Thread>) {
-        let Some(thread) = thread else {
-            return self.cannot(call);
+        let made = match thread {
+            Some(thread) => make_as(thread, call),
+            None => Made::Unlike,
         };
-        let own = Thread::open(None).and_then(|own| own.identity());
-        match (own, thread.identity()) {
-            (Ok(own), Ok(callers)) if own == callers => self.make(call),
-            (Ok(_), Ok(_)) => self.make_by_other(call, thread),
-            _ => self.cannot(call),
-        }
-    }
-
-    fn make_by_other(&self, call: &Call, thread: &Thread) {
-        // SAFETY: This process has one thread.
-        match unsafe { fork() } {
-            Ok(ForkResult::Child) => {
-                match caller::become_like(thread) {
-                    Ok(()) => self.make(call),
-                    Err(_) => self.cannot(call),
-                }
-                // SAFETY: Ends the process, and runs nothing that the other one runs too.
-                unsafe { libc::_exit(0) }
-            }
-            Ok(ForkResult::Parent { child }) => {
-                // Nobody must wait for the answer of one that died; a second answer is refused.
-                if !matches!(waitpid(child, None), Ok(WaitStatus::Exited(_, 0))) {
-                    self.cannot(call);
-                }
-            }
-            Err(_) => self.cannot(call),
-        }
-    }
-
-    /// Makes the socket, and the caller has it.
-    fn make(&self, call: &Call) {
-        let protocol = match call.domain {
-            libc::AF_INET => oxtcp::OXTCPPROTO_IP,
-            _ => oxtcp::OXTCPPROTO_IPV6,
-        };
-        match oxtcp::socket(call.kind | libc::SOCK_CLOEXEC, protocol) {
-            Ok(socket) => {
+        match made {
+            Made::Socket(socket) => {
                 let close_on_exec = call.kind & libc::SOCK_CLOEXEC != 0;
                 match self.listener.give(call.id, socket.as_fd(), close_on_exec) {
                     Ok(fd) => self.tell(call, &format!(" = {fd}: AF_OXTCP")),
                     Err(error) => self.fail(call, error, "AF_OXTCP"),
                 }
             }
-            Err(Errno::EAFNOSUPPORT) if self.strict => {
-                self.fail(call, Errno::EAFNOSUPPORT, "AF_OXTCP is not there")
-            }
-            Err(Errno::EAFNOSUPPORT) => {
-                self.tell(call, ": AF_OXTCP is not there, Linux's TCP");
-                let _ = self.listener.let_pass(call.id);
-            }
-            Err(error) => self.fail(call, error, "AF_OXTCP"),
+            Made::Refused(Errno::EAFNOSUPPORT) => self.cannot(call, "AF_OXTCP is not there"),
+            Made::Refused(error) => self.fail(call, error, "AF_OXTCP"),
+            // A socket made here would be another user's, or of another network, than the caller's own.
+            Made::Unlike => self.cannot(call, "cannot act as this process"),
         }
     }
 
-    /// A socket made here would be another user's, or of another network, than one that the caller made.
-    fn cannot(&self, call: &Call) {
+    /// There is no socket of AF_OXTCP for the caller.
+    fn cannot(&self, call: &Call, why: &str) {
         if self.strict {
-            self.fail(call, Errno::EAFNOSUPPORT, "cannot act as this process");
+            self.fail(call, Errno::EAFNOSUPPORT, why);
         } else {
-            self.tell(call, ": cannot act as this process, Linux's TCP");
+            self.tell(call, &format!(": {why}, Linux's TCP"));
             let _ = self.listener.let_pass(call.id);
         }
     }
@@ -165,7 +122,11 @@ impl Supervisor {
 
     /// getsockopt() of SO_PROTOCOL: a socket of ours answers as one of Linux's TCP.
     fn protocol(&self, id: u64, thread: &Thread, arguments: &[u64; 6]) -> Option<()> {
-        let [fd, _, _, value, length, _] = *arguments;
+        let [fd, level, name, value, length, _] = *arguments;
+        // The filter has looked already, but not at arguments in memory.
+        if (level as c_int, name as c_int) != (libc::SOL_SOCKET, libc::SO_PROTOCOL) {
+            return None;
+        }
         let socket = thread.opened(fd as c_int).ok()?;
         if oxtcp::protocol_of(socket.as_fd()) != Ok(oxtcp::IPPROTO_OXTCP) {
             return None;
@@ -176,6 +137,51 @@ impl Supervisor {
         thread.put(value, &answer[..written])?;
         thread.put(length, &(written as u32).to_ne_bytes())?;
         self.listener.succeed(id).ok()
+    }
+}
+
+/// What became of the wish for a socket that is like one of the caller's own.
+enum Made {
+    Socket(OwnedFd),
+    Refused(Errno),
+    Unlike,
+}
+
+fn make_as(thread: &Thread, call: &Call) -> Made {
+    let own = Thread::open(None).and_then(|own| own.identity());
+    match (own, thread.identity()) {
+        (Ok(own), Ok(callers)) if own == callers => match call.make() {
+            Ok(socket) => Made::Socket(socket),
+            Err(error) => Made::Refused(error),
+        },
+        (Ok(_), Ok(_)) => make_by_other(thread, call).unwrap_or(Made::Unlike),
+        _ => Made::Unlike,
+    }
+}
+
+/// By a process that becomes like the caller, and is gone before the caller goes on: it is no longer in the way
+/// where that would remove a control group.
+fn make_by_other(thread: &Thread, call: &Call) -> Result<Made, Errno> {
+    const UNLIKE: c_int = 255;
+    let (ours, others) = pass::way()?;
+    // SAFETY: This process has one thread.
+    match unsafe { fork() }? {
+        ForkResult::Child => {
+            let made = caller::become_like(thread).map(|()| call.make());
+            let status = match made {
+                Ok(Ok(socket)) if pass::send(&others, socket.as_fd()).is_ok() => 0,
+                Ok(Err(error)) => error as c_int,
+                _ => UNLIKE,
+            };
+            // SAFETY: Ends the process, and runs nothing that the other one runs too.
+            unsafe { libc::_exit(status) }
+        }
+        ForkResult::Parent { child } => Ok(match waitpid(child, None)? {
+            WaitStatus::Exited(_, 0) => Made::Socket(pass::receive(&ours)?),
+            WaitStatus::Exited(_, UNLIKE) => Made::Unlike,
+            WaitStatus::Exited(_, error) => Made::Refused(Errno::from_raw(error)),
+            _ => Made::Unlike,
+        }),
     }
 }
 
@@ -202,5 +208,13 @@ impl Call {
             kind,
             protocol,
         })
+    }
+    /// The socket of AF_OXTCP that stands for what is asked for.
+    fn make(&self) -> Result<OwnedFd, Errno> {
+        let protocol = match self.domain {
+            libc::AF_INET => oxtcp::OXTCPPROTO_IP,
+            _ => oxtcp::OXTCPPROTO_IPV6,
+        };
+        oxtcp::socket(self.kind | libc::SOCK_CLOEXEC, protocol)
     }
 }

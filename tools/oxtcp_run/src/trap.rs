@@ -7,17 +7,13 @@
 
 use crate::arguments::Arguments;
 use crate::supervisor::Supervisor;
-use crate::{filter, seccomp, Failure};
-use nix::cmsg_space;
+use crate::{filter, pass, seccomp, Failure};
 use nix::errno::Errno;
+use nix::fcntl::{fcntl, FcntlArg, OFlag};
 use nix::sys::signal::{SigSet, SigmaskHow};
-use nix::sys::socket::{
-    recvmsg, sendmsg, socketpair, AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags,
-    SockFlag, SockType,
-};
+use nix::sys::stat::Mode;
 use nix::unistd::{fork, ForkResult};
 use std::ffi::{c_int, c_long};
-use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// Starts the supervisor and puts this process under the filter.
@@ -25,14 +21,8 @@ pub(crate) fn prepare(arguments: &Arguments) -> Result<(), Failure> {
     check_proc()?;
     let cannot =
         |error: Errno| Failure::new(format!("cannot start the supervisor: {}", error.desc()));
-    let (ours, supervisors) = socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )
-    .map_err(cannot)?;
-    start(arguments, &ours, &supervisors).map_err(cannot)?;
+    let (ours, supervisors) = pass::way().map_err(cannot)?;
+    start(arguments, &supervisors).map_err(cannot)?;
     drop(supervisors);
     let listener = seccomp::install(&filter::program()).map_err(|error| {
         Failure::new(match error {
@@ -60,7 +50,7 @@ fn check_proc() -> Result<(), Failure> {
 }
 
 /// Starts the supervisor by way of a process that ends at once.
-fn start(arguments: &Arguments, ours: &OwnedFd, supervisors: &OwnedFd) -> Result<(), Errno> {
+fn start(arguments: &Arguments, supervisors: &OwnedFd) -> Result<(), Errno> {
     // No flags, thus no SIGCHLD either: blocked, it would be pending when the command begins.
     // SAFETY: As fork(2), in a process with one thread.
     let child = Errno::result(unsafe { libc::syscall(libc::SYS_clone, 0, 0, 0, 0, 0) })?;
@@ -70,9 +60,8 @@ fn start(arguments: &Arguments, ours: &OwnedFd, supervisors: &OwnedFd) -> Result
     // SAFETY: This process has one thread.
     let status = match unsafe { fork() } {
         Ok(ForkResult::Child) => {
-            let end = supervisors.as_raw_fd();
-            let _ = nix::unistd::close(ours.as_raw_fd());
-            supervise(arguments, end);
+            // All else that is open here is closed there. Whom it might tell of errors sees the way closed.
+            let _ = supervise(arguments, supervisors);
             0
         }
         Ok(ForkResult::Parent { .. }) => 0,
@@ -103,14 +92,7 @@ fn wait(child: c_long) -> Result<(), Errno> {
 
 /// Gives the supervisor the listener, waits until it has it, and lets no other process trace us for it.
 fn hand_over(to: &OwnedFd, listener: &seccomp::Listener) -> Result<(), Errno> {
-    let fds = [listener.as_fd().as_raw_fd()];
-    sendmsg::<()>(
-        to.as_raw_fd(),
-        &[IoSlice::new(b"!")],
-        &[ControlMessage::ScmRights(&fds)],
-        MsgFlags::MSG_NOSIGNAL,
-        None,
-    )?;
+    pass::send(to, listener.as_fd())?;
     let mut number = [0; 4];
     if nix::unistd::read(to, &mut number)? != number.len() {
         return Err(Errno::ESRCH);
@@ -130,20 +112,15 @@ fn hand_over(to: &OwnedFd, listener: &seccomp::Listener) -> Result<(), Errno> {
     Ok(())
 }
 
-/// The life of the supervisor.
-fn supervise(arguments: &Arguments, end: RawFd) {
-    if detach(arguments.verbose, end).is_err() {
-        return;
-    }
-    let Ok(listener) = take_over(end) else {
-        return;
-    };
-    let number = std::process::id().to_ne_bytes();
-    // SAFETY: The descriptor is this process's, and used nowhere after this.
+/// The life of the supervisor; by `way` the listener comes.
+fn supervise(arguments: &Arguments, way: &OwnedFd) -> Result<(), Errno> {
+    // The way itself may have got the number of a standard descriptor that was closed.
+    let end = fcntl(way, FcntlArg::F_DUPFD_CLOEXEC(3))?;
+    detach(arguments.verbose, end)?;
+    // SAFETY: The descriptor is this process's, and nobody else uses it after this.
     let end = unsafe { OwnedFd::from_raw_fd(end) };
-    if nix::unistd::write(&end, &number).is_err() {
-        return;
-    }
+    let listener = pass::receive(&end)?;
+    nix::unistd::write(&end, &std::process::id().to_ne_bytes())?;
     drop(end);
     let supervisor = Supervisor {
         listener: listener.into(),
@@ -151,6 +128,7 @@ fn supervise(arguments: &Arguments, end: RawFd) {
         strict: arguments.strict,
     };
     supervisor.serve();
+    Ok(())
 }
 
 /// Leaves session and directory, and keeps nothing open that another might wait to be closed.
@@ -158,44 +136,21 @@ fn detach(verbose: bool, end: RawFd) -> Result<(), Errno> {
     nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
     nix::unistd::setsid()?;
     nix::unistd::chdir("/")?;
-    let null = nix::fcntl::open(
-        "/dev/null",
-        nix::fcntl::OFlag::O_RDWR,
-        nix::sys::stat::Mode::empty(),
-    )?;
-    for standard in 0..if verbose { 2 } else { 3 } {
+    // Where standard error is closed, its number must not become that of a socket.
+    // SAFETY: The call takes no pointers.
+    let heard = verbose && unsafe { libc::fcntl(libc::STDERR_FILENO, libc::F_GETFD) } >= 0;
+    let null = nix::fcntl::open("/dev/null", OFlag::O_RDWR, Mode::empty())?;
+    for standard in 0..if heard { 2 } else { 3 } {
         // SAFETY: Nothing in this process owns the standard descriptors.
         Errno::result(unsafe { libc::dup2(null.as_raw_fd(), standard) })?;
     }
+    // It may be a standard descriptor now, else it is closed with the others.
+    std::mem::forget(null);
     for (first, last) in [(3, end as u32 - 1), (end as u32 + 1, u32::MAX)] {
         if first <= last {
             // SAFETY: What is closed is used nowhere after this.
             unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
         }
     }
-    // It was among them.
-    std::mem::forget(null);
     Ok(())
-}
-
-fn take_over(end: RawFd) -> Result<OwnedFd, Errno> {
-    let mut space = cmsg_space!(RawFd);
-    let mut byte = [0];
-    let mut parts = [IoSliceMut::new(&mut byte)];
-    let message = recvmsg::<()>(
-        end,
-        &mut parts,
-        Some(&mut space),
-        MsgFlags::MSG_CMSG_CLOEXEC,
-    )?;
-    for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(fds) = control {
-            // SAFETY: The descriptor is new, and nobody else's.
-            return fds
-                .first()
-                .map(|&fd| unsafe { OwnedFd::from_raw_fd(fd) })
-                .ok_or(Errno::EBADMSG);
-        }
-    }
-    Err(Errno::EBADMSG)
 }
