@@ -4,7 +4,7 @@
 VM ?= uml
 export KDIR KSRC
 
-.PHONY: modules help setup kdir shell run check test fuzz goodput programs stress tools install-tools clean
+.PHONY: modules help setup kdir shell run check test fuzz goodput programs foreign-tests stress tools install-tools clean
 
 modules: ## Build oxtcp.ko for the guest VM=uml|umlsmp|stock|debug, or for another kernel with KDIR= (and ARCH=)
 	@tools/lab/module $(if $(KDIR),kdir,$(VM))
@@ -39,6 +39,9 @@ programs: ## Run real programs on AF_OXTCP and print a table (QUICK=1: a selecti
 
 stress: ## Run stress-ng's stressors of sockets on AF_OXTCP, each for TIME= seconds (60; VM=debug has the kernel's checkers)
 	@tools/lab/runner --vm $(VM) --layer programs --command "python3 -B tests/programs/stress.py --seconds $(or $(TIME),60)"
+
+foreign-tests: ## Run other people's tests over AF_OXTCP and print a table (WRITE=1: into Documentation/, see tests/foreign/)
+	@tests/foreign/foreign --vm $(VM) $(if $(WRITE),--write)
 
 fuzz: ## Run each fuzz target for TIME= seconds (60)
 	@tools/lab/fuzz $(or $(TIME),60)
