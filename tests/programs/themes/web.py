@@ -139,7 +139,7 @@ PROGRAMS = [
         Case("100 connections", "wrk, 100 connections, 3 s; no socket error, each answer 2xx", wrk),
     )),
     Program("nginx, ab", nginx, (
-        Case("close", "ab, 1,000 requests of 64 KiB, 50 at a time, a connection each; none failed, bytes counted", ab, quick=True),
+        Case("close", "ab, 1,000 requests of 64 KiB, 50 at a time, a connection each; none failed, bytes counted", ab),
         Case("keep-alive", "the same with -k", lambda world: ab(world, "-k")),
     )),
 ]
