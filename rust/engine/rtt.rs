@@ -12,7 +12,8 @@ use crate::engine::time::Instant;
 /// Linux (`tcp_rtt_estimator`) departs from RFC 6298 in two ways, and so do we, because peers'
 /// delayed ACKs and several samples per window are the rule: the deviation that counts is the
 /// largest of the last window, so that it does not fade within one; and the bound of 200 ms holds
-/// for the deviation's part of the RTO, not for the sum (RFC 6298, 2.4 wants 1 s).
+/// for the deviation's part of the RTO, not for the sum (RFC 6298, 2.4 wants 1 s). As there, a window
+/// begins with the bound, so that a new bound acts with the samples to come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Estimator {
     /// SRTT; `None` before the first sample.
@@ -41,15 +42,17 @@ impl Estimator {
         }
     }
 
-    /// Takes a sample; `una` and `nxt` are the send offsets after the acknowledgment that gave it.
-    pub(crate) fn on_sample(&mut self, rtt: Duration, una: u64, nxt: u64) {
+    /// Takes a sample; `una` and `nxt` are the send offsets after the acknowledgment that gave it,
+    /// `rto_min` bounds the deviation's part of the RTO.
+    pub(crate) fn on_sample(&mut self, rtt: Duration, una: u64, nxt: u64, rto_min: Duration) {
+        let least = Duration::from_nanos(rto_min.as_nanos() / 4);
         let rtt = rtt.max(Duration::from_micros(1));
         let Some(srtt) = self.srtt else {
             // RFC 6298, 2.2.
             self.srtt = Some(rtt);
             self.mdev = Duration::from_nanos(rtt.as_nanos() / 2);
-            self.mdev_max = self.mdev;
-            self.rttvar = self.mdev;
+            self.mdev_max = self.mdev.max(least);
+            self.rttvar = self.mdev_max;
             self.window_end = nxt;
             return;
         };
@@ -65,14 +68,16 @@ impl Estimator {
         let share = if falls_below { 32 } else { 4 };
         self.mdev = weigh(self.mdev, deviation, share);
         self.srtt = Some(weigh(srtt, rtt, 8));
-        self.mdev_max = self.mdev_max.max(self.mdev);
-        self.rttvar = self.rttvar.max(self.mdev_max);
+        if self.mdev > self.mdev_max {
+            self.mdev_max = self.mdev;
+            self.rttvar = self.rttvar.max(self.mdev_max);
+        }
         if una > self.window_end {
             if self.mdev_max < self.rttvar {
                 self.rttvar = weigh(self.rttvar, self.mdev_max, 4);
             }
             self.window_end = nxt;
-            self.mdev_max = self.mdev;
+            self.mdev_max = least;
         }
     }
 
@@ -99,7 +104,7 @@ impl Estimator {
         match self.srtt {
             None => config.rto_initial,
             Some(srtt) => srtt
-                .saturating_add(self.rttvar.saturating_mul(4).max(config.rto_min))
+                .saturating_add(self.rttvar.saturating_mul(4))
                 .min(config.rto_max),
         }
     }

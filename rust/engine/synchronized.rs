@@ -166,10 +166,10 @@ impl<S: Store> Synchronized<S> {
                 .options
                 .timestamps
                 .filter(|_| agreed.timestamps && half_open.first_sent.is_some())
-                .and_then(|timestamps| ack::echo_age(timestamps, half_open.isn.ts_offset, now))
+                .and_then(|timestamps| ack::echoed(timestamps, half_open.isn.ts_offset, now))
         });
         if let Some(sample) = sample {
-            rtt.on_sample(sample, 0, 0);
+            rtt.on_sample(sample, 0, 0, config.rto_min);
             rtt.on_shortest(now, sample, config.min_rtt_window, false);
         }
         let mtu = Mtu::new(now, config, &agreed);

@@ -72,7 +72,7 @@ fn take(lock: &mut Locked<'_, Tcp>, request: &mut Request) -> Result<Option<RxSt
     if out.mapped > 0 {
         // Its pages are the reader's now, the packets nobody's.
         lock.read_queue(None, from, out.mapped as usize, false);
-        recv::consumed(lock, out.mapped as usize);
+        recv::consumed(lock, out.mapped as usize, out.mapped as usize);
     }
     let left = request.skip_hint.min(room);
     let mut stamp = out.stamp;
@@ -105,7 +105,7 @@ fn copy(lock: &mut Locked<'_, Tcp>, request: &mut Request, len: u32) -> Result<O
         lock.read_queue(Some(msg), from, len as usize, false)
     })?;
     if out.copied > 0 {
-        recv::consumed(lock, out.copied);
+        recv::consumed(lock, out.first, out.copied);
     }
     if out.fault && out.copied == 0 {
         return Err(EFAULT);

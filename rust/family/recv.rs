@@ -204,17 +204,24 @@ fn read(
         lock.sock().move_peek_offset(out.copied as i64);
     } else if out.copied > 0 {
         lock.sock().move_peek_offset(-(out.copied as i64));
-        consumed(lock, out.copied);
+        consumed(lock, out.first, out.copied);
     }
     out.fault
 }
 
-/// The reader has taken so many bytes.
-pub(super) fn consumed(lock: &mut Locked<'_, Tcp>, len: usize) {
+/// The reader has taken `len` bytes, of which the first packet had `first`.
+///
+/// As Linux the size of the buffer follows what was read by the end of the first packet: what comes in
+/// bursts and is read in one call makes the buffer no larger.
+pub(super) fn consumed(lock: &mut Locked<'_, Tcp>, first: usize, len: usize) {
     let now = super::now();
     memory::tell(lock);
     if let Some(conn) = lock.state().connection() {
-        conn.on_read(now, u32::try_from(len).unwrap_or(u32::MAX));
+        for part in [first, len.saturating_sub(first)] {
+            if part > 0 {
+                conn.on_read(now, u32::try_from(part).unwrap_or(u32::MAX));
+            }
+        }
     }
     flush(lock, now);
 }

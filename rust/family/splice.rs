@@ -73,7 +73,7 @@ fn take(lock: &mut Locked<'_, Tcp>, to: &mut Pipe, len: usize) -> Result<usize> 
         return Ok(0);
     }
     let moved = lock.splice_queue(to, from, len)?;
-    recv::consumed(lock, moved);
+    recv::consumed(lock, moved, moved);
     Ok(moved)
 }
 

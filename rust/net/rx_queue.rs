@@ -393,6 +393,8 @@ impl Drop for SkbTree {
 pub struct ReadOut {
     /// Bytes that went to the reader.
     pub copied: usize,
+    /// Those of them that were in the first packet.
+    pub first: usize,
     /// The reader's memory could not be written.
     pub fault: bool,
     /// When the last of them came, if that is known of any.
@@ -440,6 +442,7 @@ impl<P: Protocol> Locked<'_, P> {
     ) -> ReadOut {
         let sk = self.sock().as_raw();
         let mut copied = 0usize;
+        let mut first = 0;
         let mut stamp = None;
         // SAFETY: The lock is held. The queue is walked by hand since packets stay in it when
         // peeked at; `next` is read before a packet is freed.
@@ -460,10 +463,14 @@ impl<P: Protocol> Locked<'_, P> {
                         {
                             return ReadOut {
                                 copied,
+                                first,
                                 fault: true,
                                 stamp,
                             };
                         }
+                    }
+                    if copied == 0 {
+                        first = n;
                     }
                     copied += n;
                     stamp = RxStamp::of(raw).or(stamp);
@@ -477,6 +484,7 @@ impl<P: Protocol> Locked<'_, P> {
         }
         ReadOut {
             copied,
+            first,
             fault: false,
             stamp,
         }

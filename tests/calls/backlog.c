@@ -19,6 +19,7 @@
 
 static struct pair pair;
 static char *absent;	/* a page that is not there */
+static int probes;	/* more than the peer was asked to send */
 
 static int begin_absence(void)
 {
@@ -66,13 +67,13 @@ static struct tcp_info info_of(int fd)
 	return info;
 }
 
-/* All of them are taken in before one acknowledgment tells of them. */
-static void one_ack_for_all(void)
+/* How many segments the owner sent meanwhile, its page among them. */
+static int sent_meanwhile(void)
 {
 	struct tcp_info before, after;
 	struct uffd_msg fault;
 	pthread_t sender;
-	int fd, probes, i;
+	int fd, i;
 
 	pair = make_pair();
 	set_option(pair.peer, IPPROTO_TCP, TCP_NODELAY, 1);
@@ -89,14 +90,33 @@ static void one_ack_for_all(void)
 	/* A slow machine may be probed, and answers that by itself. */
 	probes = after.tcpi_data_segs_in - before.tcpi_data_segs_in - 8;
 	BETWEEN(probes, 0, 2);
+	return after.tcpi_segs_out - before.tcpi_segs_out;
+}
+
+/* All of them are taken in before one acknowledgment tells of them. */
+static void one_ack_for_all(void)
+{
+	int sent = sent_meanwhile();
+
 	/* The page, and one acknowledgment for all. */
-	BETWEEN(after.tcpi_segs_out - before.tcpi_segs_out, 2, 3 + probes);
+	BETWEEN(sent, 2, 3 + probes);
+}
+
+/* Without tcp_backlog_ack_defer each second one is acknowledged. */
+static void acks_for_each(void)
+{
+	int sent;
+
+	own_netns();
+	shell("echo 0 >/proc/sys/net/ipv4/tcp_backlog_ack_defer");
+	sent = sent_meanwhile();
+	BETWEEN(sent, 5, 9 + probes);
 }
 
 int main(void)
 {
 	static const struct test_case cases[] = {
-		CASE(one_ack_for_all),
+		CASE(one_ack_for_all),	CASE(acks_for_each),
 	};
 
 	return RUN_CASES(cases);

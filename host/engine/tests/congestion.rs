@@ -103,16 +103,17 @@ fn pacing_departures_keep_the_rate() {
 fn pacing_nothing_waits_when_nothing_is_to_be_sent() {
     let mut script = Script::established(&plain());
     script.connection.set_pacing(1_000, Pacer::Engine);
-    assert_eq!(script.write(10_000).len(), 10);
+    // The tenth segment is paced.
+    assert_eq!(script.write(9_000).len(), 9);
     script.pass(100);
-    script.answer(ACK, 1, 10_001, 0);
+    script.answer(ACK, 1, 9_001, 0);
     assert_eq!(script.write(1_000).len(), 1);
     assert_eq!(script.connection.next_fine_deadline(), None);
     assert_eq!(script.write(1_000).len(), 0);
     assert!(script.connection.next_fine_deadline().is_some());
     // An acknowledgment is not held back.
-    let sent = script.answer(ACK.with(Flags::PSH), 1, 10_001, 100);
-    assert_eq!(shapes(&sent), [(11_001, 0)]);
+    let sent = script.answer(ACK.with(Flags::PSH), 1, 9_001, 100);
+    assert_eq!(shapes(&sent), [(10_001, 0)]);
 }
 
 #[test]
@@ -213,13 +214,13 @@ fn pacing_holds_no_tail_probe() {
         ..plain()
     });
     script.connection.set_pacing(1_000, Pacer::Engine);
-    assert_eq!(script.write(10_000).len(), 10);
+    assert_eq!(script.write(9_000).len(), 9);
     script.pass(100);
-    script.answer(ACK, 1, 10_001, 0);
+    script.answer(ACK, 1, 9_001, 0);
     // The segment of 1,000 octets uses the rate up for a second, or half of one after a pause.
     assert_eq!(script.write(1_000).len(), 1);
     let (wait, sent) = script.expire();
     assert!((200..400).contains(&wait), "{wait}");
-    assert_eq!(shapes(&sent), [(10_001, 1_000)]);
+    assert_eq!(shapes(&sent), [(9_001, 1_000)]);
     assert!(sent[0].retransmission);
 }

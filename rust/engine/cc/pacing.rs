@@ -11,7 +11,7 @@ use crate::engine::time::Instant;
 pub(crate) const UNLIMITED: u64 = u64::MAX;
 /// At most the octets of this share of a second go into one buffer (Linux's `sk_pacing_shift`).
 const BUFFER_SHIFT: u32 = 10;
-/// What leaves first is not paced: the initial window is a burst that every path is used to.
+/// From this segment on it is paced: the initial window is a burst that every path is used to.
 const UNPACED_SEGMENTS: u32 = 10;
 
 /// Who holds segments back to the pacing rate.
@@ -128,8 +128,8 @@ impl Pacing {
     pub(crate) fn on_transmit(&mut self, now: Instant, octets: u32, segments: u32) {
         let before = self.next;
         self.next = self.next.max(now);
-        let early = self.sent < UNPACED_SEGMENTS;
         self.sent = self.sent.saturating_add(segments).min(UNPACED_SEGMENTS);
+        let early = self.sent < UNPACED_SEGMENTS;
         if self.pacer == Pacer::None || self.rate == UNLIMITED || self.rate == 0 || early {
             return;
         }

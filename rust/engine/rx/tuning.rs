@@ -342,6 +342,8 @@ impl Tuning {
             return;
         }
         self.rtt.last_echo = echo;
+        // As Linux: what is less than a tick of that clock says nothing.
+        let age = age.filter(|&age| age > Duration::ZERO);
         if let (Some(age), true) = (age, full) {
             self.rtt.sample(age, false, all_read);
         }

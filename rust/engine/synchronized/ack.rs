@@ -282,14 +282,15 @@ impl<S: Store> Synchronized<S> {
             let window = cx.config.min_rtt_window;
             self.rtt.on_shortest(cx.now, rtt, window, found.delayed);
         }
-        self.rtt.on_sample(sample, self.tx.una, self.tx.nxt);
+        let least = cx.config.rto_min;
+        self.rtt.on_sample(sample, self.tx.una, self.tx.nxt, least);
         // RFC 6298, 5: (Karn) only a valid sample ends the back-off.
         self.backoff = 0;
         fresh
     }
 
     fn echoed_rtt(&self, now: Instant, timestamps: Timestamps) -> Option<Duration> {
-        let rtt = echo_age(timestamps, self.ts_offset, now)?;
+        let rtt = echoed(timestamps, self.ts_offset, now)?;
         // What was sent before the last time-out may have arrived long ago and its acknowledgment
         // been lost; the duplicate that was answered now does not change what the peer echoes.
         // Linux believes such a sample, and its RTO with it. Told by the clock's ticks: a path may
@@ -307,5 +308,10 @@ pub(crate) fn echo_age(timestamps: Timestamps, offset: u32, now: Instant) -> Opt
     let sent = timestamps.echo.wrapping_sub(offset);
     let age = now.tick().wrapping_sub(sent);
     let credible = timestamps.echo != 0 && age < MAX_ECHO_AGE;
-    credible.then(|| Duration::from_millis(u64::from(age.max(1))))
+    credible.then(|| Duration::from_millis(age.into()))
+}
+
+/// Returns that as a round-trip time: a tick at least.
+pub(crate) fn echoed(timestamps: Timestamps, offset: u32, now: Instant) -> Option<Duration> {
+    echo_age(timestamps, offset, now).map(|age| age.max(Duration::from_millis(1)))
 }

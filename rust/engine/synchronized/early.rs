@@ -133,10 +133,10 @@ impl<S: Store> Synchronized<S> {
             let timestamps = segment.options.timestamps;
             timestamps
                 .filter(|_| self.agreed.timestamps)
-                .and_then(|timestamps| ack::echo_age(timestamps, self.ts_offset, cx.now))
+                .and_then(|timestamps| ack::echoed(timestamps, self.ts_offset, cx.now))
         });
         if let Some(rtt) = sample {
-            self.rtt.on_sample(rtt, 0, 0);
+            self.rtt.on_sample(rtt, 0, 0, cx.config.rto_min);
             let window = cx.config.min_rtt_window;
             self.rtt.on_shortest(cx.now, rtt, window, false);
         }

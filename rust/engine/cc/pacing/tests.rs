@@ -34,8 +34,8 @@ fn paced(rate: u64) -> Pacing {
     let mut pacing = Pacing::new();
     pacing.set_rate(rate, UNLIMITED);
     pacing.set_pacer(Pacer::Engine);
-    // The first ten segments are free.
-    pacing.on_transmit(at(0), 10_000, 10);
+    // The first nine segments are free.
+    pacing.on_transmit(at(0), 9_000, 9);
     pacing
 }
 
