@@ -99,6 +99,11 @@ impl Ticket {
         self.accepted = true;
     }
 
+    /// Whether `accept` has handed the connection out.
+    pub(super) fn is_accepted(&self) -> bool {
+        self.accepted
+    }
+
     /// Notes that a RST has ended the connection.
     pub(super) fn reset(&mut self, now: Instant) {
         self.reset = Some(now);

@@ -78,6 +78,24 @@ pub(super) fn follow(sk: &mut Locked<'_, Tcp>) -> Result {
     }
 }
 
+/// From now on the connection is found by the device that the socket is bound to now. Without memory, or
+/// where another has the place, it is found as before.
+pub(super) fn follow_device(sk: &mut Locked<'_, Tcp>) {
+    let sock = sk.sock();
+    let key = Key::connection(&sock.endpoints()).bound_to(sock.bound_device());
+    let state = sk.state();
+    let Some(old) = state.node.as_ref().filter(|old| *old.key() != key) else {
+        return;
+    };
+    let Ok(node) = Entry::socket(&state.namespace, key, sock.get(), GFP_KERNEL) else {
+        return;
+    };
+    if state.namespace.table.insert(node.clone()).is_ok() {
+        state.namespace.table.remove(old);
+        state.node = Some(node);
+    }
+}
+
 /// Begins to connect to `peer`. On failure the socket is as it was.
 pub(super) fn connect(sk: &mut Locked<'_, Tcp>, peer: SocketAddr) -> Result {
     let (_, port_bound) = sk.bound_by_user();

@@ -3,6 +3,7 @@
 //! ICMP errors that concern our segments, as `tcp_v4_err` and `tcp_v6_err` take them.
 
 use super::{
+    accept_queue::Ticket,
     counters::Counter,
     entry::{
         retire,
@@ -30,7 +31,10 @@ use crate::{
         net_namespace::Net,
         rhashtable::Node,
         skbuff::Skb,
-        sock::Locked, //
+        sock::{
+            Locked,
+            SockState, //
+        }, //
     }, //
 };
 use kernel::{
@@ -79,8 +83,15 @@ pub(super) fn error(ns: &Namespace, net: &Net, error: &IcmpError, skb: &mut Skb)
             *sk.shared().narrower.lock() = Some(Narrower { seq, mtu });
             lock.defer();
         }
-        // As Linux: not worth waiting for, the next segment brings the next error.
-        IcmpKind::Failed { reason, .. } => sk.set_soft_error(reason),
+        // As Linux: not worth waiting for, the next segment brings the next error. Only the error
+        // queue of a socket that connects shows it. Whether the quoted number is right cannot be told
+        // while the task works on the connection.
+        IcmpKind::Failed { reason, .. } => {
+            if sk.kernel_state() == SockState::SynSent as u8 {
+                skb.queue_error(sk, error, reason);
+            }
+            sk.set_soft_error(reason);
+        }
         IcmpKind::Redirect => {}
     }
 }
@@ -115,7 +126,12 @@ fn tell(sk: &mut Locked<'_, Tcp>, error: &IcmpError, skb: &mut Skb) {
             .count(Counter::OutOfWindowIcmps);
         return;
     }
-    let connecting = matches!(conn.state(), State::SynSent | State::SynReceived);
+    let connecting = match conn.state() {
+        State::SynSent => true,
+        // With Fast Open somebody may have it already, to whom it is a connection.
+        State::SynReceived => !sk.state().ticket.as_ref().is_some_and(Ticket::is_accepted),
+        _ => false,
+    };
     match error.kind {
         IcmpKind::TooBig { mtu } => shrink(sk, mtu),
         // RFC 9293 section 3.9.2.2 (MUST-56) exempts the errors that may pass; as Linux none does

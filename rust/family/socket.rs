@@ -409,6 +409,7 @@ impl Protocol for Tcp {
     fn binding_changed(sk: &mut Locked<'_, Self>) {
         // Without memory for another holder the old one stays, which AF_INET still sees.
         let _ = connect::follow(sk);
+        connect::follow_device(sk);
     }
 
     fn put_port(sk: &mut Locked<'_, Self>) {

@@ -119,6 +119,34 @@ static void of_an_attempt_unasked(void)
 	connect_in_vain(false);
 }
 
+/*
+ * An error by this very machine comes while connect() has the socket: it is in
+ * the queue, but the attempt goes on, until the next SYN.
+ */
+static void of_an_attempt_at_once(void)
+{
+	union address peer = loopback(4711);
+	int fd;
+
+	own_netns();
+	fd = make_socket(SOCK_NONBLOCK);
+	shell("nft add table inet t");
+	shell("nft add chain inet t out "
+	      "'{ type filter hook output priority 0; }'");
+	shell("nft add rule inet t out tcp dport 4711 "
+	      "reject with icmpx type host-unreachable");
+	ask(fd);
+	FAILS(connect(fd, &peer.any, length_of(&peer)), EINPROGRESS);
+	EQ(tcp_state(fd), STATE_SYN_SENT);
+	CHECK(events_now(fd) & POLLERR);
+	expect_error(fd, &peer);
+	EQ(events_now(fd) & POLLERR, 0);
+	EQ(tcp_state(fd), STATE_SYN_SENT);
+	CHECK(poll_for(fd, POLLOUT, 5000) & POLLERR);
+	EQ(take_error(fd), EHOSTUNREACH);
+	expect_error(fd, &peer);
+}
+
 /* Closed with errors in the queue: nothing is left of them. */
 static void unread_at_close(void)
 {
@@ -204,6 +232,7 @@ int main(void)
 		CASE(of_the_option),
 		CASE(of_an_attempt),
 		CASE(of_an_attempt_unasked),
+		CASE(of_an_attempt_at_once),
 		CASE(unread_at_close),
 		CASE(of_a_connection),
 		CASE(of_a_connection_unasked),

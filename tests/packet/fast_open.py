@@ -4,8 +4,9 @@
 
 import socket
 
+import internet
 import packet
-from packet import CLOSE, ESTABLISHED, SYN_RECV, accept, case, check, counter, equal, fails, state_of
+from packet import CLOSE, ESTABLISHED, SYN_RECV, accept, case, check, counter, equal, error_of, fails, state_of, tell
 
 TCP_FASTOPEN, TCP_FASTOPEN_KEY = 23, 33
 FAST_OPEN = 34
@@ -101,6 +102,26 @@ def limit(bench):
     first.send("A", ack=1)
     third = call(bench, cookie)
     third.expect("SA", seq=0, ack=8)
+
+
+@case
+def errors_of_the_syn_ack(bench):
+    """They end a connection that waits for accept, and not one that somebody has."""
+    listener = serving(bench)
+    cookie = ask(bench)
+    for waits in True, False:
+        peer = call(bench, cookie)
+        answer = peer.expect("SA", seq=0, ack=8)
+        if waits:
+            tell(bench, answer, internet.HOST)
+            packet.time.sleep(0.01)
+        sock = accept(listener)
+        if not waits:
+            tell(bench, answer, internet.HOST)
+            packet.time.sleep(0.01)
+        equal((error_of(sock), state_of(sock)), ("EHOSTUNREACH", CLOSE if waits else SYN_RECV), "error and state")
+    peer.send("A", ack=1)
+    equal(state_of(sock), ESTABLISHED, "state")
 
 
 @case

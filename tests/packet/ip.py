@@ -20,6 +20,7 @@ PROTOCOL, SOURCE_ROUTE, SOURCE_QUENCH = (3, 2), (3, 5), (4, 0)
 SERVICE = choose((socket.IPPROTO_IP, socket.IP_TOS), (socket.IPPROTO_IPV6, socket.IPV6_TCLASS))
 HOPS = choose((socket.IPPROTO_IP, socket.IP_TTL), (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS))
 LEAST_HOPS = choose((socket.IPPROTO_IP, 21), (socket.IPPROTO_IPV6, 73))  # IP_MINTTL, IPV6_MINHOPCOUNT
+MTU_READ = choose((socket.IPPROTO_IP, 14), (socket.IPPROTO_IPV6, 24))  # IP_MTU, IPV6_MTU
 MSS = 1460
 NARROW = choose(1000, 1300)  # the MTU of a narrower path
 NARROW_MSS = NARROW - internet.HEADER - 20
@@ -253,13 +254,39 @@ def half_open_unreachable(bench):
 
 
 @case
+def bound_to_another_device(bench):
+    """SO_BINDTODEVICE of a connection: from then on it hears that device, and no other."""
+    devices = bench.tun, packet.Tun(name="tun1")
+    sock, peer = bench.active()
+    for name, device, other in (b"tun0", *devices), (b"tun1", *devices[::-1]), (b"tun0", *devices):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name)
+        place = peer.next
+        bench.tun = other
+        peer.send("PA", data=b"elsewhere")
+        peer.next = place
+        check(not select.select([sock], [], [], 0.05)[0], "it hears the other device")
+        for tun in devices:
+            while tun.read(0):
+                pass
+        bench.tun = device
+        peer.send("PA", data=b"here")
+        peer.expect("A", ack=peer.next, after=(0, 0.3))
+        equal(sock.recv(100), b"here", "data")
+        sock.send(b"there")
+        peer.expect("A", data=b"there")
+        peer.send("A")
+
+
+@case
 def narrower_path(bench):
     """A router asks for smaller packets: what is on the way is sent again in smaller segments, at once."""
     sock, peer = bench.active(f"mss={MSS}")
     sock.send(bytes(MSS))
     data = peer.expect("A", seq=1, length=MSS)
+    equal(sock.getsockopt(*MTU_READ), internet.MTU, "the path's MTU")
     tell(bench, data, TOO_BIG, NARROW)
     peer.expect("A", seq=1, length=NARROW_MSS)
+    equal(sock.getsockopt(*MTU_READ), NARROW, "the path's MTU")
     peer.expect("A", seq=1 + NARROW_MSS, length=MSS - NARROW_MSS)
     peer.send("A")
     sock.send(bytes(2000))
