@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifndef TCP_IS_MPTCP
+#define TCP_IS_MPTCP	43
+#endif
 #ifndef TCP_RTO_MAX_MS
 #define TCP_RTO_MAX_MS	44
 #define TCP_RTO_MIN_US	45
@@ -19,9 +22,63 @@ static void what_it_is(void)
 	int fd = make_socket(0);
 
 	EQ(get_option(fd, SOL_SOCKET, SO_TYPE), SOCK_STREAM);
+	EQ(get_option(fd, SOL_SOCKET, SO_DOMAIN), v6() ? AF_INET6 : AF_INET);
+	EQ(get_option(fd, IPPROTO_TCP, TCP_IS_MPTCP), 0);
+	CHECK(get_option(fd, SOL_SOCKET, SO_BPF_EXTENSIONS) > 0);
 	EQ(get_option(fd, SOL_SOCKET, SO_ACCEPTCONN), 0);
 	EQ(get_option(fd, SOL_SOCKET, SO_ERROR), 0);
 	EQ(get_option(listener(1, &address), SOL_SOCKET, SO_ACCEPTCONN), 1);
+}
+
+static unsigned long long cookie(int fd, int name)
+{
+	unsigned long long value = 0;
+	socklen_t length = sizeof(value);
+
+	OK(getsockopt(fd, SOL_SOCKET, name, &value, &length));
+	EQ(length, sizeof(value));
+	return value;
+}
+
+/* Numbers by which monitors know sockets and namespaces. */
+static void cookies(void)
+{
+	int fds[2] = { make_socket(0), make_socket(0) };
+	int other;
+
+	CHECK(cookie(fds[0], SO_COOKIE) != 0);
+	EQ(cookie(fds[0], SO_COOKIE), cookie(fds[0], SO_COOKIE));
+	CHECK(cookie(fds[0], SO_COOKIE) != cookie(fds[1], SO_COOKIE));
+	EQ(cookie(fds[0], SO_NETNS_COOKIE), cookie(fds[1], SO_NETNS_COOKIE));
+	if (getuid() != 0)
+		return;
+	own_netns();
+	other = make_socket(0);
+	CHECK(cookie(fds[0], SO_NETNS_COOKIE) != cookie(other, SO_NETNS_COOKIE));
+}
+
+/* What SO_MEMINFO tells of a socket that has something to read and to send. */
+static void memory_info(void)
+{
+	/* RMEM_ALLOC, RCVBUF, WMEM_ALLOC, SNDBUF, FWD_ALLOC, WMEM_QUEUED */
+	unsigned int info[9];
+	socklen_t length = sizeof(info);
+	struct pair pair = make_pair();
+
+	send_pattern(pair.peer, 0, 5000);
+	CHECK(poll_for(pair.fd, POLLIN, 2000));
+	OK(getsockopt(pair.fd, SOL_SOCKET, SO_MEMINFO, info, &length));
+	EQ(length, sizeof(info));
+	BETWEEN(info[0], 5000, 20000);
+	EQ((int)info[1], get_option(pair.fd, SOL_SOCKET, SO_RCVBUF));
+	EQ((int)info[3], get_option(pair.fd, SOL_SOCKET, SO_SNDBUF));
+	EQ(info[5], 0);
+	recv_pattern(pair.fd, 0, 5000);
+	OK(getsockopt(pair.fd, SOL_SOCKET, SO_MEMINFO, info, &length));
+	EQ(info[0], 0);
+	fill(pair.fd);
+	OK(getsockopt(pair.fd, SOL_SOCKET, SO_MEMINFO, info, &length));
+	CHECK(info[5] >= info[3] / 2);
 }
 
 static void only_read(void)
@@ -514,6 +571,7 @@ int main(void)
 {
 	static const struct test_case cases[] = {
 		CASE(what_it_is),	CASE(only_read),
+		CASE(cookies),		CASE(memory_info),
 		CASE(buffer_sizes),	CASE(default_buffer_sizes),
 		CASE(no_delay),		CASE(reuse_flag),
 		CASE(keep_flag),	CASE(linger_value),

@@ -75,6 +75,31 @@ static void connecting_disconnected(struct scene *s)
 	OK(connect(s->fd, &none, sizeof(none)));
 }
 
+/* Fast Open of clients, without cookies. */
+static void allow_fast_open(void)
+{
+	static bool allowed;
+
+	if (!allowed) {
+		own_netns();
+		shell("echo 5 >/proc/sys/net/ipv4/tcp_fastopen");
+		allowed = true;
+	}
+}
+
+/* Its SYN has data, and no answer. */
+static void connecting_with_data(struct scene *s)
+{
+	union address address;
+
+	allow_fast_open();
+	s->holder = listener_of(peer_family(), 4, &address);
+	deafen(s->holder);
+	s->fd = make_socket(SOCK_NONBLOCK);
+	EQ(sendto(s->fd, "abc", 3, MSG_FASTOPEN, &address.any,
+		  length_of(&address)), 3);
+}
+
 static void refused(struct scene *s)
 {
 	union address address = loopback(unused_port());
@@ -380,7 +405,8 @@ const struct state states[] = {
 	STATE(fresh), STATE(bound_only),
 	STATE(listening), STATE(acceptable),
 	STATE(connecting), STATE(connecting_shut),
-	STATE(connecting_disconnected), STATE(refused),
+	STATE(connecting_disconnected), STATE(connecting_with_data),
+	STATE(refused),
 	STATE(refused_taken), STATE(refused_blocking),
 	STATE(connected_untold), STATE(connected_untold_shut),
 	STATE(established), STATE(to_itself),

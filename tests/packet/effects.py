@@ -210,6 +210,66 @@ def takes(run):
     return taken > 20000
 
 
+def send_buffer_grows(run):
+    """Whether the send buffer follows a congestion window that does."""
+    before = run.sock.getsockopt(SOCKET, socket.SO_SNDBUF)
+    for _ in range(6):
+        try:
+            while True:
+                run.sock.send(bytes(10 * MSS))
+        except BlockingIOError:
+            pass
+        run.peer.collect()
+        run.peer.send("A")
+    run.peer.collect()
+    return run.sock.getsockopt(SOCKET, socket.SO_SNDBUF) > before
+
+
+def receive_buffer_grows(run):
+    """The same of the receive buffer and a program that reads."""
+    before = run.sock.getsockopt(SOCKET, socket.SO_RCVBUF)
+    grows(run)
+    return run.sock.getsockopt(SOCKET, socket.SO_RCVBUF) > before
+
+
+def flow_label(run):
+    return int.from_bytes(run.bench.tun.last[1:4], "big") & 0xfffff
+
+
+def label_of_repetition(run):
+    """Whether what is sent again after a time-out has another flow label, and so perhaps another path."""
+    run.data()
+    first = flow_label(run)
+    check(run.bench.receive(run.peer, 1), "no retransmission")
+    return flow_label(run) != first
+
+
+def label_after_advice(run):
+    """Whether the next segment has another flow label when the user says that the path may be at fault."""
+    run.data()
+    first = flow_label(run)
+    run.peer.send("A")
+    for option in run.options if run.moment == "accepted" else ():
+        run.sock.setsockopt(*option)
+    run.data()
+    return flow_label(run) != first
+
+
+def told_of_opening(run):
+    """What is kept of the packet that made the connection."""
+    level, name = choose((IP, 9), (IP6, 6))  # IP_PKTOPTIONS, IPV6_2292PKTOPTIONS
+    told = run.sock.getsockopt(level, name, 200)
+    return list(messages(told))
+
+
+def messages(data):
+    """Level and type of the control messages in a buffer."""
+    while data:
+        length, level, kind = struct.unpack("Nii", data[:16])
+        yield level, kind
+        data = data[(length + 7) & ~7:]
+
+
 def wakes(run):
     """Whether 50 bytes and 100 are enough."""
     seen = []
@@ -243,6 +303,14 @@ def goes_at_once(run):
     return len(run.peer.collect(0.05)) == 1
 
 
+def pause(run):
+    """The milliseconds between the first ten segments and the next ones, which could leave at once."""
+    run.sock.send(bytes(20 * MSS))
+    first = run.peer.collect(0.001)
+    run.peer.send("A")
+    return len(first), round((run.bench.receive(run.peer, 1).time - first[-1].time) * 1000, -1)
+
+
 def size(run):
     return len(run.data(3000).payload)
 
@@ -270,6 +338,16 @@ def times(run):
         seen.append(round(time.monotonic() - last, 1))
         last = time.monotonic()
     return tuple(seen)
+
+
+def timeouts(run):
+    """The time-out, in hundredths of a second rounded up, after each of several round trips."""
+    seen = []
+    for _ in range(6):
+        run.data()
+        run.peer.send("A")
+        seen.append(-(-info_of(run.sock, 8, 4) // 10000))
+    return seen
 
 
 def openings(run):
@@ -366,6 +444,8 @@ KEEP = [(SOCKET, socket.SO_KEEPALIVE, 1), (TCP, socket.TCP_KEEPIDLE, 3), (TCP, s
         (TCP, socket.TCP_KEEPCNT, 2)]
 # Options that Python has no names for.
 MTU_DISCOVER, TIMESTAMP = 10, 29
+CNX_ADVICE, BUF_LOCK, TXREHASH = 53, 72, 74
+HEAR_HOPS = choose((IP, 12, 1), (IP6, 51, 1))  # IP_RECVTTL, IPV6_RECVHOPLIMIT
 THIN_LINEAR_TIMEOUTS, USER_TIMEOUT, RTO_MAX_MS, RTO_MIN_US = 16, 18, 44, 45
 
 row("service", [(*SERVICE, 0x10)], service, (0, 0x10))
@@ -390,18 +470,29 @@ for kind, number in ("hop_by_hop", 54), ("destination", 59):  # IPV6_HOPOPTS, IP
 row("receive_buffer_offered", integer(SOCKET, socket.SO_RCVBUF, 8192), offered, ((64240, 7), (7300, 0)), OPENING)
 row("receive_buffer", integer(SOCKET, socket.SO_RCVBUF, 8192), grows, (True, False))
 row("send_buffer", integer(SOCKET, socket.SO_SNDBUF, 8192), takes, (True, False))
+row("receive_buffer_locked", integer(SOCKET, BUF_LOCK, 2), receive_buffer_grows, (True, False))
+row("send_buffer_locked", integer(SOCKET, BUF_LOCK, 1), send_buffer_grows, (True, False))
+row("rehash", integer(SOCKET, TXREHASH, 0), label_of_repetition, (True, False), only=6)
+row("advice", integer(SOCKET, CNX_ADVICE, 1), label_after_advice, (False, True), ("accepted",), only=6,
+    where=("never", "accepted"))
+row("no_advice", integer(SOCKET, CNX_ADVICE, 0), label_after_advice, (False, False), only=6,
+    where=("accepted",))
+row("opening_told", [HEAR_HOPS], told_of_opening, ([], [choose((IP, socket.IP_TTL), (IP6, 52))]))
 row("least_to_read", integer(SOCKET, socket.SO_RCVLOWAT, 100), wakes, ((True, True), (False, True)))
 row("keepalive", KEEP, probes, (((), None), ((("A", 0, 3), ("A", 0, 4), ("RA", 1, 5)), "ETIMEDOUT")))
 row("nodelay", integer(TCP, socket.TCP_NODELAY, 1), small_segments, (1, 2))
 row("cork", integer(TCP, socket.TCP_CORK, 1), goes_at_once, (True, False))
+row("pacing", integer(SOCKET, 47, 100000), pause, ((10, 0), (10, 50)))  # SO_MAX_PACING_RATE
 row("largest_segment", integer(TCP, socket.TCP_MAXSEG, 500), size, (MSS, 500), OPENING)
 row("largest_segment_of_opening", integer(TCP, socket.TCP_MAXSEG, 500), lambda run: run.opening.options["mss"],
     (FULL, 500), OPENING, where=EARLY + ("never",))
 row("user_timeout", integer(TCP, USER_TIMEOUT, 2000), dies, ((None, 20), ("ETIMEDOUT", 2)))
 row("longest_timeout", integer(TCP, RTO_MAX_MS, 1000), lambda run: times(run)[4] < 1.2, (False, True))
-# Later it acts with the next measurement of the round trip.
-row("shortest_timeout", integer(TCP, RTO_MIN_US, 20000), lambda run: times(run)[0] < 0.1, (False, True),
-    where=("never", *EARLY))
+# Later it acts with the measurements of round trips to come.
+row("shortest_timeout", integer(TCP, RTO_MIN_US, 20000), lambda run: times(run)[0] < 0.1, (False, True), EARLY)
+row("shortest_timeouts", integer(TCP, RTO_MIN_US, 20000), timeouts, ([21] * 6, [3] * 6), where=("never", *EARLY))
+row("shorter_timeouts", integer(TCP, RTO_MIN_US, 20000), timeouts, ([21] * 6, [21, 16, 13, 10, 8, 7]),
+    where=("never", *LATE))
 row("linear_timeouts", integer(TCP, THIN_LINEAR_TIMEOUTS, 1), lambda run: times(run)[4] < 0.3, (False, True))
 row("attempts", integer(TCP, socket.TCP_SYNCNT, 2), openings, (10, 5), ("before",), where=("never", "before"),
     established=False)
@@ -420,5 +511,15 @@ row("urgent_inline", integer(SOCKET, socket.SO_OOBINLINE, 1), inline, (b"ab", b"
 row("timestamps", integer(SOCKET, TIMESTAMP, 1), stamped,
     ([], [(SOCKET, TIMESTAMP)]))
 row("receive_timeout", [(SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 1, 0))], gives_up, (None, 1), where=ALWAYS)
+
+
+@packet.case
+def clock_of_timestamps(bench):
+    """TCP_TIMESTAMP reads the clock whose values the segments carry."""
+    sock, peer = bench.active("mss sack ws ts")
+    sock.send(b"data")
+    shown = peer.expect("A").options["ts"][0]
+    check((sock.getsockopt(TCP, 24) - shown + 2) % packet.MODULUS <= 12, "another clock")
+
 
 packet.main()

@@ -90,6 +90,54 @@ static void charged_to_accepter(void)
 	remove_group(&group);
 }
 
+/* Bytes that the socket has for what is to come. */
+static unsigned int in_reserve(int fd)
+{
+	unsigned int info[9];
+	socklen_t length = sizeof(info);
+
+	OK(getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &length));
+	return info[4];
+}
+
+/* SO_RESERVE_MEM: the socket's, and so its maker's, whether it uses it or not. */
+static void reserved(void)
+{
+	const int sum = 1 << 18;
+	struct pair pair;
+	int server;
+
+	world();
+	server = serve(PORT);
+	join_group(&group);
+	pair = connected(server, here(), PORT);
+	leave_group();
+	CHECK(in_reserve(pair.fd) < (unsigned int)sum);
+	set_option(pair.fd, SOL_SOCKET, SO_RESERVE_MEM, sum);
+	EQ(get_option(pair.fd, SOL_SOCKET, SO_RESERVE_MEM), sum);
+	CHECK(in_reserve(pair.fd) >= (unsigned int)sum);
+	await_charge(sum, 2 * sum);
+	/* What goes through the socket takes none of it away. */
+	works(pair);
+	CHECK(in_reserve(pair.fd) >= (unsigned int)sum);
+	set_option(pair.fd, SOL_SOCKET, SO_RESERVE_MEM, 0);
+	EQ(get_option(pair.fd, SOL_SOCKET, SO_RESERVE_MEM), 0);
+	await_charge(0, sum / 2);
+	close_pair(pair);
+	close(server);
+	remove_group(&group);
+}
+
+/* Without a group it is refused. */
+static void reserved_for_nobody(void)
+{
+	int fd = make_socket(0);
+	int bytes = 4096;
+
+	FAILS(setsockopt(fd, SOL_SOCKET, SO_RESERVE_MEM, &bytes, 4),
+	      EOPNOTSUPP);
+}
+
 #define PAIRS	8
 
 /* Pages of all TCP sockets of the machine. */
@@ -129,7 +177,8 @@ int main(void)
 {
 	static const struct test_case cases[] = {
 		CASE(charged_to_maker),	CASE(charged_to_accepter),
-		CASE(counted_for_all),
+		CASE(counted_for_all),	CASE(reserved),
+		CASE(reserved_for_nobody),
 	};
 
 	if (getuid() != 0)
