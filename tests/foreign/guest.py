@@ -108,7 +108,12 @@ def main():
             runs.append(run(suite, test, stack))
             if "--judge" not in sys.argv:
                 print(json.dumps(runs[-1]), flush=True)
-    sys.exit(not tell(runs) if "--judge" in sys.argv else 0)
+    good = "--judge" not in sys.argv or tell(runs)
+    sys.stdout.flush()
+    if os.environ.get("TIME", "real") != "real":
+        # Closed sockets whose peer went with its namespace try for a while, which would keep the module from unloading.
+        time.sleep(300)
+    sys.exit(not good)
 
 
 if __name__ == "__main__":
