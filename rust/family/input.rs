@@ -247,7 +247,7 @@ fn take(sk: &mut Locked<'_, Tcp>, skb: Skb) {
         parsed.spare_memory = skb.spare_memory(header_len);
         skb = match memory::admit(sk, skb, &parsed) {
             Ok(skb) => skb,
-            Err((skb, reason)) => {
+            Err(skb) => {
                 // As Linux by where it lies: beyond a hole, or next.
                 let conn = sk.state().connection();
                 let place = conn.map(|conn| conn.place_of(&parsed));
@@ -256,7 +256,7 @@ fn take(sk: &mut Locked<'_, Tcp>, skb: Skb) {
                     _ => Counter::RcvQDrop,
                 };
                 sk.state().namespace.counters.count(cause);
-                skb.drop_of(sk.sock(), reason);
+                skb.drop_of(sk.sock(), DropReason::Memory);
                 memory::tell(sk);
                 if let Some(conn) = sk.state().connection() {
                     conn.on_segment_without_room(now, &parsed);

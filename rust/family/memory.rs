@@ -14,10 +14,7 @@ use crate::{
         SegmentIn, //
     },
     net::{
-        skbuff::{
-            DropReason,
-            Skb, //
-        },
+        skbuff::Skb,
         sock::Locked, //
     }, //
 };
@@ -90,7 +87,7 @@ pub(super) fn admit(
     sk: &mut Locked<'_, Tcp>,
     skb: Skb,
     segment: &SegmentIn,
-) -> core::result::Result<Skb, (Skb, DropReason)> {
+) -> core::result::Result<Skb, Skb> {
     let Some(conn) = sk.state().connection() else {
         return Ok(skb);
     };
@@ -105,23 +102,25 @@ pub(super) fn admit(
     if from > readable {
         skb.condense();
     }
-    if !make_room(sk, read, from) && !needed {
-        return Err((skb, DropReason::ReceiveBuffer));
-    }
-    loop {
+    if fits(sk) {
         skb = match skb.charge(sk) {
             Ok(skb) => return Ok(skb),
             Err(skb) => skb,
         };
-        if prune(sk, from) {
-            continue;
-        }
-        if needed {
-            // A reader waits for just this, and whoever sends it holds memory until it has come.
-            return Ok(skb.charge_on_credit(sk));
-        }
-        return Err((skb, DropReason::Memory));
     }
+    let mut room = make_room(sk, read, from);
+    while room {
+        skb = match skb.charge(sk) {
+            Ok(skb) => return Ok(skb),
+            Err(skb) => skb,
+        };
+        room = prune(sk, from);
+    }
+    if needed {
+        // A reader waits for just this, and whoever sends it holds memory until it has come.
+        return Ok(skb.charge_on_credit(sk));
+    }
+    Err(skb)
 }
 
 /// Whether the memory in use is within the buffer.
@@ -131,15 +130,20 @@ fn fits(sk: &Locked<'_, Tcp>) -> bool {
 }
 
 /// Tries to bring the memory in use below the buffer's size for what comes at `from`, ever more
-/// drastically. As `tcp_prune_queue`.
+/// drastically; where it is already, but memory is refused, the window shrinks. As `tcp_prune_queue`.
 fn make_room(sk: &mut Locked<'_, Tcp>, read: u64, from: u64) -> bool {
-    if fits(sk) {
-        return true;
+    let (_, used) = sk.sock().receive_memory();
+    if used == 0 {
+        return false;
     }
     sk.state().namespace.counters.count(Counter::PruneCalled);
     tell(sk);
+    let full = !fits(sk);
     if let Some(conn) = sk.state().connection() {
-        conn.on_receive_buffer_full();
+        match full {
+            true => conn.on_receive_buffer_full(),
+            false => conn.on_memory_short(),
+        }
     }
     resize(sk);
     if fits(sk) {

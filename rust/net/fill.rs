@@ -85,13 +85,28 @@ impl<'a, P: Protocol> Intake<'a, P> {
         Ok(taken)
     }
 
-    /// Reserves memory of the socket's for `len` bytes, and says for how many there is some.
+    /// Reserves memory of the socket's for `len` bytes, and says for how many there is some. Where the
+    /// limits allow none the socket may owe for as much as each may have (`tcp_wmem[0]`), so that
+    /// something goes on. As `tcp_wmem_schedule`, but that it is counted later.
     fn schedule(&self, len: u32) -> Result<u32> {
         let sk = self.sock().as_raw();
         // SAFETY: A task owns the lock, by the type invariant.
-        unsafe { bindings::sk_wmem_schedule(sk, len as i32) }
-            .then_some(len)
-            .ok_or(EAGAIN)
+        let (granted, left) = unsafe {
+            let granted = bindings::sk_wmem_schedule(sk, len as i32);
+            (granted, (*sk).sk_forward_alloc)
+        };
+        if granted {
+            return Ok(len);
+        }
+        let (_, queued) = self.sock().send_memory();
+        let least = self.sock().net().wmem().min;
+        let room = least
+            .saturating_sub(queued)
+            .max(u32::try_from(left).unwrap_or(0));
+        match len.min(room) {
+            0 => Err(EAGAIN),
+            room => Ok(room),
+        }
     }
 
     fn copy(

@@ -57,8 +57,6 @@ pub enum DropReason {
     TooSmall = bindings::skb_drop_reason_SKB_DROP_REASON_PKT_TOO_SMALL,
     /// The TTL is below what the socket demands.
     MinTtl = bindings::skb_drop_reason_SKB_DROP_REASON_TCP_MINTTL,
-    /// The receive buffer is full.
-    ReceiveBuffer = bindings::skb_drop_reason_SKB_DROP_REASON_SOCKET_RCVBUFF,
     /// The backlog is full.
     Backlog = bindings::skb_drop_reason_SKB_DROP_REASON_SOCKET_BACKLOG,
     /// Its data is for nobody.

@@ -46,6 +46,17 @@ impl<S: Store> Connection<S> {
         }
     }
 
+    /// Notes that memory is refused although the receive buffer has room: where it is short for all,
+    /// the window shrinks.
+    pub fn on_memory_short(&mut self) {
+        if let Phase::Synchronized(connection) = &mut self.phase {
+            let tuning = &mut connection.rx.tuning;
+            if tuning.memory().pressure {
+                tuning.shrink_under_pressure();
+            }
+        }
+    }
+
     /// Notes that the owner has dropped all that it held out of order from stream offset `offset`
     /// on, to save memory.
     pub fn on_held_dropped(&mut self, offset: u64) {
