@@ -229,6 +229,7 @@ PYTHON = Suite(
         # What it calls the network is the loopback device.
         + regrtests("-u network test_socketserver")
     ),
+    guests=2,
     layer="foreign",
 )
 
