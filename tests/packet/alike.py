@@ -16,10 +16,16 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
+
+from drill import shell
+from drill.play import Player
+from drill.script import ScriptError
+from packet import Failed
+from packetdrill import SCRIPTS, is_meant, isolate
 
 HERE = pathlib.Path(__file__)
 KNOWN = HERE.with_suffix(".known")
-SCRIPTS = "/usr/src/linux/tools/testing/selftests/net/packetdrill"
 FILES = {"inet": ("/proc/net/snmp", "/proc/net/netstat"), "oxtcp": ("/proc/net/oxtcp_snmp", "/proc/net/oxtcp_netstat")}
 # How far apart values may be: Linux counts in ticks of 10 ms here, and computing takes it some microseconds.
 TICKS, MICROS = 20, 500
@@ -48,28 +54,28 @@ def counters(family):
     return found
 
 
+class Witness(Player):
+    """Notes what is told after each line."""
+
+    def __init__(self, text, seen):
+        super().__init__(text)
+        self.seen = seen
+
+    def step(self, event):
+        super().step(event)
+        if self.blocking is None:
+            told = {fd: self.calls.info(fd) for fd in self.sockets if fd in self.calls.fds}
+            self.seen.append((event.line, told))
+
+
 def witness(path, out):
     """Plays a script in this process and tells what was told after each line."""
-    from drill.play import Player
-    from drill.script import ScriptError
-    from packet import Failed
-    from packetdrill import isolate
-
-    class Witness(Player):
-        """Notes what is told after each line."""
-
-        def step(self, event):
-            super().step(event)
-            if self.blocking is None:
-                told = {fd: self.calls.info(fd) for fd in self.sockets if fd in self.calls.fds}
-                seen.append((event.line, told))
-
     seen, problem = [], None
     try:
         os.chdir(path.parent)
         text = path.read_text(encoding="utf-8")
         isolate()
-        Witness(text).run()
+        Witness(text, seen).run()
     except (Failed, ScriptError) as failure:
         problem = str(failure)
     json.dump({"seen": seen, "counters": counters(os.environ["FAMILY"]), "problem": problem}, out)
@@ -78,6 +84,7 @@ def witness(path, out):
 
 def play(paths):
     """Plays scripts, each in a process of its own, with the family of the environment; prints what each told."""
+    shell.defaults(SCRIPTS)
     for path in paths:
         with tempfile.TemporaryFile("w+", encoding="utf-8") as out:
             child = os.fork()
@@ -86,12 +93,16 @@ def play(paths):
                 try:
                     witness(path, out)
                     status = 0
+                except Exception:
+                    traceback.print_exc()
                 finally:
                     sys.stderr.flush()
                     os._exit(status)
             status = os.waitpid(child, 0)[1]
+            if status:
+                raise SystemExit(f"{path.stem} ended with an error of this program")
             out.seek(0)
-            print(json.dumps([path.stem, json.load(out) if status == 0 else {"problem": "died"}]), flush=True)
+            print(json.dumps([path.stem, json.load(out)]), flush=True)
 
 
 def played(family, paths):
@@ -152,12 +163,10 @@ def main():
     if sys.argv[1:2] == ["--play"]:
         play(map(pathlib.Path, sys.argv[2:]))
         return
-    from packetdrill import is_meant
-
     names = sys.argv[1:]
     paths = [path for path in sorted((HERE.parent / "scripts").glob("*.pkt"))
              if is_meant(path) and (not names or any(name in path.name for name in names))]
-    os.environ.setdefault("PACKETDRILL", SCRIPTS)
+    os.environ["PACKETDRILL"] = str(SCRIPTS)
     told = {family: played(family, paths) for family in FILES}
     reasons, failed = Reasons(), False
     print(f"KTAP version 1\n1..{len(paths) + 1}", flush=True)

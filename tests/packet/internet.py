@@ -84,6 +84,44 @@ def set_up(device, mtu=0, host="", prefix=0):
         time.sleep(0.001)
 
 
+def quiet(device):
+    """Lets no router be asked for: such packets would only count, or be taken for an answer."""
+    name, value = choose(("disable_ipv6", "1"), ("router_solicitations", "0"))
+    with open(f"/proc/sys/net/ipv6/conf/{device}/{name}", "w", encoding="ascii") as file:
+        file.write(value)
+
+
+RTM_NEWROUTE, RTM_NEWQDISC = 24, 36
+NLM_REQUEST, NLM_ACK, NLM_EXCL, NLM_CREATE = 1, 4, 0x200, 0x400
+NLMSG_ERROR, RTA_OIF, TCA_KIND, TC_H_ROOT = 2, 4, 1, 0xffffffff
+TABLE_MAIN, MADE_BY_BOOT, SCOPE_LINK, UNICAST = 254, 3, 253, 1
+
+
+def create(kind, body, attribute, value):
+    """Has the kernel make something for the namespace's network, described by a message with one attribute."""
+    value = struct.pack("=HH", 4 + len(value), attribute) + value + bytes(-len(value) % 4)
+    flags = NLM_REQUEST | NLM_ACK | NLM_EXCL | NLM_CREATE
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as sock:
+        sock.send(struct.pack("=IHHII", 16 + len(body) + len(value), kind, flags, 0, 0) + body + value)
+        answer = sock.recv(65536)
+    what, error = struct.unpack("=4xH10xi", answer[:20])
+    if what != NLMSG_ERROR or error:
+        raise OSError(-error, f"{os.strerror(-error)}: netlink message {kind}")
+
+
+def route_all(device):
+    """Routes all hosts to a device."""
+    version, scope = (socket.AF_INET6, 0) if V6 else (socket.AF_INET, SCOPE_LINK)
+    body = struct.pack("=8BI", version, 0, 0, 0, TABLE_MAIN, MADE_BY_BOOT, scope, UNICAST, 0)
+    create(RTM_NEWROUTE, body, RTA_OIF, struct.pack("=I", socket.if_nametoindex(device)))
+
+
+def set_queue(device, kind):
+    """Gives a device such a queue."""
+    body = struct.pack("=iiIII", 0, socket.if_nametoindex(device), 0, TC_H_ROOT, 0)
+    create(RTM_NEWQDISC, body, TCA_KIND, kind.encode() + bytes(1))
+
+
 def sockaddr(host, port):
     """struct sockaddr_in or sockaddr_in6"""
     if not SOCKETS_V6:

@@ -170,10 +170,7 @@ class Tun:
     def __init__(self, mtu=internet.MTU, name="tun0"):
         self.fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
         fcntl.ioctl(self.fd, 0x400454ca, struct.pack("16sH22x", name.encode(), 0x1001))  # TUNSETIFF, IFF_TUN | IFF_NO_PI
-        # No router is asked for: such packets would only count, or be taken for an answer.
-        quiet, value = internet.choose(("disable_ipv6", "1"), ("router_solicitations", "0"))
-        with open(f"/proc/sys/net/ipv6/conf/{name}/{quiet}", "w", encoding="ascii") as file:
-            file.write(value)
+        internet.quiet(name)
         internet.set_up(name, mtu, HERE, internet.choose(24, 64))
 
     def read(self, seconds):

@@ -18,6 +18,7 @@ import time
 import traceback
 
 import internet
+from drill import shell
 from drill.play import Player
 from drill.script import ScriptError
 from packet import Failed
@@ -104,6 +105,7 @@ def main():
     chosen = [path for path in filter(is_meant, paths) if not names or any(name in path.name for name in names)]
     reasons = known()
     os.environ["PACKETDRILL"] = str(SCRIPTS)
+    shell.defaults(SCRIPTS)
     counts = {"as written": 0, "not": 0, "known not to": 0}
     print(f"KTAP version 1\n1..{len(chosen)}", flush=True)
     for number, path in enumerate(chosen, 1):

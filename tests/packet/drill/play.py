@@ -5,13 +5,13 @@ import ctypes
 import os
 import signal
 import struct
-import subprocess
 import threading
 import time
 from dataclasses import dataclass, field, replace
 
 from packet import Failed
 
+from . import shell
 from .calls import LIBC, PORT, Calls
 from .constants import FOR_CODE
 from .script import ANY, Call, Code, Command, Packet, ScriptError, read
@@ -24,13 +24,6 @@ SYN, FIN, PUSH, ACK = 2, 1, 8, 16
 TOLERANCE = 0.022
 EARLY = 0.010
 PATIENCE = 3.0  # how long to wait for what is late, to tell how late
-
-
-# A shell function spares starting sysctl twenty times per script.
-SYSCTL = """() { local one
-    for one; do case $one in
-        *=*) local path=${one%%=*}; echo "${one#*=}" > "/proc/sys/${path//.//}" || return 1 ;;
-    esac; done; }"""
 
 
 def slack(tolerance, seconds):
@@ -81,6 +74,7 @@ class Player:
         self.names = dict(FOR_CODE)
         self.lines = []
         self.tolerance = max(float(self.options.get("tolerance_usecs", 0)) / 1e6, TOLERANCE)
+        self.early = max(self.tolerance - TOLERANCE, EARLY)
         self.calls.tolerance = self.tolerance
         self.pieces = 0
 
@@ -113,7 +107,7 @@ class Player:
         if event.time is None:
             if self.began is not None:
                 self.finish_blocking()
-            self.command(event)
+            shell.run(event.text)
             return
         if self.began is None:
             self.began = time.monotonic()
@@ -138,7 +132,7 @@ class Player:
         if isinstance(event, Packet):
             self.send(event)
         elif isinstance(event, Command):
-            self.command(event)
+            shell.run(event.text)
         elif isinstance(event, Code):
             self.code(event)
         else:
@@ -158,14 +152,6 @@ class Player:
         if segment is not None:
             self.queue.append(segment)
             self.note(f"came: {self.describe(segment)}")
-
-    def command(self, event):
-        """A shell command."""
-        environment = {**os.environ, "PACKETDRILL_PID": str(os.getpid()), "BASH_FUNC_sysctl%%": SYSCTL}
-        done = subprocess.run(["bash", "-c", event.text], env=environment, check=False,
-                              capture_output=True, text=True, errors="replace")
-        if done.returncode:
-            raise Failed(f"{event.text.strip()!r} ended with {done.returncode}: {done.stderr.strip()[-200:]}")
 
     def code(self, event):
         """Python of the script."""
@@ -226,7 +212,7 @@ class Player:
         answer, moment = answers[0]
         if isinstance(answer, Failed):
             raise answer
-        if not -EARLY <= moment - end <= allowed:
+        if not -self.early <= moment - end <= allowed:
             raise Failed(f"line {event.line}: {event.name} returns {moment - end:+.4f} s off")
         self.check_call(event, answer)
 
@@ -365,7 +351,7 @@ class Player:
         if due is not None:
             late = segment.time - last
             early = due - segment.time
-            if late > allowed or early > max(self.tolerance - TOLERANCE, EARLY):
+            if late > allowed or early > self.early:
                 raise Failed(f"{event.text} came at {segment.time - self.began:.4f}, not at {due - self.began:.4f}"
                              + (f"..{end - self.began:.4f}" if end is not None else ""))
         return segment.time

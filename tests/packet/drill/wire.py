@@ -5,7 +5,6 @@ import fcntl
 import os
 import select
 import struct
-import subprocess
 import time
 from dataclasses import dataclass
 
@@ -192,10 +191,10 @@ class Tun:
         fcntl.ioctl(self.fd, 0x400454ca, struct.pack("16sH22x", b"tun0", 0x5001))
         # TUNSETOFFLOAD: checksums, TSO for both versions, TSO with ECN
         fcntl.ioctl(self.fd, 0x400454d0, 1 | 2 | 4 | 8)
-        place = internet.choose(f"{HERE}/16", f"{HERE}/48 nodad")
-        subprocess.run(["ip", internet.choose("-4", "-6"), "-batch", "-"], check=True, text=True,
-                       input=f"link set lo up\nlink set tun0 mtu {internet.MTU}\naddress add {place} dev tun0\n"
-                       "link set tun0 up\nroute add default dev tun0\n")
+        internet.quiet("tun0")
+        internet.set_up("lo")
+        internet.set_up("tun0", internet.MTU, HERE, internet.choose(16, 48))
+        internet.route_all("tun0")
 
     def read(self, until, wake=None):
         """The next packet and when it came, or None when none comes before this moment or wake can be read."""
