@@ -2,9 +2,7 @@
 
 //! Ending a connection, segment by segment (RFC 9293, 3.6 and 3.10; RFC 5961).
 
-mod common;
-
-use common::script::*;
+use crate::common::script::*;
 use oxtcp_engine::engine::*;
 
 fn time_wait(events: &[Event]) -> TimeWait {

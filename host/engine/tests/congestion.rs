@@ -2,12 +2,10 @@
 
 //! Congestion control and pacing of a whole connection.
 
-mod common;
-
-use common::script::plain;
-use common::script::shapes;
-use common::script::Script;
-use common::script::ACK;
+use crate::common::script::plain;
+use crate::common::script::shapes;
+use crate::common::script::Script;
+use crate::common::script::ACK;
 use oxtcp_engine::engine::*;
 
 fn with(congestion: Algorithm) -> Config {

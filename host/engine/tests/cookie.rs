@@ -2,9 +2,7 @@
 
 //! SYN cookies: what a SYN negotiates comes back with the third segment, or not at all.
 
-mod common;
-
-use common::script::*;
+use crate::common::script::*;
 use oxtcp_engine::engine::*;
 use oxtcp_engine::Connection;
 use proptest::prelude::*;

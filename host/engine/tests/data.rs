@@ -2,9 +2,7 @@
 
 //! Moving data, segment by segment: windows, probes, Nagle, acknowledgments, keepalive.
 
-mod common;
-
-use common::script::*;
+use crate::common::script::*;
 use oxtcp_engine::engine::*;
 
 #[test]

@@ -2,9 +2,7 @@
 
 //! Explicit congestion notification on a connection (RFC 3168).
 
-mod common;
-
-use common::script::*;
+use crate::common::script::*;
 use oxtcp_engine::engine::*;
 
 const SETUP: Flags = Flags::ECE.with(Flags::CWR);

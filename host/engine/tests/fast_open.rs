@@ -2,9 +2,7 @@
 
 //! TCP Fast Open (RFC 7413), as client and as server.
 
-mod common;
-
-use common::script::*;
+use crate::common::script::*;
 use oxtcp_engine::engine::*;
 use oxtcp_engine::Connection;
 

@@ -2,9 +2,7 @@
 
 //! Opening a connection, segment by segment (RFC 9293, 3.5 and 3.10.7).
 
-mod common;
-
-use common::script::*;
+use crate::common::script::*;
 use oxtcp_engine::engine::*;
 use oxtcp_engine::Connection;
 

@@ -2,9 +2,7 @@
 
 //! Long streams, tiny buffers, and owners and peers that give little.
 
-mod common;
-
-use common::script::*;
+use crate::common::script::*;
 use oxtcp_engine::engine::*;
 
 const GIB: u64 = 1 << 30;

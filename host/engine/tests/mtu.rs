@@ -2,9 +2,7 @@
 
 //! The path's MTU is found by segments of other sizes (RFC 4821).
 
-mod common;
-
-use common::script::*;
+use crate::common::script::*;
 use oxtcp_engine::engine::*;
 
 fn probing(mtu_probing: MtuProbing) -> Config {

@@ -2,9 +2,7 @@
 
 //! Loss and its repair, segment by segment (RFC 6298, 5681, 6582, 6675, 2018).
 
-mod common;
-
-use common::script::*;
+use crate::common::script::*;
 use oxtcp_engine::engine::*;
 
 #[test]

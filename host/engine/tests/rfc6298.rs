@@ -2,9 +2,7 @@
 
 //! RFC 6298: round-trip samples and the retransmission timer.
 
-mod common;
-
-use common::script::*;
+use crate::common::script::*;
 use oxtcp_engine::engine::*;
 
 fn srtt(script: &Script) -> Duration {

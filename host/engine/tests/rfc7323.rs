@@ -2,9 +2,7 @@
 
 //! RFC 7323: window scale, timestamps, and what they keep out.
 
-mod common;
-
-use common::script::*;
+use crate::common::script::*;
 use oxtcp_engine::engine::*;
 
 /// Returns a connection with timestamps; the peer's clock stands at `value`.

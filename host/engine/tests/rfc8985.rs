@@ -2,9 +2,7 @@
 
 //! RFC 8985 and RFC 2883: reordering, and probes that were not needed.
 
-mod common;
-
-use common::script::*;
+use crate::common::script::*;
 use oxtcp_engine::engine::*;
 
 fn info(script: &Script) -> Info {

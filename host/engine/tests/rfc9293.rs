@@ -3,9 +3,7 @@
 //! Requirements of RFC 9293, Appendix B, that no other test is about. Documentation/rfc9293.rst says
 //! which test stands for which.
 
-mod common;
-
-use common::script::*;
+use crate::common::script::*;
 use oxtcp_engine::engine::*;
 
 /// Returns a connection whose cwnd never matters.

@@ -2,9 +2,7 @@
 
 //! Whatever a peer sends and a user does: no panic, offsets in order, and polling ends.
 
-mod common;
-
-use common::script::*;
+use crate::common::script::*;
 use oxtcp_engine::engine::*;
 use oxtcp_engine::Connection;
 use proptest::prelude::*;

@@ -17,7 +17,6 @@ pub struct Script {
     pub max_len: u32,
     /// The peer's window field from now on.
     pub window: u16,
-    pub timestamps: bool,
 }
 
 pub fn ms(ms: u64) -> Instant {
@@ -92,7 +91,6 @@ impl Script {
             room: config.receive_window,
             max_len: 1_000,
             window: 65_535,
-            timestamps: false,
         }
     }
 
