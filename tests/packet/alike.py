@@ -4,7 +4,8 @@
 its lines TCP_INFO and SO_MEMINFO of all sockets, and at its end the counters of the namespace, must be the same in both.
 
 alike.py [NAME...]: plays these scripts (a name, or part of one), or all. alike.known lists the differences that there are,
-with reasons; an entry that explains nothing fails, so the list cannot grow stale. What a script that does not go as written
+with reasons; an entry that explains nothing fails, so the list cannot grow stale, unless a `?` behind the script's name says that
+what it explains is not seen each time. What a script that does not go as written
 with one of the families tells is not compared; packetdrill.py says which those are.
 """
 
@@ -145,7 +146,7 @@ class Reasons:
             words = line.split(maxsplit=2)
             if words and not words[0].startswith("#"):
                 name, script, _reason = words
-                self.entries[name, script] = 0
+                self.entries[name, script.removesuffix("?")] = int(script.endswith("?"))
 
     def explains(self, name, script):
         """Whether a difference is known."""
