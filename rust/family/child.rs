@@ -250,7 +250,7 @@ fn make(
     place: Place<'_>,
 ) -> Result {
     let mut path = listener.path_for(ends, manner)?;
-    path.ip_options += begin.admission().label().len();
+    path.ip_options += begin.admission().label().header_bytes();
     let mut options = listener.shared().options();
     if !options.congestion_chosen {
         // As Linux: what is nobody's choice is the namespace's, as it is now.

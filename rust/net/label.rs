@@ -132,7 +132,7 @@ impl Label {
     }
 
     /// How many bytes of the IP header it takes.
-    pub fn len(&self) -> u32 {
+    pub fn header_bytes(&self) -> u32 {
         self.len.into()
     }
 

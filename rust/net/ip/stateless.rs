@@ -320,13 +320,13 @@ unsafe fn send(
         let dst = ptr::addr_of_mut!((*rt).dst);
         bindings::skb_dst_set(skb, dst);
         let options = label.as_bytes();
-        let at = bindings::__skb_push(skb, v4::HEADER + label.len()).cast::<u8>();
+        let at = bindings::__skb_push(skb, v4::HEADER + label.header_bytes()).cast::<u8>();
         ptr::copy_nonoverlapping(options.as_ptr(), at.add(v4::HEADER as usize), options.len());
         label.tell_ip(skb);
         bindings::skb_reset_network_header(skb);
         let ip = &mut *bindings::ip_hdr(skb);
         ip.set_version(4);
-        ip.set_ihl(((v4::HEADER + label.len()) / 4) as u8);
+        ip.set_ihl(((v4::HEADER + label.header_bytes()) / 4) as u8);
         let mask = bindings::INET_ECN_MASK as u8;
         ip.tos = manner.tos & !mask | ecn & mask;
         let ttl = ptr::addr_of!((*sk.cast::<bindings::inet_sock>()).uc_ttl).read_volatile();
