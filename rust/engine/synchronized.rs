@@ -305,7 +305,8 @@ impl<S: Store> Synchronized<S> {
         self.delack.set_quick(config, value, two_segments, emptied);
     }
 
-    pub(crate) fn shutdown_write(&mut self) {
+    /// Lets FIN follow what is queued: the state changes now.
+    fn send_fin(&mut self) {
         self.state = self.state.after(Input::Close);
     }
 
@@ -320,7 +321,7 @@ impl<S: Store> Synchronized<S> {
             return Fate::Reset(Reason::Aborted);
         }
         self.orphan = true;
-        self.shutdown_write();
+        self.send_fin();
         self.guard_fin_wait_2(cx);
         Fate::Alive
     }

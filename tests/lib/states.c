@@ -75,14 +75,14 @@ static void connecting_disconnected(struct scene *s)
 	OK(connect(s->fd, &none, sizeof(none)));
 }
 
-/* Fast Open of clients, without cookies. */
+/* Fast Open of clients and servers, without cookies, for all listeners. */
 static void allow_fast_open(void)
 {
 	static bool allowed;
 
 	if (!allowed) {
 		own_netns();
-		shell("echo 5 >/proc/sys/net/ipv4/tcp_fastopen");
+		shell("echo 0x607 >/proc/sys/net/ipv4/tcp_fastopen");
 		allowed = true;
 	}
 }
@@ -98,6 +98,35 @@ static void connecting_with_data(struct scene *s)
 	s->fd = make_socket(SOCK_NONBLOCK);
 	EQ(sendto(s->fd, "abc", 3, MSG_FASTOPEN, &address.any,
 		  length_of(&address)), 3);
+}
+
+/* Accepted before its SYN-ACK is acknowledged. */
+static void opening_readable(struct scene *s)
+{
+	union address address;
+
+	allow_fast_open();
+	s->holder = listener(4, &address);
+	s->peer = make_socket_of(peer_family(), SOCK_NONBLOCK);
+	deafen(s->peer);
+	EQ(sendto(s->peer, "abc", 3, MSG_FASTOPEN, &address.any,
+		  length_of(&address)), 3);
+	CHECK(poll_for(s->holder, POLLIN, 2000));
+	s->fd = accept_one(s->holder);
+}
+
+static void opening(struct scene *s)
+{
+	char bytes[10];
+
+	opening_readable(s);
+	EQ(recv(s->fd, bytes, sizeof(bytes), 0), 3);
+}
+
+static void opening_shut(struct scene *s)
+{
+	opening(s);
+	OK(shutdown(s->fd, SHUT_WR));
 }
 
 static void refused(struct scene *s)
@@ -406,7 +435,8 @@ const struct state states[] = {
 	STATE(listening), STATE(acceptable),
 	STATE(connecting), STATE(connecting_shut),
 	STATE(connecting_disconnected), STATE(connecting_with_data),
-	STATE(refused),
+	STATE(opening), STATE(opening_readable),
+	STATE(opening_shut), STATE(refused),
 	STATE(refused_taken), STATE(refused_blocking),
 	STATE(connected_untold), STATE(connected_untold_shut),
 	STATE(established), STATE(to_itself),

@@ -213,3 +213,16 @@ fn server_closes_before_the_third_segment() {
     script.answer(ACK, 1, 2, 0);
     assert_eq!(script.connection.state(), State::FinWait2);
 }
+
+#[test]
+fn server_shut_before_the_third_segment_sends_fin_after_it() {
+    let mut script = server(0);
+    script.sent();
+    script.write(100);
+    script.connection.shutdown_write(script.instant());
+    assert_eq!(script.connection.state(), State::SynReceived);
+    assert!(script.sent().is_empty());
+    let sent = script.answer(ACK, 1, 101, 0);
+    assert_eq!(script.connection.state(), State::FinWait1);
+    assert_eq!(shape(&sent[0]), (101, 0, FIN));
+}

@@ -33,6 +33,8 @@ pub(crate) struct Opening {
     cookie: Option<FastOpenCookie>,
     /// The repeated SYN-ACK, or a RST that answers a segment of somebody else.
     reply: Option<Prepared>,
+    /// The user has closed the sending half.
+    shut: bool,
 }
 
 impl<S: Store> Synchronized<S> {
@@ -50,7 +52,17 @@ impl<S: Store> Synchronized<S> {
             due: true,
             cookie,
             reply: None,
+            shut: false,
         });
+    }
+
+    /// Closes the sending half. As in Linux the FIN waits for the third segment (RFC 9293, 3.10.4),
+    /// other than where the owner's descriptor is gone.
+    pub(crate) fn shutdown_write(&mut self) {
+        match &mut self.opening {
+            Some(opening) if self.state == State::SynReceived => opening.shut = true,
+            _ => self.send_fin(),
+        }
     }
 
     /// Takes the data of the SYN, `syn` being without its SYN flag.
@@ -142,6 +154,9 @@ impl<S: Store> Synchronized<S> {
         }
         if self.state == State::SynReceived {
             self.state = State::Established;
+            if opening.shut {
+                self.send_fin();
+            }
         }
         cx.counters.end_timeouts(cx.now);
         cx.events.established = true;
