@@ -132,6 +132,12 @@ struct link make_link(const char *netem)
 	enter_netns(link.far);
 	set_up("far", FAR, FAR6);
 	enter_netns(link.near);
+	/*
+	 * The kernel's workers still have to do with a new link. Where no time
+	 * passes while programs run they had no turn before a test sends, and
+	 * a segment was held up until its timer expired.
+	 */
+	sleep_ms(20);
 	if (netem)
 		change_link(&link, netem);
 	return link;
