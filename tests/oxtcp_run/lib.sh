@@ -3,10 +3,13 @@
 # What the tests of oxtcp_run share. Sourced, with the array tested= for how oxtcp_run is called.
 # shellcheck disable=SC2034,SC2154 # what is here is for who sources it
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/module.sh"
-tools=$PWD/build/tools
-PATH=$tools:$PATH
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# The checkout may lie where other users cannot look.
+tools=$work/tools
+install -m 755 -d "$work" "$tools"
+install -m 755 build/tools/oxtcp_run build/tools/liboxtcp-preload.so build/tests/unmodified build/tests/unmodified_static "$tools"
+PATH=$tools:$PATH
 
 export FAMILY=inet EXPECT=oxtcp
 open_socket='import socket; socket.socket(socket.AF_INET, socket.SOCK_STREAM)'
