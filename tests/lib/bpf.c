@@ -142,12 +142,9 @@ int dropping_program(const struct field *fields, size_t count)
 static void write_self(const char *group)
 {
 	char path[128];
-	int fd;
 
 	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
-	fd = OK(open(path, O_WRONLY | O_CLOEXEC));
-	EQ(write(fd, "0", 1), 1);
-	close(fd);
+	write_file(path, "0");
 }
 
 struct group make_group(void)

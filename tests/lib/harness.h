@@ -295,6 +295,7 @@ void interrupt_after(unsigned int milliseconds, int flags);
 
 /* Runs a shell command in the calling process's network namespace. */
 void shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void write_file(const char *path, const char *text);
 /* Of those under /proc/sys/net/. */
 void write_setting(const char *name, const char *value);
 

@@ -27,15 +27,20 @@ void shell(const char *format, ...)
 		FAIL("failed: %s", command);
 }
 
+void write_file(const char *path, const char *text)
+{
+	int fd = OK(open(path, O_WRONLY | O_CLOEXEC));
+
+	EQ(write(fd, text, strlen(text)), strlen(text));
+	OK(close(fd));
+}
+
 void write_setting(const char *name, const char *value)
 {
 	char path[128];
-	int fd;
 
 	snprintf(path, sizeof(path), "/proc/sys/net/%s", name);
-	fd = OK(open(path, O_WRONLY | O_CLOEXEC));
-	EQ(write(fd, value, strlen(value)), strlen(value));
-	OK(close(fd));
+	write_file(path, value);
 }
 
 void own_netns(void)

@@ -2,20 +2,11 @@
 #define _GNU_SOURCE
 #include "smack.h"
 
-#include <fcntl.h>
 #include <linux/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/xattr.h>
-
-void write_file(const char *path, const char *text)
-{
-	int fd = OK(open(path, O_WRONLY | O_CLOEXEC));
-
-	EQ(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-}
 
 void rule(const char *subject, const char *object, const char *access)
 {

@@ -10,7 +10,6 @@
 
 #define SMACKFS	"/sys/fs/smackfs"
 
-void write_file(const char *path, const char *text);
 void rule(const char *subject, const char *object, const char *access);
 /* What clients may do to servers, and what the other way. */
 void rules(const char *to_server, const char *to_client);

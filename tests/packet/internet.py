@@ -84,11 +84,16 @@ def set_up(device, mtu=0, host="", prefix=0):
         time.sleep(0.001)
 
 
+def write_setting(name, value):
+    """Sets one of those under /proc/sys/net/ of the namespace."""
+    with open(f"/proc/sys/net/{name}", "w", encoding="ascii") as file:
+        file.write(str(value))
+
+
 def quiet(device):
     """Lets no router be asked for: such packets would only count, or be taken for an answer."""
     name, value = choose(("disable_ipv6", "1"), ("router_solicitations", "0"))
-    with open(f"/proc/sys/net/ipv6/conf/{device}/{name}", "w", encoding="ascii") as file:
-        file.write(value)
+    write_setting(f"ipv6/conf/{device}/{name}", value)
 
 
 RTM_NEWROUTE, RTM_NEWQDISC = 24, 36

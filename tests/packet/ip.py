@@ -317,8 +317,7 @@ def narrower_path_keeps_the_users_size(bench):
 @case
 def narrower_path_is_forgotten(bench):
     """After mtu_expires the path may have widened: full segments are tried again."""
-    with open(f"/proc/sys/net/{choose('ipv4', 'ipv6')}/route/mtu_expires", "w", encoding="ascii") as file:
-        file.write("5")
+    internet.write_setting(f"{choose('ipv4', 'ipv6')}/route/mtu_expires", 5)
     sock, peer = bench.active(f"mss={MSS}")
     sock.send(bytes(MSS))
     data = peer.expect("A", seq=1, length=MSS)

@@ -130,8 +130,7 @@ def one_label_for_a_connection(bench):
 @case_v6
 def reflected_label(bench):
     """flowlabel_reflect: a SYN-ACK has its peer's flow label."""
-    with open("/proc/sys/net/ipv6/flowlabel_reflect", "w", encoding="ascii") as file:
-        file.write("1")
+    internet.write_setting("ipv6/flowlabel_reflect", 1)
     bench.listening()
     peer = bench.caller()
     bench.tun.write(labelled(segment(peer, "S", 0), 0x12345))

@@ -413,8 +413,7 @@ class Bench:
 
     def sysctl(self, name, value):
         """Sets a net.ipv4 sysctl of the namespace."""
-        with open(f"/proc/sys/net/ipv4/{name}", "w", encoding="ascii") as file:
-            file.write(str(value))
+        internet.write_setting(f"ipv4/{name}", value)
 
     def trace(self, way, text):
         """Keeps a line for the report of a failure."""

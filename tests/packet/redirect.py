@@ -125,8 +125,7 @@ def from_afar(bench):
 def not_accepted(bench):
     """accept_redirects"""
     for name in "all", "tun0":
-        with open(f"/proc/sys/net/{choose('ipv4', 'ipv6')}/conf/{name}/accept_redirects", "w", encoding="ascii") as file:
-            file.write("0")
+        internet.write_setting(f"{choose('ipv4', 'ipv6')}/conf/{name}/accept_redirects", 0)
     sock, peer, segment = by_router(bench)
     redirect(bench, segment)
     goes_by(sock, peer, "old")
