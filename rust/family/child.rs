@@ -142,7 +142,7 @@ pub(super) fn of_cookie(arrival: &Arrival<'_>, half: &engine::HalfOpen, segment:
         return;
     };
     let Ok(admission) = segment.ask_admission(listener, ends) else {
-        ns.counters.count(Counter::ListenDrops);
+        count_drop(ns, listener);
         return;
     };
     let begin = Begin::Cookie(half, &admission);

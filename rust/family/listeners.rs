@@ -72,6 +72,13 @@ pub(crate) struct List {
     sockets: KVec<ARef<TcpSock>>,
 }
 
+/// The first of `sockets` that is a listener of the group of `sk`, and not that itself.
+fn fellow<'l>(sockets: &'l [ARef<TcpSock>], sk: &TcpSock) -> Option<&'l ARef<TcpSock>> {
+    sockets.iter().find(|other| {
+        !core::ptr::eq(&***other, sk) && other.is_listening() && other.is_grouped_with(sk)
+    })
+}
+
 impl rhashtable::Entry for List {
     type Key = Place;
 
@@ -139,10 +146,8 @@ impl Listeners {
         }
         self.put(namespace, &place, old.as_deref(), sockets)?;
         if sk.reuses_port() {
-            let first = others.iter().find(|other| {
-                !core::ptr::eq(&***other, sk) && other.is_listening() && other.is_grouped_with(sk)
-            });
-            if let Err(e) = lock.join_group(first.map(|first| &**first)) {
+            let fellow = fellow(others, sk);
+            if let Err(e) = lock.join_group(fellow.map(|fellow| &**fellow)) {
                 self.without(namespace, &place, sk)?;
                 return Err(e);
             }
@@ -275,12 +280,7 @@ impl Listeners {
 
     /// A listener of the group that `sk`, which was at `place`, has left.
     pub(super) fn grouped_with(&self, place: &Place, sk: &TcpSock) -> Option<ARef<TcpSock>> {
-        let list = self.list(place)?;
-        let mut others = list.value().sockets.iter();
-        let member = others.find(|other| {
-            !core::ptr::eq(&***other, sk) && other.is_listening() && other.is_grouped_with(sk)
-        });
-        member.cloned()
+        fellow(&self.list(place)?.value().sockets, sk).cloned()
     }
 
     /// A hash of both ends, of which we are the destination, that nobody can foretell.

@@ -106,7 +106,6 @@ pub(super) fn segment(
     };
     let now = Instant::from_nanos(segment.arrival_ns());
     let manner = segment.manner_of_answer(net, &manner);
-    let label = Label::of_answer(&segment);
     let patience = half_open_listener.as_deref().map(patience);
     let mut rearm = None;
     let count = |mib: Mib| ns.counters.count(mib);
@@ -150,19 +149,23 @@ pub(super) fn segment(
             Some(listener) => {
                 // A SYN-ACK is the connection's own, all else an answer.
                 let label = if answer.flags.syn() {
-                    &own_label
+                    own_label
                 } else {
-                    &label
+                    Label::of_answer(&segment)
                 };
-                send_for(ns, listener, &ends.reversed(), &manner, label, &answer)
+                send_for(ns, listener, &ends.reversed(), &manner, &label, &answer)
             }
-            None => send(ns, &ends.reversed(), &manner, &label, &answer),
+            None => {
+                let label = Label::of_answer(&segment);
+                send(ns, &ends.reversed(), &manner, &label, &answer);
+            }
         },
         Next::Remove(answer) => {
             if let Some(listener) = &half_open_listener {
                 ns.counters.count(Counter::AttemptFails);
                 ns.counters.count(Counter::EmbryonicRsts);
                 if let Some(answer) = answer {
+                    let label = Label::of_answer(&segment);
                     send_for(ns, listener, &ends.reversed(), &manner, &label, &answer);
                 }
             }
@@ -228,7 +231,8 @@ pub(super) fn on_timer(node: &NodeRef<Entry>) {
             HalfOpenDeadline::Early => Some(h.half.next_deadline()),
             HalfOpenDeadline::Retransmit(segment) => {
                 ns.counters.count(Mib::Timeouts);
-                answer = Some((h.listener.clone(), h.ends, h.manner, h.admission, segment));
+                let label = *h.admission.label();
+                answer = Some((h.listener.clone(), h.ends, h.manner, label, segment));
                 Some(h.half.next_deadline())
             }
             HalfOpenDeadline::Wait => {
@@ -245,9 +249,8 @@ pub(super) fn on_timer(node: &NodeRef<Entry>) {
             (deadline > now).then_some(deadline)
         }
     };
-    if let Some((listener, ends, manner, admission, segment)) = answer {
-        let label = admission.label();
-        send_for(ns, &listener, &ends, &manner, label, &segment);
+    if let Some((listener, ends, manner, label, segment)) = answer {
+        send_for(ns, &listener, &ends, &manner, &label, &segment);
     }
     match next {
         Some(deadline) => node.arm(deadline.since(now).as_nanos()),

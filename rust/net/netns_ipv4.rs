@@ -18,12 +18,20 @@ use kernel::sync::rcu;
 /// The size of the name of a congestion control, with a zero at the end.
 pub const CONGESTION_NAME_MAX: usize = bindings::TCP_CA_NAME_MAX as usize;
 
-/// Reads one setting of TCP of a [`Net`] as C's READ_ONCE() does.
+/// Reads a setting of the kernel's, which has to be there, as C's READ_ONCE() does.
+macro_rules! read_once {
+    ($($place:tt)+) => {
+        // SAFETY: The setting is initialised and valid for reads by what stands before it: a
+        // namespace is there by the type invariants of [`Net`], a variable of the kernel's always.
+        // It is written as a whole.
+        unsafe { (&raw const $($place)+).read_volatile() }
+    };
+}
+
+/// Reads one setting of TCP of a [`Net`].
 macro_rules! read_ipv4 {
     ($net:expr, $($name:ident).+) => {
-        // SAFETY: By the type invariants the namespace is there, and this is a part of it, which is
-        // written as a whole.
-        unsafe { (&raw const (*bindings::net_ipv4($net.as_raw())).$($name).+).read_volatile() }
+        read_once!((*bindings::net_ipv4($net.as_raw())).$($name).+)
     };
 }
 
@@ -119,11 +127,9 @@ impl Net {
 
     /// Reads `net.core.somaxconn` alone: the most that the backlog of `listen` counts.
     pub fn somaxconn(&self) -> u32 {
-        // SAFETY: By the type invariants the namespace is there, and this is a part of it, which is
-        // written as a whole.
-        at_least_0(unsafe {
-            (&raw const (*bindings::net_core(self.as_raw())).sysctl_somaxconn).read_volatile()
-        })
+        at_least_0(read_once!(
+            (*bindings::net_core(self.as_raw())).sysctl_somaxconn
+        ))
     }
 
     /// Reads `net.ipv4.tcp_synack_retries` alone: how often a SYN-ACK is retransmitted.
@@ -188,75 +194,66 @@ impl Net {
     pub fn tcp_settings(&self) -> TcpSettings {
         // SAFETY: By the type invariants the namespace is there, and this is a part of it.
         let ipv4 = unsafe { bindings::net_ipv4(self.as_raw()) };
-        /// Reads one setting as C's READ_ONCE() does.
-        macro_rules! read {
-            ($($place:tt)+) => {
-                // SAFETY: The field is initialised and valid for reads while the namespace is
-                // there; it is written as a whole.
-                unsafe { (&raw const $($place)+).read_volatile() }
-            };
-        }
         macro_rules! flag {
             ($name:ident) => {
-                read!((*ipv4).$name) != 0
+                read_once!((*ipv4).$name) != 0
             };
         }
         macro_rules! jiffies {
             ($name:ident) => {
-                jiffies_to_ns(read!((*ipv4).$name))
+                jiffies_to_ns(read_once!((*ipv4).$name))
             };
         }
-        // SAFETY: A variable of the kernel's, written as a whole.
-        let core_rmem_max = unsafe { (&raw const bindings::sysctl_rmem_max).read_volatile() };
         TcpSettings {
-            app_win: read!((*ipv4).sysctl_tcp_app_win),
-            comp_sack_delay_ns: read!((*ipv4).sysctl_tcp_comp_sack_delay_ns) as u64,
-            comp_sack_nr: read!((*ipv4).sysctl_tcp_comp_sack_nr),
-            comp_sack_percent: at_least_0(read!((*ipv4).sysctl_tcp_comp_sack_rtt_percent)),
-            core_rmem_max,
+            app_win: read_once!((*ipv4).sysctl_tcp_app_win),
+            comp_sack_delay_ns: read_once!((*ipv4).sysctl_tcp_comp_sack_delay_ns) as u64,
+            comp_sack_nr: read_once!((*ipv4).sysctl_tcp_comp_sack_nr),
+            comp_sack_percent: at_least_0(read_once!((*ipv4).sysctl_tcp_comp_sack_rtt_percent)),
+            core_rmem_max: read_once!(bindings::sysctl_rmem_max),
             moderate_rcvbuf: flag!(sysctl_tcp_moderate_rcvbuf),
-            pingpong_thresh: read!((*ipv4).sysctl_tcp_pingpong_thresh),
-            rcvbuf_low_rtt_ns: u64::from(at_least_0(read!((*ipv4).sysctl_tcp_rcvbuf_low_rtt)))
+            pingpong_thresh: read_once!((*ipv4).sysctl_tcp_pingpong_thresh),
+            rcvbuf_low_rtt_ns: u64::from(at_least_0(read_once!((*ipv4).sysctl_tcp_rcvbuf_low_rtt)))
                 * 1_000,
             shrink_window: flag!(sysctl_tcp_shrink_window),
             signed_windows: flag!(sysctl_tcp_workaround_signed_windows),
             stdurg: flag!(sysctl_tcp_stdurg),
-            base_mss: at_least_0(read!((*ipv4).sysctl_tcp_base_mss)),
+            base_mss: at_least_0(read_once!((*ipv4).sysctl_tcp_base_mss)),
             dsack: flag!(sysctl_tcp_dsack),
-            early_retrans: read!((*ipv4).sysctl_tcp_early_retrans),
-            ecn: read!((*ipv4).sysctl_tcp_ecn),
+            early_retrans: read_once!((*ipv4).sysctl_tcp_early_retrans),
+            ecn: read_once!((*ipv4).sysctl_tcp_ecn),
             ecn_fallback: flag!(sysctl_tcp_ecn_fallback),
             fin_timeout_ns: jiffies!(sysctl_tcp_fin_timeout),
             frto: flag!(sysctl_tcp_frto),
             invalid_ratelimit_ns: jiffies!(sysctl_tcp_invalid_ratelimit),
             keepalive_intvl_ns: jiffies!(sysctl_tcp_keepalive_intvl),
-            keepalive_probes: read!((*ipv4).sysctl_tcp_keepalive_probes),
+            keepalive_probes: read_once!((*ipv4).sysctl_tcp_keepalive_probes),
             keepalive_time_ns: jiffies!(sysctl_tcp_keepalive_time),
-            max_reordering: at_least_0(read!((*ipv4).sysctl_tcp_max_reordering)),
-            min_rtt_wlen_ns: u64::from(at_least_0(read!((*ipv4).sysctl_tcp_min_rtt_wlen)))
+            max_reordering: at_least_0(read_once!((*ipv4).sysctl_tcp_max_reordering)),
+            min_rtt_wlen_ns: u64::from(at_least_0(read_once!((*ipv4).sysctl_tcp_min_rtt_wlen)))
                 * 1_000_000_000,
-            min_snd_mss: at_least_0(read!((*ipv4).sysctl_tcp_min_snd_mss)),
-            mtu_probe_floor: at_least_0(read!((*ipv4).sysctl_tcp_mtu_probe_floor)),
-            mtu_probing: read!((*ipv4).sysctl_tcp_mtu_probing),
-            min_tso_segs: read!((*ipv4).sysctl_tcp_min_tso_segs).into(),
-            orphan_retries: read!((*ipv4).sysctl_tcp_orphan_retries),
-            pacing_ca_ratio: at_least_0(read!((*ipv4).sysctl_tcp_pacing_ca_ratio)),
-            pacing_ss_ratio: at_least_0(read!((*ipv4).sysctl_tcp_pacing_ss_ratio)),
-            probe_interval_ns: u64::from(read!((*ipv4).sysctl_tcp_probe_interval)) * 1_000_000_000,
-            probe_threshold: at_least_0(read!((*ipv4).sysctl_tcp_probe_threshold)),
-            recovery: read!((*ipv4).sysctl_tcp_recovery),
-            reordering: at_least_0(read!((*ipv4).sysctl_tcp_reordering)),
-            retries1: read!((*ipv4).sysctl_tcp_retries1),
-            retries2: read!((*ipv4).sysctl_tcp_retries2),
+            min_snd_mss: at_least_0(read_once!((*ipv4).sysctl_tcp_min_snd_mss)),
+            mtu_probe_floor: at_least_0(read_once!((*ipv4).sysctl_tcp_mtu_probe_floor)),
+            mtu_probing: read_once!((*ipv4).sysctl_tcp_mtu_probing),
+            min_tso_segs: read_once!((*ipv4).sysctl_tcp_min_tso_segs).into(),
+            orphan_retries: read_once!((*ipv4).sysctl_tcp_orphan_retries),
+            pacing_ca_ratio: at_least_0(read_once!((*ipv4).sysctl_tcp_pacing_ca_ratio)),
+            pacing_ss_ratio: at_least_0(read_once!((*ipv4).sysctl_tcp_pacing_ss_ratio)),
+            probe_interval_ns: u64::from(read_once!((*ipv4).sysctl_tcp_probe_interval))
+                * 1_000_000_000,
+            probe_threshold: at_least_0(read_once!((*ipv4).sysctl_tcp_probe_threshold)),
+            recovery: read_once!((*ipv4).sysctl_tcp_recovery),
+            reordering: self.reordering(),
+            retries1: read_once!((*ipv4).sysctl_tcp_retries1),
+            retries2: read_once!((*ipv4).sysctl_tcp_retries2),
             rfc1337: flag!(sysctl_tcp_rfc1337),
             rmem: self.rmem(),
             sack: flag!(sysctl_tcp_sack),
             slow_start_after_idle: flag!(sysctl_tcp_slow_start_after_idle),
-            syn_linear_timeouts: read!((*ipv4).sysctl_tcp_syn_linear_timeouts),
-            syn_retries: read!((*ipv4).sysctl_tcp_syn_retries),
+            syn_linear_timeouts: read_once!((*ipv4).sysctl_tcp_syn_linear_timeouts),
+            syn_retries: read_once!((*ipv4).sysctl_tcp_syn_retries),
             thin_linear_timeouts: flag!(sysctl_tcp_thin_linear_timeouts),
-            timestamps: read!((*ipv4).sysctl_tcp_timestamps),
-            tso_rtt_log: read!((*ipv4).sysctl_tcp_tso_rtt_log).into(),
+            timestamps: read_once!((*ipv4).sysctl_tcp_timestamps),
+            tso_rtt_log: read_once!((*ipv4).sysctl_tcp_tso_rtt_log).into(),
             window_scaling: flag!(sysctl_tcp_window_scaling),
         }
     }
