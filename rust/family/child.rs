@@ -141,8 +141,8 @@ pub(super) fn of_cookie(arrival: &Arrival<'_>, half: &engine::HalfOpen, segment:
     let Some(place) = place(ns, listener) else {
         return;
     };
+    // As cookie_v4_check(): what is refused here counts nowhere.
     let Ok(admission) = segment.ask_admission(listener, ends) else {
-        count_drop(ns, listener);
         return;
     };
     let begin = Begin::Cookie(half, &admission);
