@@ -49,10 +49,7 @@ use crate::{
             Manner,
             Segment, //
         },
-        label::{
-            Admission,
-            Label, //
-        },
+        label::Admission,
         rhashtable::NodeRef,
         sock::{
             Locked,
@@ -90,8 +87,8 @@ pub(super) fn establish(
             }
             if let Some(reset) = reset {
                 let manner = segment.manner_of_reset(listener.net(), &listener.manner());
-                let label = Label::of_answer(&segment);
-                send_for(ns, listener, ends, &manner, &label, &reset);
+                let options = segment.answering(listener.net());
+                send_for(ns, listener, ends, &manner, &options, &reset);
             }
         } else if let Record::HalfOpen(half) = &mut *node.value().record.lock() {
             half.half.put_off();
@@ -217,7 +214,7 @@ fn place<'a>(ns: &Namespace, listener: &'a TcpSock) -> Option<Place<'a>> {
     place
 }
 
-/// Gives a new connection its label, its port, and the place of `begin` in the table.
+/// Gives a new connection its IP options, its port, and the place of `begin` in the table.
 // Not to burden the stack of who makes it.
 #[inline(never)]
 fn enter(
@@ -249,8 +246,7 @@ fn make(
     manner: &Manner,
     place: Place<'_>,
 ) -> Result {
-    let mut path = listener.path_for(ends, manner)?;
-    path.ip_options += begin.admission().label().header_bytes();
+    let path = listener.path_for(ends, manner, begin.admission().options())?;
     let mut options = listener.shared().options();
     if !options.congestion_chosen {
         // As Linux: what is nobody's choice is the namespace's, as it is now.

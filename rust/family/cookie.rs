@@ -25,9 +25,9 @@ use crate::{
     net::{
         ip::{
             initial_sequence,
-            Endpoints, //
+            Endpoints,
+            IpOptions, //
         },
-        label::Label,
         siphash, //
     }, //
 };
@@ -95,7 +95,7 @@ fn mss_table(ends: &Endpoints) -> &'static MssTable {
 }
 
 /// Answers a SYN with a cookie.
-pub(super) fn send(arrival: &Arrival<'_>, config: &Config, ts_offset: u32, label: &Label) {
+pub(super) fn send(arrival: &Arrival<'_>, config: &Config, ts_offset: u32, options: &IpOptions) {
     let ns = arrival.ns;
     let hashes = Hashes::new(&ns.cookie_keys, &arrival.ends);
     let answer = cookie_syn_ack(
@@ -113,7 +113,7 @@ pub(super) fn send(arrival: &Arrival<'_>, config: &Config, ts_offset: u32, label
         arrival.listener,
         &arrival.ends,
         &arrival.manner,
-        label,
+        options,
         &answer,
     );
 }
@@ -146,7 +146,9 @@ fn check(arrival: &Arrival<'_>) -> Option<HalfOpen> {
     if listener.net().syncookies() == 0 {
         return None;
     }
-    let path = listener.path_for(ends, &arrival.manner).ok()?;
+    let path = listener
+        .path_for(ends, &arrival.manner, &arrival.options)
+        .ok()?;
     let config = config(listener, &listener.shared().options(), &path);
     let (_, ts_offset) = initial_sequence(net, ends);
     let hashes = Hashes::new(&ns.cookie_keys, ends);

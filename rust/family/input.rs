@@ -39,7 +39,6 @@ use crate::{
             Endpoints,
             Segment, //
         },
-        label::Label,
         net_namespace::Net,
         netfilter::{
             LocalIn,
@@ -327,8 +326,8 @@ fn refuse(sk: &mut Locked<'_, Tcp>, skb: Skb, reset: Option<&SegmentOut>) {
     };
     if let Some(reset) = reset {
         let manner = segment.manner_of_reset(sock.net(), &sock.manner());
-        let label = Label::of_answer(&segment);
-        minisock::send(namespace, &sock.endpoints(), &manner, &label, reset);
+        let options = segment.answering(sock.net());
+        minisock::send(namespace, &sock.endpoints(), &manner, &options, reset);
     }
     segment.into_skb().drop_because(DropReason::AbortOnData);
 }

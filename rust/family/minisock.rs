@@ -31,10 +31,10 @@ use crate::{
     net::{
         ip::{
             Endpoints,
+            IpOptions,
             Manner,
             Segment, //
         },
-        label::Label,
         net_namespace::Net,
         rhashtable::NodeRef, //
     }, //
@@ -47,11 +47,11 @@ pub(super) fn send_for(
     listener: &TcpSock,
     ends: &Endpoints,
     manner: &Manner,
-    label: &Label,
+    options: &IpOptions,
     segment: &SegmentOut,
 ) {
     let header = Header::new(segment, ends);
-    let _ = listener.send_for(ends, manner, label, &header, segment.codepoint as u8);
+    let _ = listener.send_for(ends, manner, options, &header, segment.codepoint as u8);
     ns.counters.sent(segment);
 }
 
@@ -60,11 +60,11 @@ pub(super) fn send(
     ns: &Namespace,
     ends: &Endpoints,
     manner: &Manner,
-    label: &Label,
+    options: &IpOptions,
     segment: &SegmentOut,
 ) {
     let header = Header::new(segment, ends);
-    let _ = ns.control.send(ends, manner, label, &header);
+    let _ = ns.control.send(ends, manner, options, &header);
     ns.counters.sent(segment);
 }
 
@@ -89,10 +89,10 @@ pub(super) fn segment(
     segment: Segment,
     ends: &Endpoints,
 ) {
-    let (half_open_listener, manner, own_label) = match &*node.value().record.lock() {
+    let (half_open_listener, manner, own_options) = match &*node.value().record.lock() {
         Record::None => return,
-        Record::HalfOpen(h) => (Some(h.listener.clone()), h.manner, *h.admission.label()),
-        Record::TimeWait(w) => (None, w.manner, Label::NONE),
+        Record::HalfOpen(h) => (Some(h.listener.clone()), h.manner, *h.admission.options()),
+        Record::TimeWait(w) => (None, w.manner, IpOptions::NONE),
     };
     let segment = match &half_open_listener {
         Some(listener) => segment.pass_filters(listener),
@@ -148,16 +148,16 @@ pub(super) fn segment(
             Some(_) if answer.challenge && !ns.may_challenge(net, now) => {}
             Some(listener) => {
                 // A SYN-ACK is the connection's own, all else an answer.
-                let label = if answer.flags.syn() {
-                    own_label
+                let options = if answer.flags.syn() {
+                    own_options
                 } else {
-                    Label::of_answer(&segment)
+                    segment.answering(net)
                 };
-                send_for(ns, listener, &ends.reversed(), &manner, &label, &answer)
+                send_for(ns, listener, &ends.reversed(), &manner, &options, &answer)
             }
             None => {
-                let label = Label::of_answer(&segment);
-                send(ns, &ends.reversed(), &manner, &label, &answer);
+                let options = segment.answering(net);
+                send(ns, &ends.reversed(), &manner, &options, &answer);
             }
         },
         Next::Remove(answer) => {
@@ -165,8 +165,8 @@ pub(super) fn segment(
                 ns.counters.count(Counter::AttemptFails);
                 ns.counters.count(Counter::EmbryonicRsts);
                 if let Some(answer) = answer {
-                    let label = Label::of_answer(&segment);
-                    send_for(ns, listener, &ends.reversed(), &manner, &label, &answer);
+                    let options = segment.answering(net);
+                    send_for(ns, listener, &ends.reversed(), &manner, &options, &answer);
                 }
             }
             drop(retire(node));
@@ -231,8 +231,8 @@ pub(super) fn on_timer(node: &NodeRef<Entry>) {
             HalfOpenDeadline::Early => Some(h.half.next_deadline()),
             HalfOpenDeadline::Retransmit(segment) => {
                 ns.counters.count(Mib::Timeouts);
-                let label = *h.admission.label();
-                answer = Some((h.listener.clone(), h.ends, h.manner, label, segment));
+                let options = *h.admission.options();
+                answer = Some((h.listener.clone(), h.ends, h.manner, options, segment));
                 Some(h.half.next_deadline())
             }
             HalfOpenDeadline::Wait => {
@@ -249,8 +249,8 @@ pub(super) fn on_timer(node: &NodeRef<Entry>) {
             (deadline > now).then_some(deadline)
         }
     };
-    if let Some((listener, ends, manner, label, segment)) = answer {
-        send_for(ns, &listener, &ends, &manner, &label, &segment);
+    if let Some((listener, ends, manner, options, segment)) = answer {
+        send_for(ns, &listener, &ends, &manner, &options, &segment);
     }
     match next {
         Some(deadline) => node.arm(deadline.since(now).as_nanos()),

@@ -37,13 +37,11 @@ use crate::{
         ip::{
             initial_sequence,
             Endpoints,
+            IpOptions,
             Manner,
             Segment, //
         },
-        label::{
-            Admission,
-            Label, //
-        },
+        label::Admission,
         net_namespace::Net, //
     }, //
 };
@@ -64,6 +62,8 @@ pub(super) struct Arrival<'a> {
     pub(super) ends: Endpoints,
     /// How the connection goes, if it becomes one.
     pub(super) manner: Manner,
+    /// What answers its IP options.
+    pub(super) options: IpOptions,
 }
 
 /// A connection that begins with its SYN.
@@ -97,6 +97,7 @@ pub(super) fn segment(
         parsed,
         ends: ends.reversed(),
         manner: segment.manner_for(found.socket, &ends.source),
+        options: segment.answering(net),
     };
     let segment = match cookie::returned(&arrival) {
         Some(half) => return child::of_cookie(&arrival, &half, segment),
@@ -106,8 +107,8 @@ pub(super) fn segment(
         ListenVerdict::Ignore => return,
         ListenVerdict::Reset(reset) => {
             let manner = segment.manner_of_reset(net, &arrival.manner);
-            let label = Label::of_answer(&segment);
-            send_for(ns, found.socket, &arrival.ends, &manner, &label, &reset);
+            let options = &arrival.options;
+            send_for(ns, found.socket, &arrival.ends, &manner, options, &reset);
         }
         ListenVerdict::Syn => match syn(&arrival, &segment, after) {
             Ok(None) => {}
@@ -151,12 +152,12 @@ fn syn(arrival: &Arrival<'_>, segment: &Segment, after: Option<SeqNum>) -> Resul
         return Err(ENOBUFS);
     }
     let admission = segment.ask_admission(listener, ends)?;
-    let path = listener.path_for(ends, manner)?;
+    let path = listener.path_for(ends, manner, admission.options())?;
     let options = listener.shared().options();
     let config = config(listener, &options, &path);
     let (seq, ts_offset) = initial_sequence(arrival.net, ends);
     if wants_cookie {
-        cookie::send(arrival, &config, ts_offset, admission.label());
+        cookie::send(arrival, &config, ts_offset, admission.options());
         return Ok(None);
     }
     let most = listener.net().max_syn_backlog();
@@ -208,6 +209,6 @@ fn syn(arrival: &Arrival<'_>, segment: &Segment, after: Option<SeqNum>) -> Resul
         other => other?,
     }
     node.arm(deadline.since(arrival.now).as_nanos());
-    send_for(ns, listener, ends, manner, admission.label(), &answer);
+    send_for(ns, listener, ends, manner, admission.options(), &answer);
     Ok(None)
 }

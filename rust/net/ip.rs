@@ -8,6 +8,7 @@
 
 mod exthdrs;
 mod input;
+mod options;
 mod output;
 mod stateless;
 mod v4;
@@ -15,6 +16,7 @@ mod v6;
 
 pub use self::{
     input::Segment,
+    options::IpOptions,
     output::{
         Payload,
         Wire,

@@ -16,6 +16,7 @@ use super::{
     ip::{
         in6,
         Endpoints,
+        IpOptions,
         Segment,
         Versioned, //
     },
@@ -40,153 +41,18 @@ use kernel::{
     types::Opaque, //
 };
 
-/// Bytes of options that an IPv4 header has room for.
-const OPTIONS_MAX: usize = 40;
-/// Bytes of an IPv4 header without options.
-const IP_HEADER: usize = 20;
-
-/// The label of a packet that no socket sends: its IP options, with nothing but CIPSO in them.
-#[derive(Clone, Copy)]
-pub struct Label {
-    len: u8,
-    bytes: [u8; OPTIONS_MAX],
-}
-
-/// `struct ip_options_rcu` with what follows it.
-#[repr(C)]
-struct Options {
-    head: bindings::ip_options_rcu,
-    data: [u8; OPTIONS_MAX],
-}
-
-impl Label {
-    /// No label.
-    pub const NONE: Self = Self {
-        len: 0,
-        bytes: [0; OPTIONS_MAX],
-    };
-
-    /// The label that these options are, padded to whole words (RFC 791, 3.1).
-    fn new(options: &[u8]) -> Self {
-        let mut label = Self::NONE;
-        if options.len() <= OPTIONS_MAX {
-            for (to, from) in label.bytes.iter_mut().zip(options) {
-                *to = *from;
-            }
-            label.len = options.len().next_multiple_of(4) as u8;
-        }
-        label
-    }
-
-    /// The label of an answer to this segment that no socket sends: that of the segment, as
-    /// `ip_send_unicast_reply` has it by `__ip_options_echo`.
-    pub fn of_answer(segment: &Segment) -> Self {
-        if segment.is_ipv6() {
-            return Self::NONE;
-        }
-        // SAFETY: The packet is ours. Its IP header, which IP has checked, stays in one piece in front
-        // of what was pulled, as long as it says that it is.
-        let options = unsafe {
-            let ip = bindings::ip_hdr(segment.as_raw());
-            let len = usize::from((*ip).ihl()) * 4;
-            core::slice::from_raw_parts(
-                ip.cast::<u8>().add(IP_HEADER),
-                len.saturating_sub(IP_HEADER),
-            )
-        };
-        cipso_of(options).map_or(Self::NONE, Self::new)
-    }
-
-    /// A copy of what the options at `options` are, if it is not null.
-    ///
-    /// # Safety
-    ///
-    /// `options` must be null or valid.
-    unsafe fn of_raw(options: *const bindings::ip_options_rcu) -> Self {
-        if options.is_null() {
-            return Self::NONE;
-        }
-        // SAFETY: By the requirement; so many bytes follow.
-        Self::new(unsafe {
-            let opt = &(*options).opt;
-            core::slice::from_raw_parts(opt.__data.as_ptr(), opt.optlen.into())
-        })
-    }
-
-    /// The options as the kernel keeps them, in memory that belongs to the caller and that `kfree` frees;
-    /// null for no label.
-    fn to_raw(self) -> Result<*mut bindings::ip_options_rcu> {
-        if self.len == 0 {
-            return Ok(ptr::null_mut());
-        }
-        let new = KBox::<Options>::new_uninit(GFP_ATOMIC | __GFP_NOWARN)?;
-        let raw = KBox::into_raw(new).cast::<Options>();
-        // SAFETY: The memory is new and ours, and zero is a valid value of all fields.
-        unsafe {
-            raw.write_bytes(0, 1);
-            (*raw).data = self.bytes;
-            (*raw).head.opt.optlen = self.len;
-            (*raw).head.opt.cipso = IP_HEADER as u8;
-        }
-        Ok(raw.cast())
-    }
-
-    /// How many bytes of the IP header it takes.
-    pub fn header_bytes(&self) -> u32 {
-        self.len.into()
-    }
-
-    /// The bytes, a multiple of four.
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len.into()).unwrap_or_default()
-    }
-
-    /// Tells IP of the options of a packet that is not given to it yet.
-    ///
-    /// # Safety
-    ///
-    /// `skb` must be a valid packet of the caller's, with these options in its header.
-    pub(super) unsafe fn tell_ip(&self, skb: *mut bindings::sk_buff) {
-        if self.len != 0 {
-            // SAFETY: By the requirement; the control block is IP's from here on.
-            unsafe {
-                let opt = &raw mut (*bindings::IPCB(skb)).opt;
-                (*opt).optlen = self.len;
-                (*opt).cipso = IP_HEADER as u8;
-            }
-        }
-    }
-}
-
-/// The first CIPSO option among the options of an IPv4 header.
-fn cipso_of(mut options: &[u8]) -> Option<&[u8]> {
-    loop {
-        let &kind = options.first()?;
-        let len = match kind.into() {
-            bindings::IPOPT_END => return None,
-            bindings::IPOPT_NOOP => 1,
-            _ => usize::from(*options.get(1)?).max(1),
-        };
-        let (option, rest) = options.split_at_checked(len)?;
-        if u32::from(kind) == bindings::IPOPT_CIPSO {
-            return Some(option);
-        }
-        options = rest;
-    }
-}
-
 /// What the security module made of a connection that a peer asks a listener for.
 #[derive(Clone, Copy)]
 pub struct Admission {
-    label: Label,
+    options: IpOptions,
     /// The peer's label, as a number; 0 for none.
     peer: u32,
 }
 
 impl Admission {
-    /// The label of the connection's own packets.
-    pub fn label(&self) -> &Label {
-        &self.label
+    /// The options of the connection's own packets: its label, or what answers the peer's.
+    pub fn options(&self) -> &IpOptions {
+        &self.options
     }
 }
 
@@ -240,7 +106,7 @@ impl Segment {
                     bindings::inet_set_rcv_saddr(sk, u32::from(*source.ip()).to_be());
                     bindings::inet_set_daddr(sk, u32::from(*destination.ip()).to_be());
                     // As `tcp_v4_init_req`: the module may put its own in the place.
-                    *opt = Label::of_answer(self).to_raw()?;
+                    *opt = self.answering(listener.net()).to_raw()?;
                 }
                 Versioned::V6(source, destination) => {
                     (*common).skc_family = bindings::AF_INET6 as u16;
@@ -254,15 +120,15 @@ impl Segment {
                 self.as_raw(),
                 req,
             ));
-            let label = match &versioned {
-                Versioned::V4(..) => Label::of_raw(*opt),
+            let options = match &versioned {
+                Versioned::V4(..) => IpOptions::of_raw(*opt),
                 // The label of IPv6 (CALIPSO) is in extension headers.
-                Versioned::V6(..) => Label::NONE,
+                Versioned::V6(..) => IpOptions::NONE,
             };
             // Of either version there is one object at this place, which nobody else knows.
             bindings::kfree((*opt).cast());
             asked.map(|()| Admission {
-                label,
+                options,
                 peer: (*req).peer_secid,
             })
         }
@@ -291,7 +157,7 @@ impl<P: Protocol> Locked<'_, P> {
             // SAFETY: The lock is held; options that others may read are left alone.
             unsafe {
                 if (*inet).inet_opt.is_null() {
-                    (*inet).inet_opt = admission.label.to_raw()?;
+                    (*inet).inet_opt = admission.options.to_raw()?;
                 }
             }
         }

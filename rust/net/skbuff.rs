@@ -67,6 +67,10 @@ pub enum DropReason {
     Memory = bindings::skb_drop_reason_SKB_DROP_REASON_PROTO_MEM,
 }
 
+/// Where in the control block this module's part is: as in Linux behind that of IPv4, which says what
+/// options the packet has.
+const CONTROL_AT: usize = size_of::<bindings::inet_skb_parm>().next_multiple_of(8);
+
 /// What this module keeps in the control block of a received packet.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -82,7 +86,7 @@ pub(super) struct Control {
 }
 
 const _: () = {
-    assert!(size_of::<Control>() <= 48);
+    assert!(CONTROL_AT + size_of::<Control>() <= 48);
     assert!(align_of::<Control>() <= 8);
 };
 
@@ -119,7 +123,7 @@ impl Skb {
 
     pub(super) fn control(&self) -> *mut Control {
         // SAFETY: Valid by the type invariant; the control block is 48 bytes, aligned to 8.
-        unsafe { ptr::addr_of_mut!((*self.as_raw()).cb).cast() }
+        unsafe { (&raw mut (*self.as_raw()).cb).byte_add(CONTROL_AT).cast() }
     }
 
     /// All bytes from `skb->data` on, in whatever pieces.
@@ -217,7 +221,7 @@ impl Skb {
         unsafe { (*self.control()).arrival_ns }
     }
 
-    /// Notes when the packet came. What the IP layer kept in the control block is gone after this.
+    /// Notes when the packet came. What IPv6 kept in the control block is gone after this.
     pub(super) fn set_arrival(&mut self, now_ns: u64) {
         // SAFETY: Valid by the type invariant; the packet is out of the IP layer's hands.
         unsafe {

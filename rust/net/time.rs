@@ -11,10 +11,20 @@ use kernel::ffi::c_ulong;
 /// Nanoseconds of one tick of the kernel's timers.
 pub const TICK_NS: u64 = 1_000_000_000 / bindings::HZ as u64;
 
+const NS_PER_MS: i64 = 1_000_000;
+const MS_PER_DAY: i64 = 86_400_000;
+
 /// Nanoseconds of `CLOCK_MONOTONIC`.
 pub fn now_ns() -> u64 {
     // SAFETY: Always callable.
     unsafe { bindings::ktime_get_ns() }
+}
+
+/// Milliseconds since midnight UTC, as IP tells the time (`inet_current_timestamp`).
+pub(super) fn since_midnight_ms() -> u32 {
+    // SAFETY: Always callable.
+    let ns = unsafe { bindings::ktime_get_real() };
+    (ns.div_euclid(NS_PER_MS) % MS_PER_DAY) as u32
 }
 
 /// The time of the jiffies clock `delay_ns` nanoseconds from now, rounded up to a whole tick.

@@ -158,6 +158,14 @@ def pack(source, to, protocol, data, service=0, hops=64):
     return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + data
 
 
+def with_options(whole, options):
+    """The packet of IPv4 with options in its header, which had none."""
+    options += b"\0" * (-len(options) % 4)
+    header = bytes([0x45 + len(options) // 4]) + whole[1:2] + struct.pack("!H", len(whole) + len(options)) + whole[4:10]
+    header += b"\0\0" + whole[12:20] + options
+    return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + whole[20:]
+
+
 @dataclass
 class Packet:
     """A packet: raw addresses, and what it carries."""

@@ -29,14 +29,6 @@ ERRORS = ((NET, "ENETUNREACH"), (HOST, "EHOSTUNREACH"), (PORT, "ECONNREFUSED"), 
           *choose(((PROTOCOL, "ENOPROTOOPT"), (SOURCE_ROUTE, "ENOTSUP")), ((PROHIBITED, "EACCES"),)))
 
 
-def with_ip_options(whole, options):
-    """The packet with options in its IP header, which had none."""
-    options += b"\0" * (-len(options) % 4)
-    header = bytes([0x45 + len(options) // 4]) + whole[1:2] + struct.pack("!H", len(whole) + len(options)) + whole[4:10]
-    header += b"\0\0" + whole[12:20] + options
-    return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + whole[20:]
-
-
 def next_packet(bench):
     """The next packet with a segment, as it is on the wire."""
     while True:
@@ -111,7 +103,7 @@ def unknown_ip_options(bench):
     for i, options in enumerate((b"\x1e\4ab", b"\1\1\1", b"\x9e\3a")):
         segment = packet.Segment(peer.port, peer.remote_port, peer.iss + 1 + i, peer.remote(1), "PA", 65535,
                                  payload=b"x")
-        bench.tun.write(with_ip_options(segment.pack(THERE, HERE), options))
+        bench.tun.write(internet.with_options(segment.pack(THERE, HERE), options))
         peer.expect("A", ack=2 + i, after=(0, 1))
     equal(sock.recv(10), b"xxx", "data")
 

@@ -7,7 +7,8 @@
 use super::{
     from_be,
     from_in6,
-    Endpoints, //
+    Endpoints,
+    IpOptions, //
 };
 use crate::net::{
     bindings,
@@ -445,6 +446,11 @@ impl Segment {
 
     pub(in crate::net) fn as_raw(&self) -> *mut bindings::sk_buff {
         self.skb.as_raw()
+    }
+
+    /// The IP options of an answer to this segment that no connected socket sends.
+    pub fn answering(&self, net: &Net) -> IpOptions {
+        IpOptions::answering(net, &self.skb)
     }
 
     /// The packet, its data beginning with the TCP header.

@@ -8,6 +8,8 @@
 use super::{
     be,
     flow4,
+    from_be,
+    options::IpOptions,
     output::build,
     path_of,
     v4,
@@ -19,8 +21,10 @@ use super::{
 };
 use crate::net::{
     bindings,
-    errno::EAFNOSUPPORT,
-    label::Label,
+    errno::{
+        EAFNOSUPPORT,
+        ENETUNREACH, //
+    },
     net_namespace::Net,
     proto::Protocol,
     skbuff::{
@@ -109,13 +113,13 @@ impl<P: Protocol> Sock<P> {
         &self,
         ends: &Endpoints,
         manner: &Manner,
-        label: &Label,
+        options: &IpOptions,
         header: &[u8],
         ecn: u8,
     ) -> Result {
         self.check_version(ends)?;
         // SAFETY: The socket is live, and has an IPv6 part if the ends ask for it.
-        unsafe { send(self.as_raw(), ends, manner, label, header, ecn) }
+        unsafe { send(self.as_raw(), ends, manner, options, header, ecn) }
     }
 
     /// Whether the socket has to do with the version of IP that `ends` are of. Fails with
@@ -128,7 +132,7 @@ impl<P: Protocol> Sock<P> {
     }
 
     /// What the route between `ends` allows.
-    pub fn path_for(&self, ends: &Endpoints, manner: &Manner) -> Result<Path> {
+    pub fn path_for(&self, ends: &Endpoints, manner: &Manner, options: &IpOptions) -> Result<Path> {
         self.check_version(ends)?;
         let sk = self.as_raw();
         // SAFETY: The socket is live, and has an IPv6 part if the ends ask for it; the route is put once
@@ -141,8 +145,8 @@ impl<P: Protocol> Sock<P> {
                 }
             };
             let fl = Opaque::<bindings::flowi>::zeroed();
-            let rt = route(sk, fl.get(), &source, &destination, manner)?;
-            let path = path_of(ptr::addr_of!((*rt).dst), v4::HEADER, 0);
+            let rt = route(sk, fl.get(), &source, &destination, manner, options)?;
+            let path = path_of(ptr::addr_of!((*rt).dst), v4::HEADER, options.header_bytes());
             bindings::ip_rt_put(rt);
             Ok(path)
         }
@@ -257,6 +261,7 @@ unsafe fn route(
     source: &SocketAddrV4,
     destination: &SocketAddrV4,
     manner: &Manner,
+    options: &IpOptions,
 ) -> Result<*mut bindings::rtable> {
     // SAFETY: By the requirement. The flow is an IPv4 one from here on.
     unsafe {
@@ -267,17 +272,22 @@ unsafe fn route(
             manner.device,
             manner.mark,
             manner.tos,
-            be(*destination.ip()),
+            be(options.next_hop(*destination.ip())),
             be(*source.ip()),
             destination.port().to_be(),
             source.port().to_be(),
         );
         bindings::security_sk_classify_flow4(sk, fl4);
-        kernel::error::from_err_ptr(bindings::ip_route_output_flow(
+        let rt = kernel::error::from_err_ptr(bindings::ip_route_output_flow(
             bindings::sock_net(sk),
             fl4,
             sk,
-        ))
+        ))?;
+        if options.forbids((*rt).rt_uses_gateway != 0) {
+            bindings::ip_rt_put(rt);
+            return Err(ENETUNREACH);
+        }
+        Ok(rt)
     }
 }
 
@@ -290,11 +300,14 @@ unsafe fn send(
     sk: *mut bindings::sock,
     ends: &Endpoints,
     manner: &Manner,
-    label: &Label,
+    options: &IpOptions,
     header: &[u8],
     ecn: u8,
 ) -> Result {
     let versioned = ends.versioned()?;
+    if options.is_refused() {
+        return Err(EINVAL);
+    }
     let fl = Opaque::<bindings::flowi>::zeroed();
     // SAFETY: By the requirement. The packet is ours until IP takes it, which it does whatever it
     // returns; there is room for all headers.
@@ -303,8 +316,11 @@ unsafe fn send(
         if manner.hash != 0 {
             bindings::skb_set_hash_l4(skb, manner.hash);
         }
-        let routed = match &versioned {
-            Versioned::V4(source, destination) => route(sk, fl.get(), source, destination, manner),
+        let (destination, routed) = match &versioned {
+            Versioned::V4(source, destination) => (
+                *destination.ip(),
+                route(sk, fl.get(), source, destination, manner, options),
+            ),
             Versioned::V6(source, destination) => {
                 return v6::send_stateless(sk, skb, source, destination, manner, ecn);
             }
@@ -319,14 +335,13 @@ unsafe fn send(
         };
         let dst = ptr::addr_of_mut!((*rt).dst);
         bindings::skb_dst_set(skb, dst);
-        let options = label.as_bytes();
-        let at = bindings::__skb_push(skb, v4::HEADER + label.header_bytes()).cast::<u8>();
-        ptr::copy_nonoverlapping(options.as_ptr(), at.add(v4::HEADER as usize), options.len());
-        label.tell_ip(skb);
+        let header_bytes = v4::HEADER + options.header_bytes();
+        bindings::__skb_push(skb, header_bytes);
         bindings::skb_reset_network_header(skb);
+        options.write(skb, from_be((*fl4).saddr), destination);
         let ip = &mut *bindings::ip_hdr(skb);
         ip.set_version(4);
-        ip.set_ihl(((v4::HEADER + label.header_bytes()) / 4) as u8);
+        ip.set_ihl((header_bytes / 4) as u8);
         let mask = bindings::INET_ECN_MASK as u8;
         ip.tos = manner.tos & !mask | ecn & mask;
         let ttl = ptr::addr_of!((*sk.cast::<bindings::inet_sock>()).uc_ttl).read_volatile();
@@ -410,12 +425,18 @@ impl ControlSock {
     }
 
     /// Sends a segment.
-    pub fn send(&self, ends: &Endpoints, manner: &Manner, label: &Label, header: &[u8]) -> Result {
+    pub fn send(
+        &self,
+        ends: &Endpoints,
+        manner: &Manner,
+        options: &IpOptions,
+        header: &[u8],
+    ) -> Result {
         let sock = match ends.source {
             SocketAddr::V4(_) => &self.v4,
             SocketAddr::V6(_) => self.v6.as_ref().ok_or(EAFNOSUPPORT)?,
         };
         // SAFETY: The socket is live by the type invariant, and of the version's family.
-        unsafe { send(sock.0.as_ptr(), ends, manner, label, header, 0) }
+        unsafe { send(sock.0.as_ptr(), ends, manner, options, header, 0) }
     }
 }
