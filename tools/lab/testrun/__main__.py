@@ -85,7 +85,7 @@ class ListRun:
 
     def follow(self, guest):
         """Takes the guest's events until its list is done, it dies, or something takes too long."""
-        phase, limit, began = "boot", guests.BOOT[self.vm], time.monotonic()
+        phase, limit, began, used = "boot", guests.BOOT[self.vm], time.monotonic(), 0
         while True:
             alive = guest.alive()
             for event in guest.events():
@@ -93,21 +93,22 @@ class ListRun:
                 if kind == "boot":
                     if event["error"]:
                         return self.broken(guest, "boot", event["error"], event["kmsg"])
+                    self.result.comment(f"{self.vm}.{self.time} booted in {took(guest, began, used)}")
                     self.check_boot(event["kmsg"])
                     phase, limit = "between", 30 * guests.SLOWER[self.vm]
                 elif kind == "start":
                     phase, limit = "test", self.pending[0].timeout * guests.SLOWER[self.vm]
                 elif kind == "end":
-                    self.judge(guest, event, time.monotonic() - began)
+                    self.judge(guest, event, took(guest, began, used))
                     phase, limit = "between", guests.TEARDOWN * guests.SLOWER[self.vm]
                 elif kind == "teardown":
-                    self.judge_teardown(event)
+                    self.judge_teardown(event, took(guest, began, used))
                     phase = "ending"
                 elif kind == "done":
                     return None
                 elif kind == "agent-failed":
                     return self.broken(guest, phase, event["error"], event["kmsg"])
-                began = time.monotonic()
+                began, used = time.monotonic(), guest.cpu_seconds()
             if not alive:
                 return self.broken(guest, phase, f"the guest died with exit code {guest.process.returncode}", [])
             if time.monotonic() - began > limit:
@@ -120,7 +121,7 @@ class ListRun:
         if trouble:
             self.result.result(f"{self.vm}.{self.time}.boot", "fail", ["the kernel complained before the first test:", *trouble])
 
-    def judge(self, guest, event, seconds):
+    def judge(self, guest, event, took):
         test = self.pending.popleft()
         assert test.id == event["id"], f"the guest ran {event['id']} instead of {test.id}"
         output = self.keep_log(guest, test, event["kmsg"])
@@ -140,15 +141,15 @@ class ListRun:
         if reasons:
             self.result.result(test.id, "fail", reasons, output)
         else:
-            self.result.result(test.id, "skip" if event["status"] == SKIP else "pass", [], output, seconds)
+            self.result.result(test.id, "skip" if event["status"] == SKIP else "pass", [], output, took)
 
-    def judge_teardown(self, event):
+    def judge_teardown(self, event, took):
         self.torn_down = True
         reasons = event["problems"] + kernlog.trouble(event["kmsg"])
         if reasons:
             reasons += ["kernel:", *event["kmsg"]]
         (self.log_dir / f"{self.teardown}.log").write_text("\n".join(reasons) + "\n")
-        self.result.result(self.teardown, "fail" if reasons else "pass", reasons)
+        self.result.result(self.teardown, "fail" if reasons else "pass", reasons, "", took)
 
     def broken(self, guest, phase, what, kmsg):
         """The guest is of no more use. The test that ran is guilty; the teardown's failure is a result of its own."""
@@ -173,6 +174,11 @@ class ListRun:
         lines = [f"# {line}" for line in output.splitlines()] + [f"kernel: {line}" for line in kmsg]
         (self.log_dir / f"{test.id}.log").write_text("\n".join(lines) + "\n")
         return output
+
+
+def took(guest, began, used):
+    """Since then, by the clock and of the processors: the latter says what a test costs where others run beside it."""
+    return f"{time.monotonic() - began:.1f} s, of the processors {guest.cpu_seconds() - used:.1f} s"
 
 
 def failed_subtests(output):

@@ -159,6 +159,18 @@ class Guest:
     def alive(self):
         return self.process.poll() is None
 
+    def cpu_seconds(self):
+        """What its processes have taken of the host's processors so far; those that have ended count by their parents."""
+        ticks = 0
+        for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = path.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue  # it has ended meanwhile
+            if int(fields[2]) == self.process.pid:  # the process group
+                ticks += sum(map(int, fields[11:15]))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def show_tasks(self):
         """Has the kernel print where its tasks wait, for a guest that makes no progress. Only User-Mode Linux can be asked."""
         control = f"/var/tmp/{self.umid}/mconsole"

@@ -14,12 +14,16 @@ class Report:
         print("KTAP version 1")
         print(f"1..{total}", flush=True)
 
-    def result(self, name, outcome, reasons=(), output="", seconds=0.0):
-        """Outcome is 'pass', 'fail' or 'skip'. A failure shows all that is known of it; a pass only its name."""
+    def result(self, name, outcome, reasons=(), output="", took=""):
+        """Outcome is 'pass', 'fail' or 'skip'. A failure shows all that is known of it; a pass its name and what it took."""
         with self.lock:
-            self.show(name, outcome, reasons, output, seconds)
+            self.show(name, outcome, reasons, output, took)
 
-    def show(self, name, outcome, reasons, output, seconds):
+    def comment(self, text):
+        with self.lock:
+            print(f"# {text}", flush=True)
+
+    def show(self, name, outcome, reasons, output, took):
         number = self.passed + self.failed + self.skipped + 1
         known = "\n".join(reasons).splitlines()
         if outcome == "fail":
@@ -37,7 +41,7 @@ class Report:
             print(f"ok {number} {name} # SKIP {' '.join(output.split())[:100]}")
         else:
             self.passed += 1
-            print(f"ok {number} {name} # {seconds:.1f} s")
+            print(f"ok {number} {name}{took and ' # '}{took}")
         sys.stdout.flush()
 
     def end(self):
