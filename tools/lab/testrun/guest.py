@@ -19,7 +19,7 @@ UNLOAD = 75
 TEARDOWN = UNLOAD + 45
 
 # MiB, unless a test asks for other than that.
-MEMORY = {"uml": 1024, "umlsmp": 1024, "stock": 2048, "debug": 2048}
+MEMORY = {"uml": 1024, "umlsmp": 1024, "stock": 2048, "debug": 1024}
 
 # Every slab object is checked and poisoned where that is cheap; caches are not merged, so that ours keep their names.
 # In the debug guest the other caches are checked too: that also keeps them from using sheaves, whose stale pointers to
@@ -72,9 +72,9 @@ def kvm_works(cache):
     return answer.read_text() == "yes"
 
 
-def write_plan(work, vm, clock, module, tests, teardown=True, shell=False):
+def write_plan(work, vm, clock, module, tests, teardown=True, proofs=(), shell=False):
     """Says what guest_agent.py shall do."""
-    plan = {"vm": vm, "time": clock, "module": module, "tests": tests, "teardown": teardown, "shell": shell,
+    plan = {"vm": vm, "time": clock, "module": module, "tests": tests, "teardown": teardown, "proofs": proofs, "shell": shell,
             "unload_seconds": UNLOAD, "kmemleak_seconds": 6}
     (work / "plan.json").write_text(json.dumps(plan))
 

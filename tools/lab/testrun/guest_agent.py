@@ -1,22 +1,43 @@
 """Runs inside a guest: loads the module, runs the planned tests, tears down; reports each step to a file.
 
-It judges nothing but leftovers: outputs, exit codes and the kernel's messages go to the host, which decides.
-Usage: guest_agent.py WORK, where WORK holds plan.json and receives events.jsonl and one .out file per test.
+It judges nothing but leftovers: outputs, exit codes and the kernel's messages go to the host, which decides. The guest's
+first program calls main(WORK), where WORK holds plan.json and receives events.jsonl and one .out file per test.
 """
 
 import bisect
 import ctypes
 import json
 import os
-import pathlib
 import re
 import select
 import signal
 import subprocess
-import sys
 import time
 
-PR_SET_CHILD_SUBREAPER = 36
+SYS_FINIT_MODULE, SYS_DELETE_MODULE = 313, 176  # of x86-64
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def read(path):
+    with open(path) as file:
+        return file.read()
+
+
+def module_call(*arguments):
+    """The error, empty if there is none. The programs for it would take an emulated processor a second to start."""
+    return os.strerror(ctypes.get_errno()) if libc.syscall(*arguments) != 0 else ""
+
+
+def load(path):
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    error = module_call(SYS_FINIT_MODULE, file, b"", 0)
+    os.close(file)
+    return error and f"loading {path}: {error}"
+
+
+def unload(name):
+    return module_call(SYS_DELETE_MODULE, name.encode(), os.O_NONBLOCK)
 
 
 class Kmsg:
@@ -63,41 +84,38 @@ class ModuleSymbols:
 class Agent:
     def __init__(self, work):
         self.work = work
-        self.plan = json.loads((work / "plan.json").read_text())
+        self.plan = json.loads(read(f"{work}/plan.json"))
         self.kmsg = Kmsg()
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     def event(self, kind, **fields):
         """Tells the host; the file must be on the host's side before anything else happens that may end the guest."""
         line = json.dumps({"event": kind, "kmsg": self.kmsg.read(), **fields}) + "\n"
-        fd = os.open(self.work / "events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        fd = os.open(f"{self.work}/events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.write(fd, line.encode())
         os.fsync(fd)
         os.close(fd)
 
     def run(self):
-        loaded = True
-        if self.plan["module"]:
-            done = subprocess.run(["insmod", self.plan["module"]], capture_output=True, text=True)
-            loaded = done.returncode == 0
-            self.event("boot", error="" if loaded else f"insmod: {done.stderr.strip()}")
-        else:
-            self.event("boot", error="")
+        error = load(self.plan["module"]) if self.plan["module"] else ""
+        self.event("boot", error=error)
         if self.plan["shell"]:
             # A first program has no controlling terminal, without which a shell has no job control.
-            terminal = ["setsid", "--wait", "busybox", "cttyhack"] if os.getppid() == 1 else []
-            subprocess.run([*terminal, "bash"])
+            subprocess.run(["setsid", "--wait", "busybox", "cttyhack", "bash"])
             return
-        if not loaded:
+        if error:
             return
-        for test in self.plan["tests"]:
+        self.run_tests(self.plan["tests"])
+        if self.plan["teardown"]:
+            self.event("teardown", problems=self.tear_down())
+        self.run_tests(self.plan["proofs"])
+        self.event("done")
+
+    def run_tests(self, tests):
+        for test in tests:
             self.event("start", id=test["id"])
             status = self.run_test(test)
             self.clean_up()
             self.event("end", id=test["id"], status=status)
-        if self.plan["teardown"]:
-            self.event("teardown", problems=self.tear_down())
-        self.event("done")
 
     def run_test(self, test):
         """The test's output reaches the host as it comes, so that a test which hangs has said where."""
@@ -105,7 +123,7 @@ class Agent:
         environment.pop("FAMILY", None)
         if test["family"] != "none":
             environment["FAMILY"] = test["family"]
-        out = os.open(self.work / f"{test['id']}.out", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_SYNC)
+        out = os.open(f"{self.work}/{test['id']}.out", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_SYNC)
         child = subprocess.Popen(["bash", "-c", test["cmd"]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                  stderr=subprocess.STDOUT, env=environment, start_new_session=True)
         pipe = child.stdout.fileno()
@@ -129,8 +147,8 @@ class Agent:
         """Ends what a test left behind, so that it cannot disturb the next one."""
         while True:
             children = []
-            for task in pathlib.Path("/proc/self/task").iterdir():
-                children += [int(pid) for pid in (task / "children").read_text().split()]
+            for task in os.listdir("/proc/self/task"):
+                children += map(int, read(f"/proc/self/task/{task}/children").split())
             if not children:
                 break
             for pid in children:
@@ -149,14 +167,13 @@ class Agent:
         self.scan_for_leaks(0)
         symbols = ModuleSymbols()
         if self.plan["module"]:
-            problems += self.unload(pathlib.Path(self.plan["module"]).stem.replace("-", "_"))
+            problems += self.unload(os.path.basename(self.plan["module"]).removesuffix(".ko").replace("-", "_"))
         problems += self.slabs_left("oxtcp")
         report = self.scan_for_leaks(self.plan["kmemleak_seconds"])
         if report:
             problems.append("kmemleak: " + symbols.name_in(report))
-        stats = pathlib.Path("/proc/lockdep_stats")
-        if stats.exists():
-            switches = [line.split()[-1] for line in stats.read_text().splitlines() if line.strip().startswith("debug_locks:")]
+        if os.path.exists("/proc/lockdep_stats"):
+            switches = [line.split()[-1] for line in read("/proc/lockdep_stats").splitlines() if line.strip().startswith("debug_locks:")]
             if switches != ["1"]:
                 problems.append("lockdep had switched itself off")
         return problems
@@ -165,17 +182,17 @@ class Agent:
         # Connections that are still saying goodbye may hold the module for a while, but not for ever.
         limit = time.monotonic() + self.plan["unload_seconds"]
         while True:
-            done = subprocess.run(["rmmod", name], capture_output=True, text=True)
-            if done.returncode == 0:
+            error = unload(name)
+            if not error:
                 return []
             if time.monotonic() > limit:
-                return [f"rmmod {name}: {done.stderr.strip()}", *self.connections_left(name)]
+                return [f"unloading {name}: {error}", *self.connections_left(name)]
             time.sleep(0.5)
 
     def connections_left(self, name):
         # Who holds the module? Those of other namespaces do not show here.
-        table = pathlib.Path("/proc/net") / name
-        return table.read_text().splitlines() if table.exists() else []
+        table = f"/proc/net/{name}"
+        return read(table).splitlines() if os.path.exists(table) else []
 
     def slabs_left(self, prefix):
         # A cache whose objects are freed by RCU goes away a grace period after the module.
@@ -190,19 +207,19 @@ class Agent:
             time.sleep(0.5)
 
     def scan_for_leaks(self, wait):
-        control = pathlib.Path("/sys/kernel/debug/kmemleak")
-        if not control.exists():
+        control = "/sys/kernel/debug/kmemleak"
+        if not os.path.exists(control):
             return ""
         try:
             time.sleep(wait)  # kmemleak does not report objects younger than 5 s
-            control.write_text("scan\n")
-            return control.read_text().strip()
+            with open(control, "w") as file:
+                file.write("scan\n")
+            return read(control).strip()
         except OSError as error:
             return f"scan failed: {error}"
 
 
-if __name__ == "__main__":
-    work = pathlib.Path(sys.argv[1])
+def main(work):
     agent = Agent(work)
     try:
         agent.run()

@@ -137,6 +137,9 @@ def guests(tests, jobs=1):
         key = (test.vm, test.time, number if test.own_guest else -1, test.memory, test.kernel_args)
         groups.setdefault(key, []).append(test)
     parts = []
+    # A proof of the checkers comes last, when its guest has been torn down.
+    for group in groups.values():
+        group.sort(key=lambda test: bool(test.expect_log))
     # Tests with a guest of their own come first: a long one is not to begin when all else is done.
     for _, group in sorted(groups.items(), key=lambda item: item[0][2] < 0):
         number = max(1, min(jobs, len(group) // SMALLEST_PART))
