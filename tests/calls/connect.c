@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* connect: blocking and not, refused, repeated, to itself. */
 #define _GNU_SOURCE
+#include "devices.h"
 #include "harness.h"
 
+#include <linux/rtnetlink.h>
 #include <string.h>
 
 static int peer_listener(union address *address)
@@ -192,12 +194,12 @@ static void interrupted(void)
 static void no_route(void)
 {
 	static const struct {
-		const char *type;
+		int type;
 		int error;
 	} routes[] = {
-		{ "unreachable", EHOSTUNREACH },
-		{ "prohibit", EACCES },
-		{ "blackhole", EINVAL },
+		{ RTN_UNREACHABLE, EHOSTUNREACH },
+		{ RTN_PROHIBIT, EACCES },
+		{ RTN_BLACKHOLE, EINVAL },
 	};
 	union address address = foreign(1, 7);
 
@@ -206,8 +208,7 @@ static void no_route(void)
 	FAILS(connect_to(make_socket(SOCK_NONBLOCK), &address), ENETUNREACH);
 	for (int i = 0; i < 3; i++) {
 		address = foreign(2 + i, 7);
-		shell("ip route add %s %s", routes[i].type,
-		      host_text(address));
+		add_refusal(host_text(address), routes[i].type);
 		FAILS(connect_to(make_socket(0), &address), routes[i].error);
 	}
 }

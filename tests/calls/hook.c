@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Which segments reach a socket: firewall, device, and the other family. */
 #define _GNU_SOURCE
+#include "devices.h"
 #include "harness.h"
-
-#define VOLUME	(1 << 20)
 
 static void send_volume(void *argument)
 {
-	send_pattern(*(int *)argument, 0, VOLUME);
+	send_pattern(*(int *)argument, 0, fewer(1 << 20));
 }
 
 static void both_ways(struct pair *pair)
 {
 	pid_t child = start(send_volume, &pair->peer);
 
-	recv_pattern(pair->fd, 0, VOLUME);
+	recv_pattern(pair->fd, 0, fewer(1 << 20));
 	finish(child);
 	child = start(send_volume, &pair->fd);
-	recv_pattern(pair->peer, 0, VOLUME);
+	recv_pattern(pair->peer, 0, fewer(1 << 20));
 	finish(child);
 }
 
@@ -62,7 +61,7 @@ static void device(void)
 	union address address = near_address(8080);
 	int server, client;
 
-	shell("ip link add idle type dummy && ip link set idle up");
+	make_dummy("idle");
 	server = make_socket(0);
 	OK(bind_to(server, &address));
 	OK(setsockopt(server, SOL_SOCKET, SO_BINDTODEVICE, "idle", 5));

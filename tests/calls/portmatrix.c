@@ -7,6 +7,7 @@
  * and, with ours, both ways round across it and Linux's.
  */
 #define _GNU_SOURCE
+#include "devices.h"
 #include "harness.h"
 
 #include <arpa/inet.h>
@@ -254,7 +255,7 @@ static void try_all(int old_af, int new_af)
 			      sizeof(v4_places) / sizeof(v4_places[0]);
 
 	own_netns();
-	shell("ip link add other type dummy && ip link set other up");
+	make_dummy("other");
 	for (size_t i = 0; i < count; i++) {
 		for (size_t j = 0; j < count; j++) {
 			struct kind old = { .place = &places[i] };

@@ -147,7 +147,7 @@ static void buffer_grows(void)
 	struct tcp_info before = info_of(pair.fd);
 	int space = get_option(pair.fd, SOL_SOCKET, SO_RCVBUF);
 
-	bulk(pair, 32 * MEGABYTE);
+	bulk(pair, fewer(32 * MEGABYTE));
 	CHECK(info_of(pair.fd).tcpi_rcv_ssthresh > before.tcpi_rcv_ssthresh);
 	CHECK(info_of(pair.fd).tcpi_rcv_space > before.tcpi_rcv_space);
 	CHECK(get_option(pair.fd, SOL_SOCKET, SO_RCVBUF) > space);
@@ -157,7 +157,7 @@ static void chosen_buffer_stays(void)
 {
 	struct pair pair = make_pair_with(0, 30000);
 
-	bulk(pair, 8 * MEGABYTE);
+	bulk(pair, fewer(8 * MEGABYTE));
 	EQ(get_option(pair.fd, SOL_SOCKET, SO_RCVBUF), 60000);
 	CHECK(info_of(pair.fd).tcpi_rcv_ssthresh <= 60000);
 }

@@ -5,6 +5,7 @@
  * without a clock: limits that hold for all namespaces are changed.
  */
 #define _GNU_SOURCE
+#include "devices.h"
 #include "harness.h"
 
 #include <stdio.h>
@@ -27,7 +28,7 @@ static union address local_number(int number, uint16_t port)
 	sprintf(texts[0], "127.0.1.%d", number);
 	sprintf(texts[1], "fd7f::1:%x", number);
 	if (v6())
-		shell("ip addr replace %s/128 dev lo nodad", texts[1]);
+		add_address("lo", texts[1], 128);
 	return numeric(texts[0], texts[1], port);
 }
 

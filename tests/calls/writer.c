@@ -157,22 +157,22 @@ static void edge_triggered(int mark, int buffer, size_t length)
 
 static void edge_plain(void)
 {
-	edge_triggered(0, 0, 8 << 20);
+	edge_triggered(0, 0, fewer(8 << 20));
 }
 
 static void edge_small_buffer(void)
 {
-	edge_triggered(0, 10000, 2 << 20);
+	edge_triggered(0, 10000, fewer(2 << 20));
 }
 
 static void edge_least_mark(void)
 {
-	edge_triggered(1, 0, 2 << 20);
+	edge_triggered(1, 0, fewer(2 << 20));
 }
 
 static void edge_mark(void)
 {
-	edge_triggered(16384, 1 << 20, 8 << 20);
+	edge_triggered(16384, 1 << 20, fewer(8 << 20));
 }
 
 static void write_all(void *argument)
@@ -213,7 +213,7 @@ static void buffer_grows(void)
 {
 	struct pair pair = make_pair();
 	int before = get_option(pair.fd, SOL_SOCKET, SO_SNDBUF);
-	struct reader writer = { pair.fd, 16 << 20 };
+	struct reader writer = { pair.fd, fewer(16 << 20) };
 	pid_t child;
 	int after;
 

@@ -267,14 +267,14 @@ static void much(void)
 {
 	struct pair pair = make_zerocopy_pair();
 
-	send_stream(&pair, 8 << 20, false);
+	send_stream(&pair, fewer(8 << 20), false);
 }
 
 static void mixed_with_copies(void)
 {
 	struct pair pair = make_zerocopy_pair();
 
-	send_stream(&pair, 4 << 20, true);
+	send_stream(&pair, fewer(4 << 20), true);
 }
 
 static void through_a_small_buffer(void)
@@ -282,7 +282,7 @@ static void through_a_small_buffer(void)
 	struct pair pair = make_pair_with(8192, 0);
 
 	allow(pair.fd);
-	send_stream(&pair, 1 << 20, true);
+	send_stream(&pair, fewer(1 << 20), true);
 }
 
 /*
@@ -298,7 +298,7 @@ static void with_losses(void)
 	bool *seen;
 
 	allow(pair.fd);
-	sends = pass_stream(&pair, 2 << 20, true);
+	sends = pass_stream(&pair, fewer(2 << 20), true);
 	seen = calloc(sends, sizeof(*seen));
 	CHECK(seen);
 	while (told < sends) {

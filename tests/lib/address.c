@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Families, addresses of both IP versions, and sockets with them. */
 #define _GNU_SOURCE
+#include "devices.h"
 #include "harness.h"
 
 #include <arpa/inet.h>
@@ -144,7 +145,7 @@ union address second_local(uint16_t port)
 {
 	/* IPv4 has a whole network of them, IPv6 only one address. */
 	if (v6())
-		shell("ip addr replace fd7f::2/128 dev lo nodad");
+		add_address("lo", "fd7f::2", 128);
 	return numeric("127.0.0.2", "fd7f::2", port);
 }
 

@@ -106,6 +106,41 @@ void make_veth(const char *near, int near_index, const char *far, int far_index,
 	make_request(&request);
 }
 
+void make_dummy(const char *name)
+{
+	struct ifinfomsg head = { .ifi_flags = IFF_UP, .ifi_change = IFF_UP };
+	struct request request = request_of(RTM_NEWLINK,
+					    NLM_F_CREATE | NLM_F_EXCL,
+					    &head, sizeof(head));
+	struct rtattr *kind;
+
+	attribute(&request, IFLA_IFNAME, name, strlen(name) + 1);
+	kind = attribute(&request, IFLA_LINKINFO, "", 0);
+	attribute(&request, IFLA_INFO_KIND, "dummy", 6);
+	end(&request, kind);
+	make_request(&request);
+}
+
+void add_refusal(const char *host, int type)
+{
+	bool six = strchr(host, ':');
+	struct rtmsg head = {
+		.rtm_family = six ? AF_INET6 : AF_INET,
+		.rtm_dst_len = six ? 128 : 32,
+		.rtm_table = RT_TABLE_MAIN,
+		.rtm_protocol = RTPROT_BOOT,
+		.rtm_type = type,
+	};
+	struct request request = request_of(RTM_NEWROUTE,
+					    NLM_F_CREATE | NLM_F_EXCL,
+					    &head, sizeof(head));
+	char address[16];
+
+	EQ(inet_pton(head.rtm_family, host, address), 1);
+	attribute(&request, RTA_DST, address, six ? 16 : 4);
+	make_request(&request);
+}
+
 void add_address(const char *device, const char *text, int prefix)
 {
 	bool six = strchr(text, ':');
@@ -116,7 +151,7 @@ void add_address(const char *device, const char *text, int prefix)
 		.ifa_index = if_nametoindex(device),
 	};
 	struct request request = request_of(RTM_NEWADDR,
-					    NLM_F_CREATE | NLM_F_EXCL,
+					    NLM_F_CREATE | NLM_F_REPLACE,
 					    &head, sizeof(head));
 	char address[16];
 

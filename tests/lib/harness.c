@@ -71,13 +71,18 @@ static void on_alarm(int signal)
 }
 
 /* Emulated processors and a kernel that checks everything take their time. */
-static unsigned int slowness(void)
+unsigned int slowness(void)
 {
 	const char *vm = getenv("VM");
 
 	if (vm && strcmp(vm, "debug") == 0)
 		return 10;
 	return vm && strcmp(vm, "stock") == 0 ? 4 : 1;
+}
+
+unsigned long fewer(unsigned long count)
+{
+	return count / slowness();
 }
 
 /* The case's exit status; 128 + signal when one ended it, -1 at the deadline. */

@@ -288,6 +288,14 @@ void recv_pattern(int fd, uint64_t offset, size_t length);
 pid_t start(void (*run)(void *argument), void *argument);
 void finish(pid_t child);
 
+/* How many times slower than others the guest is. */
+unsigned int slowness(void);
+/*
+ * So many, or octets: in a slow guest as many fewer. For what a case does again
+ * and again, which the other guests do to the full, never for what it looks at.
+ */
+unsigned long fewer(unsigned long count);
+
 void sleep_ms(unsigned int milliseconds);
 long long now_ms(void);
 /* Calls SIGALRM's empty handler after so many milliseconds. */

@@ -80,11 +80,9 @@ int new_netns(void)
 union address silent_host(void)
 {
 	own_netns();
-	shell("ip -batch - <<.\n"
-	      "link add silent type dummy\n"
-	      "link set silent up\n"
-	      "addr add 10.9.0.1/24 dev silent\n"
-	      "addr add fd09::1/64 dev silent nodad\n.");
+	make_dummy("silent");
+	add_address("silent", "10.9.0.1", 24);
+	add_address("silent", "fd09::1", 64);
 	return numeric("10.9.0.2", "fd09::2", 7);
 }
 
