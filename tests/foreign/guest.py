@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ import readers
 import suites
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
-STACKS = {"native": [], "oxtcp": os.environ.get("OXTCP_RUN", f"{CHECKOUT}/build/tools/oxtcp_run --strict").split()}
+STACKS = {"native": [], "oxtcp": os.environ.get("OXTCP_RUN", "oxtcp_run --strict").split()}
 
 # What the connections were made by tells the namespace that the test began in: not those that it made itself.
 IN_NAMESPACE = """
@@ -34,6 +35,15 @@ for family in inet oxtcp; do
 done
 exit $status
 """
+
+
+def install(directory):
+    """Puts oxtcp_run where whatever user a test becomes can reach it, which the checkout may not be."""
+    os.chmod(directory, 0o755)
+    for name, mode in (("oxtcp_run", 0o755), ("liboxtcp-preload.so", 0o644)):
+        shutil.copy(CHECKOUT / "build/tools" / name, directory)
+        os.chmod(pathlib.Path(directory, name), mode)
+    os.environ["PATH"] = f"{directory}:{os.environ['PATH']}"
 
 
 def opens(text, family):
@@ -101,13 +111,15 @@ def main():
     if unknown := set(words[1:]) - {test.name for test in tests}:
         raise SystemExit(f"{suite.name} has no test {sorted(unknown)[0]!r}")
     runs = []
-    for test in tests:
-        if os.environ.get("VM", suites.VMS[0]) not in test.vms:
-            continue
-        for stack in STACKS:
-            runs.append(run(suite, test, stack))
-            if "--judge" not in sys.argv:
-                print(json.dumps(runs[-1]), flush=True)
+    with tempfile.TemporaryDirectory() as directory:
+        install(directory)
+        for test in tests:
+            if os.environ.get("VM", suites.VMS[0]) not in test.vms:
+                continue
+            for stack in STACKS:
+                runs.append(run(suite, test, stack))
+                if "--judge" not in sys.argv:
+                    print(json.dumps(runs[-1]), flush=True)
     good = "--judge" not in sys.argv or tell(runs)
     sys.stdout.flush()
     if os.environ.get("TIME", "real") != "real":

@@ -26,7 +26,7 @@ def fcnal(output, status, extra):
     """fcnal-test.sh: `TEST: what it is  [ OK ]`, below a heading."""
     cases, heading = {}, ""
     for line in output.splitlines():
-        found = re.match(r"TEST: (.*?)\s+\[(.*)\]", line)
+        found = re.match(r"\s*TEST: (.*?)\s+\[(.*)\]", line)
         if found:
             put(cases, f"{heading}: {found[1]}", {"OK": "pass", "SKIP": "skip"}.get(found[2].strip(), "fail"))
         elif found := re.match(r"(?:#####|SYSCTL:|With|No|Without|[A-Z][A-Za-z ]+:?$)\s*(.*)", line):

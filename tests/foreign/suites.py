@@ -124,6 +124,7 @@ SELFTESTS = Suite(
             for version, address in (("4", "127.0.0.1"), ("6", "::1"))
             for flags in ("", "-C", "-n", "-b", "-c 5")
         ]
+        + [Test("fib_rule_tests connect", "PATH=$PWD:$PATH ./fib_rule_tests.sh -t 'fib_rule4_connect fib_rule6_connect'", "fcnal")]
     ),
 )
 
@@ -262,6 +263,7 @@ TOKIO = Suite(
     "crates",
     "build/foreign/crates/tokio",
     tuple(rust("tokio", *TOKIO_TESTS)),
+    guests=4,
 )
 
 CRATES = Suite(
