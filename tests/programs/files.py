@@ -5,14 +5,16 @@ import os
 import pathlib
 import random
 
-from world import CHECKOUT, must
+from world import CHECKOUT, amount, must, run
 
-DIRECTORY = CHECKOUT / "build/programs/files"
+KEPT = CHECKOUT / "build/programs/files"
+# Where other users than root find them too, wherever the checkout lies.
+DIRECTORY = pathlib.Path("/dev/shm/programs-files")
 PART = 1 << 20
 SMALL = (1, 1000, 65_536, 1_000_003)
 MIDDLE = 10 << 20
-LARGE = 100 << 20
-HUGE = 1 << 30
+LARGE = amount(100 << 20, MIDDLE)
+HUGE = amount(1 << 30, 100 << 20)
 
 
 # Whether the large files are left out.
@@ -27,26 +29,35 @@ def path(size: int) -> pathlib.Path:
     return DIRECTORY / str(size)
 
 
-def make(without_large: bool) -> None:
+def make(sizes: tuple[int, ...]) -> None:
     """Those that are not there yet, each with its checksum beside it."""
-    global _quick
-    _quick = without_large
-    DIRECTORY.mkdir(parents=True, exist_ok=True)
-    for size in SMALL if without_large else (*SMALL, MIDDLE, LARGE, HUGE):
-        if not path(size).with_suffix(".sha256").exists():
+    KEPT.mkdir(parents=True, exist_ok=True)
+    KEPT.chmod(0o755)
+    for size in sizes:
+        if not (KEPT / f"{size}.sha256").exists():
             make_one(size)
+
+
+def prepare(quick: bool) -> None:
+    """Puts them where a guest's programs find them."""
+    global _quick
+    _quick = quick
+    make(SMALL if quick else (*SMALL, MIDDLE, LARGE, HUGE))
+    run(f"mkdir {DIRECTORY}; mount --bind {KEPT} {DIRECTORY}")
 
 
 def make_one(size: int) -> None:
     whole = hashlib.sha256()
-    work = DIRECTORY / f"making.{os.getpid()}"
+    work = KEPT / f"making.{os.getpid()}"
     with open(work, "wb") as out:
         for start in range(0, size, PART):
             part = random.Random(start).randbytes(min(PART, size - start))
             whole.update(part)
             out.write(part)
-    work.replace(path(size))
-    path(size).with_suffix(".sha256").write_text(whole.hexdigest())
+    work.chmod(0o644)
+    work.replace(KEPT / str(size))
+    (KEPT / f"{size}.sha256").write_text(whole.hexdigest())
+    (KEPT / f"{size}.sha256").chmod(0o644)
 
 
 def checksum(size: int) -> str:
@@ -62,4 +73,5 @@ def same(file: pathlib.Path, size: int) -> None:
 
 
 if __name__ == "__main__":
-    make(False)
+    # For all guests.
+    make((*SMALL, MIDDLE, 100 << 20, 1 << 30))

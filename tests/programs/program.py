@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable
 
-from world import World
+from world import EMULATED, World
 
 # The sides that are ours, by the name that the table has for it.
 PAIRINGS = {"native": (), "client": ("client",), "server": ("server",), "both": ("client", "server")}
@@ -18,10 +18,12 @@ RELAYS = {
     "client+server": ("client", "server"),
     "all": ("client", "relay", "server"),
 }
+if EMULATED:
+    RELAYS = {name: RELAYS[name] for name in ("native", "relay", "client+server", "all")}
 
 
-# Versions of IP, and what lies between client and server. Most cases take the first two: all combinations would take twice
-# as long, and what depends on both at once is for the tests of the family.
+# Versions of IP, and what lies between client and server. A program's first case takes all combinations, most others the
+# first two: all would take twice as long, and what depends on both at once is for the tests of the family.
 HALF = ((4, "lo"), (6, "veth"))
 VETH = ((4, "veth"), (6, "veth"))
 ALL = (*HALF, (4, "veth"), (6, "lo"))
@@ -34,6 +36,7 @@ class Case:
     run: Callable[[World], None]  # raises Failure
     places: tuple[tuple[int, str], ...] = HALF
     quick: bool = False  # part of the quick selection
+    emulated: bool = True  # run in emulated guests too
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Program:
     serve: Callable[[World], contextlib.AbstractContextManager]  # the server lives as long as the context
     cases: tuple[Case, ...]
     pairings: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=lambda: PAIRINGS)
+
+    flags: tuple[str, ...] = ()  # of oxtcp_run
 
     @property
     def sides(self) -> tuple[str, ...]:

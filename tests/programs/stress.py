@@ -33,11 +33,12 @@ def stress(name: str, seconds: int) -> str:
     words = ["stress-ng", f"--{stressor}", "2", *options, "--timeout", f"{seconds}s", "--verify", "--metrics-brief", "--oom-avoid"]
     here = world.World(frozenset({"client", "server"}), 4, "lo")
     before = here.opens()
-    done = subprocess.run(here.command("client", words), capture_output=True, text=True, errors="replace", cwd=world.SCRATCH)
+    process = here.start("client", words, stdout=subprocess.PIPE, text=True, errors="replace")
+    output, _ = process.communicate()
     made = here.opens() - before
-    print(*(f"#   {line}" for line in (done.stdout + done.stderr).splitlines() if stressor in line or "fail" in line), sep="\n")
-    if done.returncode:
-        return f"exit code {done.returncode}"
+    print(*(f"#   {line}" for line in output.splitlines() if stressor in line or "fail" in line), sep="\n")
+    if process.returncode:
+        return f"exit code {process.returncode}"
     if uses_tcp and not (made.ours_active and made.ours_passive):
         return f"no connection of AF_OXTCP: {made}"
     if made.native_active:
@@ -50,6 +51,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--only", action="append", choices=STRESSORS)
     options = parser.parse_args()
+    world.install_tools()
     world.fresh_scratch()
     world.make_networks()
     failed = 0

@@ -1,14 +1,15 @@
 """Makes the table of the results: one row for each case, by text or for the documentation."""
 
 import dataclasses
-import importlib
-import pathlib
 import statistics
 import textwrap
 
 import exceptions
 
 NATIVE = "native"
+GUESTS = ("uml", "umlsmp", "stock", "debug")
+# Those of which the document has parts.
+WRITTEN = ("uml", "stock")
 
 
 @dataclasses.dataclass
@@ -19,6 +20,10 @@ class Row:
     passed: dict[str, list[bool]]  # by pairing
     seconds: dict[str, list[float]]
     reasons: list[str]
+    places: set[tuple[int, str]] = dataclasses.field(default_factory=set)  # version of IP, and net
+
+    def over(self) -> str:
+        return ", ".join(f"IPv{ip} {net}" for ip, net in sorted(self.places))
 
     def native(self) -> str:
         return ratio(self.passed.get(NATIVE, []))
@@ -44,21 +49,14 @@ def ratio(passed: list[bool]) -> str:
     return f"{sum(passed)}/{len(passed)}"
 
 
-def descriptions() -> dict[tuple[str, str], str]:
-    """What each case runs, as its theme has it."""
-    themes = sorted((pathlib.Path(__file__).parent / "themes").glob("[a-z]*.py"))
-    modules = [importlib.import_module(f"themes.{path.stem}") for path in themes]
-    return {(program.name, case.name): case.what for module in modules for program in module.PROGRAMS for case in program.cases}
-
-
 def rows(results: list[dict], known: dict[str, str]) -> list[Row]:
-    what = descriptions()
     made: dict[tuple[str, str], Row] = {}
     for result in results:
         key = result["program"], result["case"]
-        row = made.setdefault(key, Row(*key, what[key], {}, {}, []))
+        row = made.setdefault(key, Row(*key, result["what"], {}, {}, []))
         row.passed.setdefault(result["pairing"], []).append(not result["reason"])
         row.seconds.setdefault(result["pairing"], []).append(result["seconds"])
+        row.places.add((result["ip"], result["net"]))
         reason = exceptions.known_reason(known, result)
         if reason and reason not in row.reasons:
             row.reasons.append(reason)
@@ -83,34 +81,26 @@ def text(table: list[Row]) -> list[str]:
     return shown
 
 
-INTRODUCTION = """.. SPDX-License-Identifier: GPL-2.0
-
-=============
-Real programs
-=============
-
-Made by ``make programs``{variable} (``tests/programs/programs --write``). Programs of Debian 13, as they come, run by
-``oxtcp_run --strict`` on the sides that are to use AF_OXTCP: *client*, *server* or *both*, and where a relay stands between
-them also *relay* and *all*. Each case runs over IPv4 and over IPv6, over loopback and between two network namespaces
-(``tests/programs/program.py`` has which of the combinations); numbers are passed runs of all runs. A run passes if the
-program's own check holds, and each side's connections were opened by the stack that was meant (by the counters of both,
-``/proc/net/snmp`` and ``/proc/net/oxtcp_snmp``) and no other; a complaint of the kernel or a leak fails the whole. The ratio
-is that of the passes on AF_OXTCP to those of Linux's own TCP. Exceptions stand in ``tests/programs/exceptions``, each with
-its reason.
-
-Versions: {versions}.
-
-"""
-
-
-def paragraph(words: list[str]) -> str:
-    """Below the first line as wide as the rest of the document."""
-    return textwrap.fill(", ".join(words), 120, initial_indent=" " * len("Versions: "), break_on_hyphens=False).strip()
-
-
-def document(table: list[Row], vm: str, versions: list[str]) -> str:
+def listed(table: list[Row]) -> list[str]:
     lines = [".. list-table::", "   :header-rows: 1", ""]
-    for line in (("program", "what was run", "native", "AF_OXTCP", "ratio", "exceptions"),
-                 *((row.program, row.what, row.native(), row.ours(), row.share(), "; ".join(row.reasons) or "none") for row in table)):
+    for line in (("program", "what was run", "over", "native", "AF_OXTCP", "ratio", "exceptions"),
+                 *((row.program, row.what, row.over(), row.native(), row.ours(), row.share(), "; ".join(row.reasons) or "none")
+                   for row in table)):
         lines += [f"   {'* -' if not number else '  -'} {cell}" for number, cell in enumerate(line)]
-    return INTRODUCTION.format(variable="" if vm == "uml" else f" ``VM={vm}``", versions=paragraph(versions)) + "\n".join(lines) + "\n"
+    return lines
+
+
+def summary(table: list[Row]) -> str:
+    native = [good for row in table for good in row.passed.get(NATIVE, [])]
+    ours = [good for row in table for pairing, passed in row.passed.items() if pairing != NATIVE for good in passed]
+    return f"{len(table)} cases; passed runs: native {ratio(native)}, AF_OXTCP {ratio(ours)}."
+
+
+def document(text: str, vm: str, table: list[Row], dates: set[str], versions: list[str]) -> str:
+    """The document with the part between this guest's marks made anew."""
+    begin, end = f".. begin {vm}\n", f".. end {vm}\n"
+    before, rest = text.split(begin)
+    after = rest.split(end)[1]
+    when = " to ".join(sorted({min(dates), max(dates)}))
+    packages = textwrap.fill(f"{when}. {summary(table)} Versions: {', '.join(versions)}.", 120, break_on_hyphens=False)
+    return before + begin + "\n".join(["", packages, "", *listed(table), ""]) + "\n" + end + after

@@ -14,10 +14,14 @@ import time
 from collections.abc import Iterator
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+CLIENTS = CHECKOUT / "tests/programs/clients"
+# Copies, since a checkout may lie where other users than root cannot look.
+TOOLS = pathlib.Path("/dev/shm/programs-tools")
 # Turns the stream sockets of what it starts into AF_OXTCP's, and refuses to start it if it cannot.
-OXTCP_RUN = [CHECKOUT / "build/tools/oxtcp_run", "--strict"]
-# Emulated guests compute about twenty times slower.
+OXTCP_RUN = (TOOLS / "oxtcp_run", "--strict")
+# Emulated guests compute about twenty times slower, and share a busy machine.
 PATIENCE = {"stock": 8, "debug": 20}.get(os.environ.get("VM", ""), 1)
+EMULATED = PATIENCE > 1
 SCRATCH = pathlib.Path("/dev/shm/programs")
 
 ADDRESSES = {("lo", 4): "127.0.0.1", ("lo", 6): "::1", ("veth", 4): "10.9.0.2", ("veth", 6): "fd09::2"}
@@ -37,6 +41,27 @@ def must(condition: bool, reason: str) -> None:
 
 def run(command: str) -> None:
     subprocess.run(command, shell=True, check=True)
+
+
+def amount(whole: int, emulated: int) -> int:
+    """How much of something there is to do: less in emulated guests."""
+    return emulated if EMULATED else whole
+
+
+def named(size: int) -> str:
+    """A size for people: 100 MiB."""
+    for unit, name in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if size >= 1 << unit and size % (1 << unit) == 0:
+            return f"{size >> unit} {name}"
+    return f"{size:,} byte{'s' if size > 1 else ''}"
+
+
+def install_tools() -> None:
+    TOOLS.mkdir()
+    TOOLS.chmod(0o755)
+    for name in ("oxtcp_run", "liboxtcp-preload.so"):
+        shutil.copy(CHECKOUT / "build/tools" / name, TOOLS)
+        (TOOLS / name).chmod(0o755)
 
 
 def make_networks() -> None:
@@ -62,12 +87,24 @@ class Opens:
         return Opens(*(after - start for after, start in pairs))
 
 
-def in_namespace(namespace: str, path: str) -> str:
-    return subprocess.run(["ip", "netns", "exec", namespace, "cat", path], check=True, capture_output=True, text=True).stdout
+@contextlib.contextmanager
+def inside(namespace: str) -> Iterator[None]:
+    """What is read and started meanwhile is in the network namespace."""
+    with open("/proc/self/ns/net", "rb") as own, open(f"/run/netns/{namespace}", "rb") as other:
+        os.setns(other.fileno(), os.CLONE_NEWNET)
+        try:
+            yield
+        finally:
+            os.setns(own.fileno(), os.CLONE_NEWNET)
+
+
+def read_in(namespace: str, path: str) -> str:
+    with inside(namespace):
+        return pathlib.Path(path).read_text()
 
 
 def opens(namespace: str, path: str) -> tuple[int, int]:
-    names, values = (line.split()[1:] for line in in_namespace(namespace, path).splitlines() if line.startswith("Tcp:"))
+    names, values = (line.split()[1:] for line in read_in(namespace, path).splitlines() if line.startswith("Tcp:"))
     table = dict(zip(names, values, strict=True))
     return int(table["ActiveOpens"]), int(table["PassiveOpens"])
 
@@ -78,6 +115,7 @@ class World:
     ip: int
     net: str
     sides: tuple[str, ...] = ("client", "server")
+    flags: tuple[str, ...] = ()  # of oxtcp_run
 
     @property
     def address(self) -> str:
@@ -96,15 +134,15 @@ class World:
     def where(self, side: str) -> str:
         return NEAR[self.net] if side == "client" else FAR[self.net]
 
-    def command(self, side: str, words: list) -> list[str]:
-        stack = OXTCP_RUN if side in self.ours else []
-        return ["ip", "netns", "exec", self.where(side), *stack, *map(str, words)]
+    def start(self, side: str, words: tuple, **options) -> subprocess.Popen:
+        stack = (*OXTCP_RUN, *self.flags) if side in self.ours else ()
+        with inside(self.where(side)):
+            return subprocess.Popen([*map(str, stack), *map(str, words)], stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
+                                    cwd=SCRATCH, start_new_session=True, **options)
 
     def client(self, *words, timeout: float = 60, **options) -> str:
         """Runs a command of the client's to its end and returns what it wrote; anything but success is a Failure."""
-        command = self.command("client", list(words))
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                   text=True, errors="replace", cwd=CHECKOUT, start_new_session=True, **options)
+        process = self.start("client", words, stdout=subprocess.PIPE, text=True, errors="replace", **options)
         try:
             output, _ = process.communicate(timeout=timeout * PATIENCE)
         except subprocess.TimeoutExpired:
@@ -119,8 +157,7 @@ class World:
         """A server that listens when the body begins. It must live until the body ends and then obey SIGTERM."""
         log = SCRATCH / f"{side}.log"
         with open(log, "wb") as out:
-            process = subprocess.Popen(self.command(side, list(words)), stdin=subprocess.DEVNULL, stdout=out,
-                                       stderr=subprocess.STDOUT, cwd=CHECKOUT, start_new_session=True, **options)
+            process = self.start(side, words, stdout=out, **options)
         try:
             limit = time.monotonic() + 30 * PATIENCE
             while not self.listens(side, port):
@@ -148,7 +185,7 @@ class World:
         """Whether a socket of the side's own stack listens on the port, looked up without a connection."""
         name = "oxtcp" if side in self.ours else "tcp"
         for table in (name, f"{name}6"):
-            for line in in_namespace(self.where(side), f"/proc/net/{table}").splitlines()[1:]:
+            for line in read_in(self.where(side), f"/proc/net/{table}").splitlines()[1:]:
                 fields = line.split()
                 if fields[1].endswith(f":{port:04X}") and fields[3] == "0A":
                     return True

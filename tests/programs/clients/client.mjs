@@ -1,8 +1,8 @@
-// client.mjs URL close|keep|fetch: asks server.mjs many times and compares what comes.
+// client.mjs URL close|keep|fetch COUNT: asks server.mjs so many times and compares what comes.
 import http from "node:http";
 import { createHash } from "node:crypto";
 
-const [url, how] = process.argv.slice(2);
+const [url, how, count] = process.argv.slice(2);
 const agent = new http.Agent({ keepAlive: how === "keep", maxSockets: 20 });
 
 function get(length) {
@@ -34,7 +34,7 @@ async function all(count, atOnce, work) {
 }
 
 const results = how === "fetch"
-	? await all(30, 10, post)
-	: await all(how === "keep" ? 500 : 200, 20, (number) => get(1 + (number * 7919) % 50_000));
+	? await all(Number(count), 10, post)
+	: await all(Number(count), 20, (number) => get(1 + (number * 7919) % 50_000));
 console.log(results.every(Boolean) ? "all equal" : `${results.filter((equal) => !equal).length} differ`);
 agent.destroy();

@@ -1,4 +1,4 @@
-"""memcache.py ADDRESS PORT: threads set values of memcached and get them back."""
+"""memcache.py ADDRESS PORT VALUES: threads set values of memcached and get them back."""
 
 import random
 import socket
@@ -6,7 +6,7 @@ import sys
 import threading
 
 ADDRESS, PORT = sys.argv[1], int(sys.argv[2])
-THREADS, VALUES = 4, 500
+THREADS, VALUES = 4, int(sys.argv[3])
 equal = [0] * THREADS
 
 

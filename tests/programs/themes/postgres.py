@@ -7,9 +7,10 @@ import shutil
 from collections.abc import Iterator
 
 from program import Case, Program
-from world import SCRATCH, World, must, run
+from world import SCRATCH, World, amount, must, run
 
 PORT = 5433
+SCALE, EACH, SELECTS, CONNECTIONS, ROWS = amount(2, 1), amount(50, 10), amount(250, 25), amount(15, 5), amount(100_000, 10_000)
 # The cluster is made once for all worlds: that takes longer than what follows.
 CLUSTER = pathlib.Path("/dev/shm/cluster")
 AS_USER = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
@@ -47,16 +48,16 @@ def pgbench(world: World, *flags, transactions: int = 0) -> None:
 
 
 def mixed(world: World) -> None:
-    pgbench(world, "-q", "-i", "-s", 2)
-    pgbench(world, "-c", 8, "-j", 2, "-t", 50, transactions=400)
+    pgbench(world, "-q", "-i", "-s", SCALE)
+    pgbench(world, "-c", 8, "-j", 2, "-t", EACH, transactions=8 * EACH)
 
 
 def selects(world: World) -> None:
-    pgbench(world, "-S", "-M", "prepared", "-c", 8, "-j", 2, "-t", 250, transactions=2000)
+    pgbench(world, "-S", "-M", "prepared", "-c", 8, "-j", 2, "-t", SELECTS, transactions=8 * SELECTS)
 
 
 def connections(world: World) -> None:
-    pgbench(world, "-C", "-S", "-c", 4, "-t", 15, transactions=60)
+    pgbench(world, "-C", "-S", "-c", 4, "-t", CONNECTIONS, transactions=4 * CONNECTIONS)
 
 
 def copy(world: World) -> None:
@@ -64,18 +65,18 @@ def copy(world: World) -> None:
     psql = f"{binary('psql')} -h {world.address} -p {PORT} -U postgres -AtqX -v ON_ERROR_STOP=1 postgres"
     total = "select count(*), md5(string_agg(v, '' order by n)) from"
     output = world.client("bash", "-o", "pipefail", "-ec", f"""
-        {psql} -c "create table a as select n, repeat(md5(n::text), 10) v from generate_series(1, 100000) n; create table b (like a)"
+        {psql} -c "create table a as select n, repeat(md5(n::text), 10) v from generate_series(1, {ROWS}) n; create table b (like a)"
         {psql} -c "copy a to stdout" | {psql} -c "copy b from stdin"
         {psql} -c "{total} a" -c "{total} b" -c "drop table a, b" """)
     first, second = output.split()
-    must(first == second and first.startswith("100000|"), f"{first}, then {second}")
+    must(first == second and first.startswith(f"{ROWS}|"), f"{first}, then {second}")
 
 
 PROGRAMS = [
     Program("PostgreSQL", server, (
-        Case("pgbench", "pgbench -i -s 2, then 8 clients, 400 transactions; none failed", mixed),
-        Case("selects", "pgbench -S -M prepared, 8 clients, 2,000 transactions; none failed", selects),
-        Case("connections", "pgbench -C, a connection for each of 60 transactions; none failed", connections),
-        Case("copy", "psql, 32 MB out by COPY and in again; rows and checksum", copy),
+        Case("pgbench", f"pgbench -i -s {SCALE}, then 8 clients, {8 * EACH} transactions; none failed", mixed),
+        Case("selects", f"pgbench -S -M prepared, 8 clients, {8 * SELECTS:,} transactions; none failed", selects, emulated=False),
+        Case("connections", f"pgbench -C, a connection for each of {4 * CONNECTIONS} transactions; none failed", connections, emulated=False),
+        Case("copy", f"psql, {ROWS:,} rows of 320 bytes out by COPY and in again; rows and checksum", copy),
     )),
 ]

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import files
 from program import RELAYS, Case, Program
 from themes import web
-from world import SCRATCH, World
+from world import SCRATCH, World, amount, named
 
 PORT = 9000
+PARALLEL = amount(100, 20)
 
 
 def haproxy_configuration(world: World, mode: str) -> str:
@@ -46,24 +47,17 @@ def socat(world: World) -> Iterator[None]:
 
 
 def sizes(world: World) -> None:
-    for size in (*files.SMALL, *(() if files.quick() else (files.LARGE,))):
-        world.client("curl", "-sSfg", "-o", SCRATCH / "got", f"http://{world.host}:{PORT}/{size}")
-        files.same(SCRATCH / "got", size)
+    web.get(world, f"http://{world.host}:{PORT}")
 
 
 def parallel(world: World) -> None:
-    wanted = []
-    for number in range(20):
-        wanted += ["-o", SCRATCH / f"got.{number}", f"http://{world.host}:{PORT}/1000003"]
-    world.client("curl", "-sSfg", "-Z", "--parallel-immediate", "--parallel-max", 20, *wanted)
-    for number in range(20):
-        files.same(SCRATCH / f"got.{number}", 1_000_003)
+    web.get_parallel(world, PARALLEL, f"http://{world.host}:{PORT}/{web.PARALLEL_SIZE}", web.PARALLEL_SIZE)
 
 
 def cases(quick: bool = False) -> tuple[Case, ...]:
     return (
-        Case("sizes", "curl through it of 1 byte to 100 MiB; checksums", sizes),
-        Case("20 parallel", "curl through it, 20 files of 1 MB at the same time; checksums", parallel, quick=quick),
+        Case("sizes", f"curl through it of 1 byte to {named(files.LARGE)}; checksums", sizes, emulated=False),
+        Case("parallel", f"curl through it, {PARALLEL} files of {named(web.PARALLEL_SIZE)} at the same time; checksums", parallel, quick=quick),
     )
 
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import files
 from program import Case, Program
-from world import World, must
+from world import CLIENTS, World, amount, must, named
 
 PYTHON = 8000
 NODE = 8001
-CLIENTS = "tests/programs/clients"
+CLOSE, KEEP, FETCH = amount(200, 40), amount(500, 100), amount(30, 10)
 
 
 @contextlib.contextmanager
@@ -20,28 +20,28 @@ def http_server(world: World) -> Iterator[None]:
 
 def requests(world: World) -> None:
     sizes = [str(size) for size in (*files.SMALL, *(() if files.quick() else (files.LARGE,)))]
-    output = world.client("python3", "-B", f"{CLIENTS}/gets.py", f"http://{world.host}:{PYTHON}", files.DIRECTORY, *sizes)
+    output = world.client("python3", "-B", CLIENTS / "gets.py", f"http://{world.host}:{PYTHON}", files.DIRECTORY, *sizes)
     must("all equal" in output, output)
 
 
 @contextlib.contextmanager
 def node(world: World) -> Iterator[None]:
-    with world.server("node", f"{CLIENTS}/server.mjs", world.address, NODE, port=NODE):
+    with world.server("node", CLIENTS / "server.mjs", world.address, NODE, port=NODE):
         yield
 
 
 def node_client(world: World, *words) -> None:
-    output = world.client("node", f"{CLIENTS}/client.mjs", f"http://{world.host}:{NODE}", *words)
+    output = world.client("node", CLIENTS / "client.mjs", f"http://{world.host}:{NODE}", *words)
     must("all equal" in output, output)
 
 
 PROGRAMS = [
     Program("Python, http.server and requests", http_server, (
-        Case("gets", "a Session and 8 threads get 1 byte to 100 MiB, 100 requests; checksums", requests, quick=True),
+        Case("gets", f"a Session and 8 threads get 1 byte to {named(files.LARGE)}, 100 requests; checksums", requests, quick=True),
     )),
     Program("node, http", node, (
-        Case("close", "http.get, 200 requests, 20 at a time, a connection each; contents", lambda world: node_client(world, "close")),
-        Case("keep-alive", "an agent that keeps connections, 500 requests, 20 at a time; contents", lambda world: node_client(world, "keep")),
-        Case("fetch", "fetch() posts 30 bodies of up to 900 kB and reads them back; contents", lambda world: node_client(world, "fetch")),
+        Case("close", f"http.get, {CLOSE} requests, 20 at a time, a connection each; contents", lambda world: node_client(world, "close", CLOSE)),
+        Case("keep-alive", f"an agent that keeps connections, {KEEP} requests, 20 at a time; contents", lambda world: node_client(world, "keep", KEEP), emulated=False),
+        Case("fetch", f"fetch() posts {FETCH} bodies of up to {30 * FETCH} kB and reads them back; contents", lambda world: node_client(world, "fetch", FETCH)),
     )),
 ]

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import files
 from program import VETH, Case, Program
-from world import SCRATCH, World, must, run
+from world import SCRATCH, World, amount, must, named, run
 
 PORT = 2222
+LOGINS = amount(5, 2)
 
 
 @contextlib.contextmanager
@@ -47,16 +48,16 @@ def back(world: World, flag: str = "-s") -> None:
 
 
 def commands(world: World) -> None:
-    for number in range(5):
+    for number in range(LOGINS):
         output = world.client("ssh", *options(), "-p", PORT, f"root@{world.address}", f"echo $((6 * {number}))")
         must(output.strip() == str(6 * number), output)
 
 
 PROGRAMS = [
     Program("OpenSSH", sshd, (
-        Case("scp to", "scp of 100 MiB to the server; checksum", there),
-        Case("scp from", "scp of 100 MiB from the server; checksum", back),
-        Case("scp -O", "the same from the server by the protocol of rcp; checksum", lambda world: back(world, "-O"), VETH),
-        Case("commands", "five logins that run a command; output", commands),
+        Case("scp to", f"scp of {named(files.LARGE)} to the server; checksum", there),
+        Case("scp from", f"scp of {named(files.LARGE)} from the server; checksum", back, emulated=False),
+        Case("scp -O", "the same from the server by the protocol of rcp; checksum", lambda world: back(world, "-O"), VETH, emulated=False),
+        Case("commands", f"{LOGINS} logins that run a command; output", commands),
     )),
 ]
