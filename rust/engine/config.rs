@@ -105,6 +105,8 @@ pub struct Config {
     pub window_scaling: bool,
     /// Whether timestamps are offered and accepted (`tcp_timestamps`).
     pub timestamps: bool,
+    /// Whether segments carry an MD5 signature (`TCP_MD5SIG`; RFC 2385), which takes its room.
+    pub signed: bool,
     /// Whether selective acknowledgment is offered and accepted (`tcp_sack`).
     pub sack: bool,
     /// Whether our SYN asks for ECN (`tcp_ecn`, or the route).
@@ -259,6 +261,7 @@ impl Config {
         default_mss: DEFAULT_MSS,
         window_scaling: true,
         timestamps: true,
+        signed: false,
         sack: true,
         ecn_request: false,
         ecn_accept: true,

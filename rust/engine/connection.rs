@@ -27,6 +27,7 @@ use crate::engine::segment::Flags;
 use crate::engine::segment::SegmentIn;
 use crate::engine::segment::SegmentOut;
 use crate::engine::seq::SeqNum;
+use crate::engine::signature::Signature;
 use crate::engine::state::State;
 use crate::engine::store::Store;
 use crate::engine::syn_sent;
@@ -467,7 +468,7 @@ impl<S: Store> Connection<S> {
         mut fit: impl FnMut(u64, u32) -> u32,
     ) -> Option<SegmentOut> {
         let (phase, mut cx) = self.parts(now);
-        let segment = match phase {
+        let mut segment = match phase {
             Phase::SynSent(syn_sent, early) => early
                 .reply
                 .take()
@@ -480,6 +481,9 @@ impl<S: Store> Connection<S> {
             Phase::Synchronized(connection) => connection.poll_transmit(&mut cx, limits, &mut fit),
             Phase::Ended(ended) => ended.last.take().map(|last| last.leave(now)),
         }?;
+        if self.config.signed {
+            self.make_room_for_signature(&mut segment);
+        }
         if segment.flags.syn() && segment.retransmission {
             self.counters.total_retrans = self.counters.total_retrans.saturating_add(1);
         }
@@ -488,6 +492,16 @@ impl<S: Store> Connection<S> {
             self.counters.on_segment_out(&segment);
         }
         Some(segment)
+    }
+
+    /// As Linux (`tcp_syn_options`): a SYN of ours that is signed does not offer timestamps, which would
+    /// leave no room for SACK blocks later.
+    #[cold]
+    fn make_room_for_signature(&self, segment: &mut SegmentOut) {
+        segment.options.signature = Signature::First;
+        if segment.flags.syn() && !matches!(self.phase, Phase::Synchronized(_)) {
+            segment.options.timestamps = None;
+        }
     }
 
     /// Returns the next event, until there is none.

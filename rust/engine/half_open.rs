@@ -308,6 +308,17 @@ impl HalfOpen {
             .map(|sent| now.since(sent))
     }
 
+    /// The SYN-ACK that is asked for next will be signed (`TCP_MD5SIG`).
+    ///
+    /// As Linux (`tcp_synack_options`): there is no room for SACK blocks beside signature and
+    /// timestamps, so that the timestamps are given up.
+    pub fn prepare_signature(&mut self) {
+        if self.agreed.sack {
+            self.agreed.timestamps = false;
+            self.ts_recent = None;
+        }
+    }
+
     /// Returns the SYN-ACK.
     pub fn syn_ack(&mut self, now: Instant) -> SegmentOut {
         let mut segment =

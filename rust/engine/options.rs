@@ -4,6 +4,7 @@
 
 use crate::engine::fast_open::FastOpenCookie;
 use crate::engine::seq::SeqNum;
+use crate::engine::signature::Signature;
 use crate::engine::window::WindowScale;
 
 /// The timestamps option (RFC 7323, 3.2).
@@ -86,6 +87,9 @@ pub struct Options {
     pub sack: SackBlocks,
     /// Fast Open (RFC 7413, 2 and 4.1.1); only in a SYN.
     pub fast_open: Option<FastOpenCookie>,
+    /// Room for an MD5 signature (RFC 2385). Only written: see
+    /// [`crate::engine::Authentication::of`] for what is read.
+    pub signature: Signature,
 }
 
 const END: u8 = 0;
@@ -174,6 +178,9 @@ impl Options {
     /// is left out.
     pub fn write(&self, out: &mut [u8]) -> usize {
         let mut writer = Writer { out, at: 0 };
+        if self.signature == Signature::First {
+            writer.put(&Signature::OPTION);
+        }
         if let Some(mss) = self.mss {
             let [high, low] = mss.to_be_bytes();
             writer.put(&[MSS, 4, high, low]);
@@ -190,6 +197,9 @@ impl Options {
             writer.put(&[p, q, TIMESTAMPS, 10, a, b, c, d, e, f, g, h]);
         } else if self.sack_permitted {
             writer.put(&[NOP, NOP, SACK_PERMITTED, 2]);
+        }
+        if self.signature == Signature::AfterTimestamps {
+            writer.put(&Signature::OPTION);
         }
         if let Some(scale) = self.window_scale {
             writer.put(&[NOP, WINDOW_SCALE, 3, scale.shift()]);

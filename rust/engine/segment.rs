@@ -5,6 +5,7 @@
 use crate::engine::ecn::Codepoint;
 use crate::engine::options::Options;
 use crate::engine::seq::SeqNum;
+use crate::engine::signature::Signature;
 
 /// The control bits of a header (RFC 9293, 3.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -220,6 +221,7 @@ impl SegmentOut {
                 timestamps: None,
                 sack: crate::engine::options::SackBlocks::new(),
                 fast_open: None,
+                signature: Signature::None,
             },
             data: None,
             mss: 0,
@@ -232,6 +234,25 @@ impl SegmentOut {
     /// Returns the octets of the header with its options.
     pub fn header_len(&self) -> usize {
         FIXED_HEADER.saturating_add(self.options.space())
+    }
+
+    /// Makes room for an MD5 signature in a segment that no connection sends.
+    ///
+    /// As Linux (`tcp_v4_send_ack`): in acknowledgments after the timestamps, else before all
+    /// options.
+    pub fn sign(&mut self) {
+        self.options.signature = if self.flags.syn() {
+            Signature::First
+        } else {
+            Signature::AfterTimestamps
+        };
+    }
+
+    /// Returns where in the header the octets of the signature are, if there is room for one.
+    pub fn signature_at(&self) -> Option<usize> {
+        let timestamps = self.options.timestamps.is_some();
+        let offset = self.options.signature.offset(timestamps)?;
+        Some(FIXED_HEADER.saturating_add(offset))
     }
 
     /// Returns the payload's octets.

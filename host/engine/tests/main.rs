@@ -14,6 +14,7 @@ mod handshake;
 mod limits;
 mod mtu;
 mod recovery;
+mod rfc2385;
 mod rfc6298;
 mod rfc7323;
 mod rfc8985;

@@ -34,6 +34,11 @@ impl<S: Store> Connection<S> {
         }
     }
 
+    /// Lets segments carry an MD5 signature from now on, or not (`TCP_MD5SIG`).
+    pub fn set_signed(&mut self, on: bool) {
+        self.config.signed = on;
+    }
+
     /// Turns keepalive probes on or off (`SO_KEEPALIVE`); what is on already goes on.
     pub fn set_keepalive(&mut self, now: Instant, keepalive: Option<KeepAlive>) {
         let before = core::mem::replace(&mut self.config.keepalive, keepalive);

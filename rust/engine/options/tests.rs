@@ -5,6 +5,7 @@ use crate::engine::options::SackBlock;
 use crate::engine::options::SackBlocks;
 use crate::engine::options::Timestamps;
 use crate::engine::seq::SeqNum;
+use crate::engine::signature::Signature;
 use crate::engine::window::WindowScale;
 use proptest::prelude::*;
 use std::vec::Vec;
@@ -32,6 +33,7 @@ fn options() -> impl Strategy<Value = Options> {
                 timestamps: timestamps.map(|(value, echo)| Timestamps { value, echo }),
                 sack,
                 fast_open: None,
+                signature: Signature::None,
             }
         })
 }
@@ -100,7 +102,7 @@ fn linux_layout() {
         sack_permitted: true,
         timestamps: Some(Timestamps { value: 1, echo: 0 }),
         sack: SackBlocks::new(),
-        fast_open: None,
+        ..Options::default()
     };
     let mut bytes = [0; 40];
     let len = options.write(&mut bytes);

@@ -43,7 +43,8 @@ impl<S: Store> Synchronized<S> {
         let mss = self.mss(cx.config);
         let cwnd = self.cc.cwnd();
         let calm = self.recovery.state() == CaState::Open;
-        let blocks = self.rx.sack_count(self.most_sack_blocks(), cx.config.dsack);
+        let most = self.most_sack_blocks(cx.config);
+        let blocks = self.rx.sack_count(most, cx.config.dsack);
         // SACK blocks take a changing part of the segment's room.
         if !calm || cwnd < mss.saturating_mul(LEAST_CWND) || blocks > 0 || limits.max_len == 0 {
             return MtuProbe::No;

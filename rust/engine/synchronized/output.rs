@@ -14,6 +14,7 @@ use crate::engine::segment::DataRange;
 use crate::engine::segment::Flags;
 use crate::engine::segment::SegmentOut;
 use crate::engine::seq::SeqNum;
+use crate::engine::signature::SIGNATURE_SPACE;
 use crate::engine::store::Store;
 use crate::engine::synchronized::mtu_probe::MtuProbe;
 use crate::engine::synchronized::Context;
@@ -66,9 +67,9 @@ impl<S: Store> Synchronized<S> {
             return Some(segment);
         }
         self.acknowledge_read(cx);
-        // As Linux: urgent pointers are those of single segments.
+        // As Linux: urgent pointers are those of single segments, and so are signatures.
         let limits = &Limits {
-            max_len: if self.tx.is_urgent() {
+            max_len: if self.tx.is_urgent() || cx.config.signed {
                 limits.max_len.min(self.mss_beside_sack(cx.config))
             } else {
                 limits.max_len
@@ -164,21 +165,28 @@ impl<S: Store> Synchronized<S> {
     }
 
     /// Returns the SACK blocks that have room in a segment.
-    pub(super) fn most_sack_blocks(&self) -> usize {
-        match (self.agreed.sack, self.agreed.timestamps) {
-            (false, _) => 0,
-            (true, true) => 3,
-            (true, false) => 4,
+    pub(super) fn most_sack_blocks(&self, config: &Config) -> usize {
+        match (self.agreed.sack, self.agreed.timestamps, config.signed) {
+            (false, _, _) | (true, true, true) => 0,
+            (true, false, true) => 2,
+            (true, true, false) => 3,
+            (true, false, false) => 4,
         }
     }
 
-    /// Returns the payload octets of a segment with the SACK blocks that are due.
+    /// Returns the payload octets of a segment with the SACK blocks that are due, and the signature.
     fn mss_beside_sack(&self, config: &Config) -> u32 {
-        let most = self.most_sack_blocks();
-        let space = match self.rx.sack_count(most, config.dsack) {
+        let most = self.most_sack_blocks(config);
+        let sack = match self.rx.sack_count(most, config.dsack) {
             0 => 0,
             blocks => (blocks as u32).saturating_mul(8).saturating_add(4),
         };
+        let signature = if config.signed {
+            u32::from(SIGNATURE_SPACE)
+        } else {
+            0
+        };
+        let space = signature.saturating_add(sack);
         self.mss(config).saturating_sub(space).max(8)
     }
 
@@ -469,7 +477,7 @@ impl<S: Store> Synchronized<S> {
     /// Makes a segment that acknowledges all there is, and pays the acknowledgment owed.
     fn segment(&mut self, cx: &Context<'_>, seq: SeqNum, flags: Flags, data: bool) -> SegmentOut {
         let mut segment = SegmentOut::bare(seq, self.rx.nxt_seq(), flags);
-        let most = self.most_sack_blocks();
+        let most = self.most_sack_blocks(cx.config);
         segment.options.sack = self.rx.sack_blocks(most, cx.config.dsack);
         segment.options.timestamps = self.timestamps(cx.now);
         let before = self.rx.offered();
