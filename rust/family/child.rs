@@ -25,6 +25,7 @@ use super::{
         count_drop,
         forget, //
     },
+    md5,
     minisock::send_for,
     namespace::Namespace,
     ports::PortUse,
@@ -59,10 +60,7 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    sync::{
-        aref::ARef,
-        Arc, //
-    }, //
+    sync::Arc, //
 };
 
 /// The third ACK: makes the socket, puts it in the record's place, gives it the segment, and queues
@@ -219,13 +217,16 @@ fn place<'a>(ns: &Namespace, listener: &'a TcpSock) -> Option<Place<'a>> {
 #[inline(never)]
 fn enter(
     namespace: &Arc<Namespace>,
+    listener: &TcpSock,
     child: &mut Locked<'_, Tcp>,
     begin: &Begin<'_>,
     segment: &Segment,
-    key: Key,
-    sock: ARef<TcpSock>,
+    (ends, manner): (&Endpoints, &Manner),
 ) -> Result<(NodeRef<Entry>, PortUse)> {
+    let key = Key::connection(ends).bound_to(manner.device());
+    let sock = child.sock().get();
     child.take_admission(begin.admission(), segment)?;
+    md5::inherit(listener, child, ends, manner.device())?;
     child.path()?;
     let port = namespace.ports.inherit(&sock)?;
     let new = Entry::socket(namespace, key, sock, GFP_ATOMIC | __GFP_NOWARN)?;
@@ -284,12 +285,11 @@ fn make(
     let mut entered = false;
     let child = listener.clone_child(Shared::child(options), state, ends, |child| {
         child.set_manner(manner);
-        let key = Key::connection(ends).bound_to(manner.device());
-        let sock = child.sock().get();
         if matches!(begin, Begin::Early(_)) {
-            sock.shared().set_early();
+            child.sock().shared().set_early();
         }
-        let made = enter(namespace, child, begin, &segment, key, sock);
+        let way = (ends, manner);
+        let made = enter(namespace, listener, child, begin, &segment, way);
         match made {
             Ok((new, port)) => {
                 entered = true;

@@ -145,10 +145,20 @@ pub(super) enum Counter {
     MigrateReqSuccess,
     /// Those that should have, but could not.
     MigrateReqFailure,
+    /// Segments that were not signed as they should have been.
+    Md5NotFound,
+    /// Signed segments for which there is no key.
+    Md5Unexpected,
+    /// Segments with a wrong signature.
+    Md5Failure,
+    /// Segments with an authentication option for a connection that began without one.
+    AoBad,
+    /// Those for any other, since there are no keys.
+    AoKeyNotFound,
 }
 
 /// One more than the last counter.
-const OWN: usize = Counter::MigrateReqFailure as usize + 1;
+const OWN: usize = Counter::AoKeyNotFound as usize + 1;
 
 /// What both count.
 const ERRORS: usize = Mib::InErrs as usize;
@@ -259,6 +269,9 @@ const TCP_EXT: &[(&str, Slot)] = &[
     ("TCPDSACKIgnoredOld", Slot::mib(Mib::DsackIgnoredOld)),
     ("TCPDSACKIgnoredNoUndo", Slot::mib(Mib::DsackIgnoredNoUndo)),
     ("TCPSpuriousRTOs", Slot::mib(Mib::SpuriousRtos)),
+    ("TCPMD5NotFound", Slot::own(Counter::Md5NotFound)),
+    ("TCPMD5Unexpected", Slot::own(Counter::Md5Unexpected)),
+    ("TCPMD5Failure", Slot::own(Counter::Md5Failure)),
     ("TCPBacklogDrop", Slot::own(Counter::BacklogDrop)),
     ("TCPMinTTLDrop", Slot::own(Counter::MinTtlDrop)),
     ("TCPDeferAcceptDrop", Slot::own(Counter::DeferAcceptDrop)),
@@ -341,6 +354,8 @@ const TCP_EXT: &[(&str, Slot)] = &[
         "TCPMigrateReqFailure",
         Slot::own(Counter::MigrateReqFailure),
     ),
+    ("TCPAOBad", Slot::own(Counter::AoBad)),
+    ("TCPAOKeyNotFound", Slot::own(Counter::AoKeyNotFound)),
 ];
 
 /// The counters of one CPU, in cache lines of their own.

@@ -19,6 +19,7 @@ use crate::{
             Manner, //
         },
         label::Admission,
+        md5::Key as Md5Key,
         rhashtable::{
             self,
             Node,
@@ -161,6 +162,8 @@ impl Drop for HalfOpen {
 pub(super) struct Waiting {
     pub(super) record: engine::TimeWait,
     pub(super) manner: Manner,
+    /// What its answers are signed by.
+    pub(super) key: Option<KBox<Md5Key>>,
     /// The port stays busy.
     _port: Option<PortUse>,
     _counted: Counted,
@@ -181,9 +184,15 @@ impl Waiting {
         (counted.0.time_waits.load(Ordering::Relaxed) <= most).then(|| Self {
             record,
             manner,
+            key: None,
             _port: port,
             _counted: counted,
         })
+    }
+
+    /// The same with a key.
+    pub(super) fn signed_by(self, key: Option<KBox<Md5Key>>) -> Self {
+        Self { key, ..self }
     }
 }
 

@@ -19,6 +19,7 @@ use super::{
     fast_open_client,
     header::Header,
     icmp,
+    md5,
     memory,
     options,
     orphan,
@@ -56,6 +57,7 @@ use crate::{
             COPY_MAX,
             MAX_FRAGMENTS, //
         },
+        md5::Key,
         rope::Rope,
         sock::{
             Locked,
@@ -174,6 +176,8 @@ fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
     let Role::Connection(conn) = role else {
         return;
     };
+    let key = md5::key_of(sock);
+    conn.set_signed(key.is_some());
     conn.set_pacing(max_rate, pacer);
     conn.set_writer_blocked(blocked);
     let mut limits = Limits {
@@ -198,7 +202,7 @@ fn transmit(sk: &mut Locked<'_, Tcp>, now: Instant) {
         if segment.challenge && !namespace.may_challenge(sock.net(), now) {
             continue;
         }
-        match send(&wire, &segment, rope, stamps) {
+        match send(&wire, &segment, rope, stamps, key.as_ref()) {
             Ok(false) => {}
             Ok(true) => conn.on_local_congestion(),
             Err(_) if segment.retransmission => namespace.counters.count(Counter::RetransFail),
@@ -222,8 +226,8 @@ fn send(
     segment: &SegmentOut,
     rope: &Rope,
     stamps: &mut TxStamps,
+    key: Option<&Key>,
 ) -> Result<bool> {
-    let header = Header::new(segment, &wire.endpoints());
     let payload = segment.data.map(|data| Payload {
         rope,
         offset: data.offset,
@@ -231,6 +235,11 @@ fn send(
         mss: segment.mss,
         mark: stamps.leave(data.offset, data.len),
     });
+    let ends = wire.endpoints();
+    let header = match key {
+        Some(key) => Header::signed(segment, &ends, payload.as_ref(), key),
+        None => Header::new(segment, &ends),
+    };
     wire.transmit(&header, payload.as_ref(), segment.codepoint as u8)
 }
 
@@ -379,7 +388,12 @@ fn wait(sk: &mut Locked<'_, Tcp>, now: Instant, record: engine::TimeWait) {
         port.map(|port| port.into_time_wait(sock.net()))
     };
     let most = sock.net().max_tw_buckets();
+    let key_for_peer = md5::key_of(sock).and_then(|signing| {
+        // As Linux, whose record does without where there is no memory.
+        KBox::new(signing, GFP_ATOMIC | __GFP_NOWARN).ok()
+    });
     let new = Waiting::new(record, manner, port, &namespace, most).and_then(|waiting| {
+        let waiting = waiting.signed_by(key_for_peer);
         let record = Record::TimeWait(waiting);
         let new = Entry::record(&namespace, key, record, GFP_ATOMIC | __GFP_NOWARN).ok()?;
         namespace.table.replace(&node, new.clone()).ok()?;
@@ -485,5 +499,6 @@ pub(super) fn destroy(sk: &mut Locked<'_, Tcp>) {
     let state = sk.state();
     state.role = Role::Idle;
     state.port = None;
+    md5::forget(sk.sock());
     sk.destroy();
 }

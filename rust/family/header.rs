@@ -4,7 +4,16 @@
 
 use crate::{
     engine::SegmentOut,
-    net::ip::Endpoints, //
+    net::{
+        ip::{
+            Endpoints,
+            Payload, //
+        },
+        md5::{
+            self,
+            Key, //
+        }, //
+    }, //
 };
 use core::ops::Deref;
 
@@ -23,6 +32,26 @@ impl Header {
         let mut bytes = [0; MAX];
         let len = segment.write_header(ends.source.port(), ends.destination.port(), &mut bytes);
         Self { bytes, len }
+    }
+
+    /// The same with its signature, for which `segment` has room.
+    #[cold]
+    pub(super) fn signed(
+        segment: &SegmentOut,
+        ends: &Endpoints,
+        payload: Option<&Payload<'_>>,
+        key: &Key,
+    ) -> Self {
+        let mut header = Self::new(segment, ends);
+        let signature = key.sign(ends, &header, payload);
+        let place = segment.signature_at().and_then(|at| {
+            let end = at.checked_add(md5::LEN)?;
+            header.bytes.get_mut(at..end)
+        });
+        if let Some(place) = place {
+            place.copy_from_slice(&signature);
+        }
+        header
     }
 }
 

@@ -10,6 +10,8 @@ use super::{
     },
     flush::flush,
     icmp,
+    lost,
+    md5,
     memory,
     minisock,
     namespace::Namespace,
@@ -67,7 +69,7 @@ impl LocalIn for Namespace {
             return Verdict::Accept(skb);
         };
         if !self.ports.is_used(ends.destination.port()) {
-            return Verdict::Accept(skb);
+            return lost::segment(self, net, skb, &ends);
         }
         let bh = BhDisabled::new();
         let rcu = rcu::read_lock();
@@ -83,15 +85,14 @@ impl LocalIn for Namespace {
         };
         let is_for_kernel = match (connection, &listener) {
             (Some(_), _) => false,
-            (None, None) => true,
+            (None, None) => return lost::segment(self, net, skb, &ends),
             (None, Some(found)) => {
                 skb.is_for_kernel(net, &ends)
                     || self.listeners.is_for_kernel(net, &skb, &ends, found, &rcu)
             }
         };
         if is_for_kernel {
-            // The kernel finds a connection or a listener of its own, or no socket either and answers
-            // as the standard says.
+            // It finds a connection or a listener of its own.
             return Verdict::Accept(skb);
         }
         // As `tcp_v6_conn_request`: nobody has such an address (RFC 4291 section 2.5.5.2).
@@ -109,7 +110,8 @@ impl LocalIn for Namespace {
                 dispatch(self, net, &bh, entry, segment, &ends);
             }
             (Ok(segment), None, Some(found)) => {
-                if let Some(segment) = segment.pass_filters(found.socket) {
+                let socket = found.socket;
+                if let Some(segment) = md5::pass(self, socket, segment, &ends, false) {
                     syn::segment(net, &found, segment, &ends, None);
                 }
             }
@@ -122,7 +124,7 @@ impl LocalIn for Namespace {
 
 impl Namespace {
     /// Counts a packet that is no segment.
-    fn bad_segment(&self, reason: DropReason) {
+    pub(super) fn bad_segment(&self, reason: DropReason) {
         match reason {
             DropReason::Checksum => {
                 self.counters.count(Counter::InCsumErrors);
@@ -175,7 +177,7 @@ fn dispatch(
         // It has been given another task since it was looked up.
         Some(sk) if sk.is_listening() => {}
         Some(sk) => {
-            if let Some(segment) = segment.pass_filters(sk) {
+            if let Some(segment) = md5::pass(ns, sk, segment, ends, false) {
                 deliver(ns, bh, sk, segment);
             }
         }
@@ -327,7 +329,9 @@ fn refuse(sk: &mut Locked<'_, Tcp>, skb: Skb, reset: Option<&SegmentOut>) {
     if let Some(reset) = reset {
         let manner = segment.manner_of_reset(sock.net(), &sock.manner());
         let options = segment.answering(sock.net());
-        minisock::send(namespace, &sock.endpoints(), &manner, &options, reset);
+        let ends = sock.endpoints();
+        let key = md5::key_of(sock);
+        minisock::send(namespace, &ends, &manner, &options, reset, key.as_ref());
     }
     segment.into_skb().drop_because(DropReason::AbortOnData);
 }

@@ -13,12 +13,14 @@ use super::{
     },
     header::Header,
     input::parse,
+    md5,
     namespace::Namespace,
     socket::TcpSock,
     syn, //
 };
 use crate::{
     engine::{
+        self,
         HalfOpenDeadline,
         HalfOpenVerdict,
         Instant,
@@ -35,6 +37,7 @@ use crate::{
             Manner,
             Segment, //
         },
+        md5::Key,
         net_namespace::Net,
         rhashtable::NodeRef, //
     }, //
@@ -42,6 +45,8 @@ use crate::{
 use kernel::sync::rcu;
 
 /// Sends a segment for a connection without a socket, in the name of its listener.
+// Not to burden the stack of who has something to say.
+#[inline(never)]
 pub(super) fn send_for(
     ns: &Namespace,
     listener: &TcpSock,
@@ -50,20 +55,49 @@ pub(super) fn send_for(
     options: &IpOptions,
     segment: &SegmentOut,
 ) {
-    let header = Header::new(segment, ends);
+    let key = md5::key_for(listener, ends, manner.device());
+    let header = header(ends, segment, key.as_ref());
     let _ = listener.send_for(ends, manner, options, &header, segment.codepoint as u8);
     ns.counters.sent(segment);
 }
 
+/// The header of a segment that no connection sends.
+fn header(ends: &Endpoints, segment: &SegmentOut, key: Option<&Key>) -> Header {
+    match key {
+        Some(key) => {
+            let mut segment = *segment;
+            segment.sign();
+            Header::signed(&segment, ends, None, key)
+        }
+        None => Header::new(segment, ends),
+    }
+}
+
+/// The SYN-ACK of a half-open connection may be sent: it has to leave room for a signature if there
+/// is a key.
+#[inline(never)]
+pub(super) fn prepare(
+    half: &mut engine::HalfOpen,
+    listener: &TcpSock,
+    ends: &Endpoints,
+    manner: &Manner,
+) {
+    if md5::key_for(listener, ends, manner.device()).is_some() {
+        half.prepare_signature();
+    }
+}
+
 /// Sends a segment in nobody's name.
+#[inline(never)]
 pub(super) fn send(
     ns: &Namespace,
     ends: &Endpoints,
     manner: &Manner,
     options: &IpOptions,
     segment: &SegmentOut,
+    key: Option<&Key>,
 ) {
-    let header = Header::new(segment, ends);
+    let header = header(ends, segment, key);
     let _ = ns.control.send(ends, manner, options, &header);
     ns.counters.sent(segment);
 }
@@ -95,7 +129,7 @@ pub(super) fn segment(
         Record::TimeWait(w) => (None, w.manner, IpOptions::NONE),
     };
     let segment = match &half_open_listener {
-        Some(listener) => segment.pass_filters(listener),
+        Some(listener) => md5::pass(ns, listener, segment, ends, true),
         None => segment.pass_policy().then_some(segment),
     };
     let Some(mut segment) = segment else {
@@ -108,6 +142,7 @@ pub(super) fn segment(
     let manner = segment.manner_of_answer(net, &manner);
     let patience = half_open_listener.as_deref().map(patience);
     let mut rearm = None;
+    let mut key = None;
     let count = |mib: Mib| ns.counters.count(mib);
     let next = match &mut *node.value().record.lock() {
         Record::None => Next::Nothing,
@@ -115,6 +150,7 @@ pub(super) fn segment(
             let Some(patience) = patience else {
                 return;
             };
+            prepare(&mut h.half, &h.listener, &h.ends, &h.manner);
             let verdict = h.half.on_segment(now, &parsed, &patience, count);
             rearm = Some(h.half.next_deadline());
             match verdict {
@@ -131,6 +167,9 @@ pub(super) fn segment(
         Record::TimeWait(w) => {
             let verdict = w.record.on_segment(now, &parsed, count);
             rearm = Some(w.record.deadline());
+            if matches!(verdict, TimeWaitVerdict::Reply(_)) {
+                key = w.key.as_deref().copied();
+            }
             match verdict {
                 TimeWaitVerdict::Ignore => Next::Nothing,
                 TimeWaitVerdict::Reply(s) => Next::Send(s),
@@ -157,7 +196,8 @@ pub(super) fn segment(
             }
             None => {
                 let options = segment.answering(net);
-                send(ns, &ends.reversed(), &manner, &options, &answer);
+                let ends = ends.reversed();
+                send(ns, &ends, &manner, &options, &answer, key.as_ref());
             }
         },
         Next::Remove(answer) => {
@@ -184,7 +224,7 @@ pub(super) fn segment(
             if let Some(found) = ns.listeners.find(segment.as_skb(), ends, &rcu) {
                 ns.counters.count(Counter::TimeWaitKilled);
                 drop(retire(node));
-                if let Some(segment) = segment.pass_filters(found.socket) {
+                if let Some(segment) = md5::pass(ns, found.socket, segment, ends, false) {
                     syn::segment(net, &found, segment, ends, Some(after));
                 }
             }
@@ -212,6 +252,7 @@ fn half_open_deadline(h: &mut HalfOpen, now: Instant) -> HalfOpenDeadline {
     let backlog = h.listener.max_ack_backlog();
     let patience = patience(&h.listener).under_pressure(queue.half_open(), queue.young(), backlog);
     let was_young = h.half.timeouts() == 0;
+    prepare(&mut h.half, &h.listener, &h.ends, &h.manner);
     let what = h.half.on_deadline(now, &patience);
     if was_young && h.half.timeouts() != 0 {
         queue.grown_old();

@@ -7,9 +7,10 @@
 //! alone sends, wakes and arms the timer.
 //!
 //! Lock order: listener → child → leaves. The leaves are the lock of a record that has no socket
-//! ([`entry::Entry`]), of an accept queue ([`accept_queue`]), of a socket's options, of what
-//! ICMP said meanwhile ([`icmp`]) and of the ports ([`ports`]), and of the cookies of servers
-//! ([`fast_open_cache`]); they do not nest. The table of connections has its own locks, below all.
+//! ([`entry::Entry`]), of an accept queue ([`accept_queue`]), of what ICMP said meanwhile ([`icmp`]),
+//! of the ports ([`ports`]), of a socket's options and its keys ([`md5`]), and of the cookies of servers
+//! ([`fast_open_cache`]); they do not nest, but that a record's goes before those of its listener's
+//! options and keys. The table of connections has its own locks, below all.
 
 #![forbid(unsafe_code)]
 
@@ -33,7 +34,9 @@ mod info;
 mod input;
 mod listen;
 mod listeners;
+mod lost;
 mod mapped_receive;
+mod md5;
 mod memory;
 mod migrate;
 mod minisock;

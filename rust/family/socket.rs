@@ -19,6 +19,7 @@ use super::{
     input,
     listen,
     listeners,
+    md5,
     memory,
     namespace::{
         self,
@@ -112,6 +113,9 @@ pub(crate) struct Shared {
     /// The options, for the connections of a listener.
     #[pin]
     pub(super) options: SpinLockBh<Options>,
+    /// The keys of `TCP_MD5SIG`.
+    #[pin]
+    pub(super) md5_keys: md5::Keys,
     /// What an ICMP error said of the path while a task owned the socket.
     #[pin]
     pub(super) narrower: SpinLockBh<Option<Narrower>>,
@@ -177,6 +181,7 @@ impl Shared {
         try_pin_init!(Self {
             queue <- AcceptQueue::new(),
             options <- new_spinlock_bh!(options, "oxtcp_options"),
+            md5_keys <- md5::Keys::new(),
             narrower <- new_spinlock_bh!(None, "oxtcp_narrower"),
             unread: AtomicU64::new(0),
             tells_unread: AtomicBool::new(tells_unread),

@@ -18,7 +18,10 @@ use super::{
     input::parse,
     listen::count_drop,
     listeners::Found,
-    minisock::send_for,
+    minisock::{
+        self,
+        send_for, //
+    },
     namespace::Namespace,
     socket::TcpSock, //
 };
@@ -171,6 +174,7 @@ fn syn(arrival: &Arrival<'_>, segment: &Segment, after: Option<SeqNum>) -> Resul
         ts_offset,
     };
     let mut half = engine::HalfOpen::new(arrival.now, &config, &arrival.parsed, isn);
+    minisock::prepare(&mut half, listener, ends, manner);
     let syn = match options.save_syn {
         0 => None,
         how => segment.headers(how == 2),

@@ -34,6 +34,8 @@ impl<P: Protocol> Sock<P> {
     /// and the one that is returned.
     ///
     /// Fails without memory.
+    // Not to burden the stack of who says what it is made of.
+    #[inline(never)]
     pub fn clone_child(
         &self,
         shared: impl PinInit<P::Shared, Error>,

@@ -22,6 +22,12 @@ use kernel::{
 };
 
 impl Net {
+    /// The index of the virtual router that a device is in, or is; 0 for none.
+    pub fn router_of(&self, device: c_int) -> c_int {
+        // SAFETY: The namespace is valid; a device that is gone is in none.
+        unsafe { bindings::l3mdev_master_ifindex_by_index(self.as_raw(), device) }
+    }
+
     /// Whether the kernel's TCP has a connection, in whatever state, from `ends.source`, the peer, to
     /// `ends.destination`, that hears the device `dif` or its master `sdif`.
     fn has_kernel_connection(&self, ends: &Endpoints, dif: c_int, sdif: c_int) -> bool {
@@ -86,9 +92,7 @@ impl<P: Protocol> Sock<P> {
 
     /// The index of the virtual router whose device the socket is bound to, 0 for none.
     fn bound_router(&self) -> c_int {
-        let net = self.net().as_raw();
-        // SAFETY: The namespace is valid; a device that is gone is in none.
-        unsafe { bindings::l3mdev_master_ifindex_by_index(net, self.bound_device()) }
+        self.net().router_of(self.bound_device())
     }
 }
 

@@ -22,6 +22,7 @@ mod inet_sock;
 pub mod ip;
 pub mod label;
 pub mod mapped_receive;
+pub mod md5;
 pub mod msg;
 pub mod net_namespace;
 pub mod netfilter;

@@ -49,6 +49,18 @@ pub enum DropReason {
     Filter = bindings::skb_drop_reason_SKB_DROP_REASON_SOCKET_FILTER,
     /// There is no way to where it goes.
     NoRoute = bindings::skb_drop_reason_SKB_DROP_REASON_IP_OUTNOROUTES,
+    /// What proves who sent it is twice there, or an option has an impossible length.
+    BadAuthentication = bindings::skb_drop_reason_SKB_DROP_REASON_TCP_AUTH_HDR,
+    /// It is not signed as it should be.
+    SignatureMissing = bindings::skb_drop_reason_SKB_DROP_REASON_TCP_MD5NOTFOUND,
+    /// It is signed and nobody knows a key.
+    SignatureUnexpected = bindings::skb_drop_reason_SKB_DROP_REASON_TCP_MD5UNEXPECTED,
+    /// The signature is wrong.
+    SignatureWrong = bindings::skb_drop_reason_SKB_DROP_REASON_TCP_MD5FAILURE,
+    /// It has an authentication option, for which there are no keys.
+    AoUnexpected = bindings::skb_drop_reason_SKB_DROP_REASON_TCP_AOUNEXPECTED,
+    /// The same where the SYN had none.
+    AoWrong = bindings::skb_drop_reason_SKB_DROP_REASON_TCP_AOFAILURE,
     /// Its IP header is wrong.
     Header = bindings::skb_drop_reason_SKB_DROP_REASON_IP_INHDR,
     /// It is for no socket.

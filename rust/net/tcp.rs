@@ -66,6 +66,10 @@ pub const THIN_LINEAR_TIMEOUTS: i32 = bindings::TCP_THIN_LINEAR_TIMEOUTS as i32;
 pub const NOTSENT_LOWAT: i32 = bindings::TCP_NOTSENT_LOWAT as i32;
 /// `TCP_THIN_DUPACK`
 pub const THIN_DUPACK: i32 = bindings::TCP_THIN_DUPACK as i32;
+/// `TCP_MD5SIG`
+pub const MD5SIG: i32 = bindings::TCP_MD5SIG as i32;
+/// `TCP_MD5SIG_EXT`
+pub const MD5SIG_EXT: i32 = bindings::TCP_MD5SIG_EXT as i32;
 /// `TCP_REPAIR`
 pub const REPAIR: i32 = bindings::TCP_REPAIR as i32;
 /// `TCP_REPAIR_QUEUE`

@@ -4,8 +4,6 @@ static const struct exception exceptions[] = {
 	{ { IPPROTO_TCP, TCP_INFO }, VALUES },
 	{ { IPPROTO_TCP, TCP_TIMESTAMP }, VALUES },
 	/* Not supported: sockopt.c holds us to what the documentation says. */
-	{ { IPPROTO_TCP, TCP_MD5SIG }, SETS },
-	{ { IPPROTO_TCP, TCP_MD5SIG_EXT }, SETS },
 	{ { IPPROTO_TCP, TCP_REPAIR }, SETS | VALUES },
 	{ { IPPROTO_TCP, TCP_ULP }, SETS | GETS },
 	{ { IPPROTO_TCP, TCP_TX_DELAY }, SETS | GETS },

@@ -144,6 +144,13 @@ def checksum(data):
     return ~total & 0xffff
 
 
+def pseudo_header(source, to, protocol, length):
+    """What stands for the packet's header between these raw addresses where the transport's is signed."""
+    if len(source) == 16:
+        return source + to + struct.pack("!II", length, protocol)
+    return source + to + struct.pack("!HH", protocol, length)
+
+
 def checksum_of(source, to, protocol, data):
     """The checksum over what IP carries between these raw addresses: it covers them, too."""
     return checksum(source + to + struct.pack("!II", len(data), protocol) + data)

@@ -14,6 +14,7 @@ Sequence numbers are relative, as in packet dumps: each end's SYN has number 0.
 
 import errno
 import fcntl
+import hashlib
 import os
 import select
 import signal
@@ -85,16 +86,29 @@ class Segment:
     dont_fragment: bool = True
     tos: int = 0
     urgent: int = 0
+    fixed: bytes = b""  # the header as it came, without options
 
     # E is ECE, C is CWR, N the bit that was once the nonce sum and is AE in accurate ECN.
     BITS = "FSRPAUECN"
 
+    def header(self, options):
+        """The header without its options, with checksum 0."""
+        flags = sum(1 << self.BITS.index(flag) for flag in self.flags)
+        return struct.pack("!HHIIHHHH", self.sport, self.dport, self.seq, self.ack,
+                           (20 + len(options)) // 4 << 12 | flags, self.window, 0, self.urgent)
+
+    def signature(self, source, destination, key):
+        """What a host with this key puts into the option of RFC 2385."""
+        fixed = self.fixed or self.header(pack_options(self.options))
+        length = (fixed[12] >> 4) * 4 + len(self.payload)
+        pseudo = internet.pseudo_header(internet.raw(source), internet.raw(destination), internet.TCP, length)
+        fixed = fixed[:16] + bytes(2) + fixed[18:]
+        return hashlib.md5(pseudo + fixed + self.payload + key, usedforsecurity=False).digest()
+
     def pack(self, source, destination):
         """The segment in a packet between these hosts."""
-        flags = sum(1 << self.BITS.index(flag) for flag in self.flags)
         options = pack_options(self.options)
-        data = struct.pack("!HHIIHHHH", self.sport, self.dport, self.seq, self.ack,
-                           (20 + len(options)) // 4 << 12 | flags, self.window, 0, self.urgent) + options + self.payload
+        data = self.header(options) + options + self.payload
         total = internet.checksum_of(internet.raw(source), internet.raw(destination), internet.TCP, data)
         return internet.pack(source, destination, internet.TCP, data[:16] + struct.pack("!H", total) + data[18:], self.tos)
 
@@ -112,7 +126,7 @@ class Segment:
         check(20 <= offset <= len(data), f"data offset {offset}")
         return cls(sport, dport, seq, ack, "".join(flag for bit, flag in enumerate(cls.BITS) if flags >> bit & 1),
                    window, unpack_options(data[20:offset]), data[offset:], time.monotonic(), outer.hops,
-                   outer.dont_fragment, outer.service, urgent)
+                   outer.dont_fragment, outer.service, urgent, data[:20])
 
 
 def pack_options(options):
@@ -130,6 +144,8 @@ def pack_options(options):
         elif name == "sack":
             data += struct.pack("!BBBB", 1, 1, 5, 2 + 8 * len(value))
             data += b"".join(struct.pack("!II", *block) for block in value)
+        elif name == "md5":
+            data += b"\1\1\x13\x12" + value
         elif name == "raw":
             data += value
         else:
@@ -156,6 +172,8 @@ def unpack_options(data):
             options["sack_ok"] = True
         elif kind == 8 and length == 10:
             options["ts"] = struct.unpack("!II", value)
+        elif kind == 19 and length == 18:
+            options["md5"] = value
         elif kind == 5 and length in (10, 18, 26, 34):
             options["sack"] = [struct.unpack("!II", value[i:i + 8]) for i in range(0, len(value), 8)]
         else:
@@ -270,6 +288,7 @@ class Peer:
         self.window = 65535   # as in the header
         self.their_ws = 0
         self.timestamps = None
+        self.key = None       # by which both ends sign (RFC 2385)
         self.last_event = time.monotonic()
 
     def send(self, flags, seq=None, ack=None, data=b"", window=None, tos=0, urgent=0, **options):
@@ -281,9 +300,14 @@ class Peer:
             options["ts"] = (self.clock(), self.timestamps)
         if "sack" in options:
             options["sack"] = [(self.remote(left), self.remote(right)) for left, right in options["sack"]]
+        signed = self.key is not None and "md5" not in options
+        if signed:
+            options = {"md5": bytes(16), **options}
         segment = Segment(self.port, self.remote_port, (self.iss + start) % MODULUS,
                           self.remote(acked) if "A" in flags else 0, flags,
                           self.window if window is None else window, options, data, time.monotonic(), tos=tos, urgent=urgent)
+        if signed:
+            options["md5"] = segment.signature(THERE, HERE, self.key)
         self.bench.trace("<", self.describe(segment))
         self.last_event = segment.time
         self.next = max(self.next, end)
@@ -436,6 +460,8 @@ class Bench:
             if peer.irs is None and "S" in segment.flags:
                 peer.irs = segment.seq
             self.trace(">", peer.describe(segment))
+            if peer.key is not None:
+                equal(segment.options.get("md5"), segment.signature(HERE, THERE, peer.key), "signature")
             return segment
 
     def connecting(self, port=None):

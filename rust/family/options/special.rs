@@ -4,6 +4,11 @@
 
 /// `TCP_ZEROCOPY_RECEIVE`
 pub(super) use super::super::mapped_receive::receive as get_zerocopy_receive;
+/// `TCP_MD5SIG`, `TCP_MD5SIG_EXT`
+pub(super) use super::super::md5::{
+    set_md5sig,
+    set_md5sig_ext, //
+};
 use super::super::{
     config,
     fast_open::Keys,

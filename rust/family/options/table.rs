@@ -14,7 +14,7 @@ use super::{
 use crate::net::tcp;
 use kernel::prelude::*;
 
-pub(super) static ROWS: [Row; 38] = [
+pub(super) static ROWS: [Row; 40] = [
     Row {
         number: tcp::NODELAY,
         set: Set::Int(i32::MIN..=i32::MAX, States::Any, set::nodelay),
@@ -79,6 +79,11 @@ pub(super) static ROWS: [Row; 38] = [
         number: tcp::CONGESTION,
         set: Set::Other(special::set_congestion),
         get: Get::Other(special::get_congestion),
+    },
+    Row {
+        number: tcp::MD5SIG,
+        set: Set::Other(special::set_md5sig),
+        get: Get::Never,
     },
     Row {
         number: tcp::THIN_LINEAR_TIMEOUTS,
@@ -159,6 +164,11 @@ pub(super) static ROWS: [Row; 38] = [
         number: tcp::ULP,
         set: Set::Other(special::set_ulp),
         get: Get::Other(special::get_ulp),
+    },
+    Row {
+        number: tcp::MD5SIG_EXT,
+        set: Set::Other(special::set_md5sig_ext),
+        get: Get::Never,
     },
     Row {
         number: tcp::FASTOPEN_KEY,

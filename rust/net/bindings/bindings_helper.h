@@ -7,6 +7,7 @@
  */
 
 #include <asm/ioctls.h>
+#include <crypto/md5.h>
 #include <linux/bpf-cgroup.h>
 #include <linux/errqueue.h>
 #include <linux/icmp.h>

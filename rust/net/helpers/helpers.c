@@ -11,6 +11,7 @@
 #include "bpf.c"
 #include "compat.c"
 #include "cred.c"
+#include "crypto.c"
 #include "dst.c"
 #include "hrtimer.c"
 #include "inet_hashtables.c"

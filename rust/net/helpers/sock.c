@@ -410,3 +410,23 @@ void oxtcp_helper_sk_drops_inc(struct sock *sk)
 {
 	sk_drops_inc(sk);
 }
+
+void oxtcp_helper_sk_gso_disable(struct sock *sk)
+{
+	sk_gso_disable(sk);
+}
+
+int oxtcp_helper_sk_optmem_max(const struct sock *sk)
+{
+	return READ_ONCE(sock_net(sk)->core.sysctl_optmem_max);
+}
+
+int oxtcp_helper_sk_omem_alloc(const struct sock *sk)
+{
+	return atomic_read(&sk->sk_omem_alloc);
+}
+
+void oxtcp_helper_sk_omem_add(struct sock *sk, int val)
+{
+	atomic_add(val, &sk->sk_omem_alloc);
+}

@@ -27,12 +27,17 @@ use core::{
         Ipv6Addr,
         SocketAddr, //
     },
+    ops::Deref,
     ptr, //
 };
 use kernel::prelude::*;
 
 /// Bytes of a TCP header without options.
 const TCP_HEADER_MIN: u32 = 20;
+/// The same with all options.
+const TCP_HEADER_MAX: usize = 60;
+/// Where its length is in it.
+const TCP_DATA_OFFSET: usize = 12;
 
 impl Skb {
     /// Whether the packet is one of IPv6.
@@ -153,6 +158,41 @@ impl Skb {
         }
     }
 
+    /// Of these the virtual router, 0 for none.
+    pub fn router(&self) -> i32 {
+        match self.devices() {
+            [_, 0] => 0,
+            [router, _] => router,
+        }
+    }
+
+    /// A copy of the TCP header of a packet at the LOCAL_IN hook, as far as there is one.
+    pub fn tcp_header(&self) -> TcpHeader {
+        let at = if self.is_ipv6() {
+            self.upper_v6().map_or(0, |upper| upper.at)
+        } else {
+            // SAFETY: At the hook the IP header is complete and in one piece.
+            unsafe {
+                let ihl = (*bindings::ip_hdr(self.as_raw())).ihl();
+                bindings::skb_network_offset(self.as_raw()).max(0) as usize + usize::from(ihl) * 4
+            }
+        };
+        let mut header = TcpHeader {
+            bytes: [0; TCP_HEADER_MAX],
+            len: 0,
+        };
+        if let Some([offset]) = self.copied(at + TCP_DATA_OFFSET) {
+            let len = usize::from(offset >> 4) * 4;
+            // SAFETY: The callee checks that the packet has so many bytes, and there is room.
+            let r = unsafe {
+                let to = header.bytes.as_mut_ptr().cast();
+                bindings::skb_copy_bits(self.as_raw(), at as i32, to, len as i32)
+            };
+            header.len = if r == 0 { len } else { 0 };
+        }
+        header
+    }
+
     /// Takes a segment out of the IP layer's hands, as `ip_local_deliver_finish` and then
     /// `tcp_v4_rcv` do before they look for a socket: connection tracking is told, borrowed memory is
     /// copied, lengths and checksum are right. What is left begins with the TCP header.
@@ -260,6 +300,20 @@ unsafe fn addresses_v6(raw: *mut bindings::sk_buff) -> (Ipv6Addr, Ipv6Addr) {
     // SAFETY: By the requirement.
     let addrs = unsafe { (*bindings::ipv6_hdr(raw)).__bindgen_anon_1.addrs.as_ref() };
     (from_in6(&addrs.saddr), from_in6(&addrs.daddr))
+}
+
+/// A copy of a TCP header, which may be cut short.
+pub struct TcpHeader {
+    bytes: [u8; TCP_HEADER_MAX],
+    len: usize,
+}
+
+impl Deref for TcpHeader {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
 }
 
 /// A TCP segment with a right checksum; the packet's data begins with its header.
@@ -383,28 +437,35 @@ impl Segment {
         self.now_ns
     }
 
-    /// Asks all that may forbid a socket to see this segment: minimal TTL, IPsec policy, the cgroup's
-    /// and the security module's filters, the socket's own. `None`: it is dropped.
+    /// Asks what may forbid a socket to see a segment on this way: minimal TTL and IPsec policy.
+    /// `None`: it is dropped.
+    pub fn pass_way<P: Protocol>(self, sk: &Sock<P>) -> Option<Self> {
+        let reason = if self.is_from_afar(sk) {
+            DropReason::MinTtl
+        } else if !self.skb.policy_allows(sk.as_raw()) {
+            DropReason::Policy
+        } else {
+            return Some(self);
+        };
+        self.skb.drop_of(sk, reason);
+        None
+    }
+
+    /// Asks what else may forbid a socket to see this segment: the cgroup's and the security module's
+    /// filters, the socket's own. `None`: it is dropped.
     ///
     /// The filter may shorten the payload.
     pub fn pass_filters<P: Protocol>(self, sk: &Sock<P>) -> Option<Self> {
         let mut this = self;
-        let reason = if this.is_from_afar(sk) {
-            Some(DropReason::MinTtl)
-        } else if !this.skb.policy_allows(sk.as_raw()) {
-            Some(DropReason::Policy)
-        } else {
-            // SAFETY: The socket is live, the packet ours; we run under RCU with bottom halves
-            // disabled, as `tcp_v4_rcv`.
-            unsafe {
-                let raw = this.skb.as_raw();
-                bindings::nf_reset_ct(raw);
-                (bindings::sk_filter_trim_cap(sk.as_raw(), raw, this.header_len) != 0)
-                    .then_some(DropReason::Filter)
-            }
+        // SAFETY: The socket is live, the packet ours; we run under RCU with bottom halves disabled, as
+        // `tcp_v4_rcv`.
+        let refused = unsafe {
+            let raw = this.skb.as_raw();
+            bindings::nf_reset_ct(raw);
+            bindings::sk_filter_trim_cap(sk.as_raw(), raw, this.header_len) != 0
         };
-        if let Some(reason) = reason {
-            this.skb.drop_of(sk, reason);
+        if refused {
+            this.skb.drop_of(sk, DropReason::Filter);
             return None;
         }
         // SAFETY: The packet does not outlive the device that it came from by this pointer.

@@ -53,7 +53,7 @@ use kernel::{
 const IP_DF: u16 = 0x4000;
 
 /// What a socket would say of its segments beside their addresses, for a connection that has none.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Manner {
     /// The device, or the virtual router, that they are bound to, 0 for none.
     pub(super) device: i32,
