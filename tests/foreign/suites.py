@@ -150,6 +150,7 @@ TIMED = Suite(
         ]
         + zerocopy_receive()
     ),
+    guests=2,
     clock="real",
 )
 
@@ -242,6 +243,7 @@ FCNAL = Suite(
     "selftests",
     "build/foreign/selftests/net",
     tuple(Test(f"fcnal-test -t {part}", f"PATH=$PWD:$PATH ./fcnal-test.sh -t {part}", "fcnal", 1800) for part in FCNAL_PARTS),
+    guests=2,
     clock="inf-cpu",
 )
 
