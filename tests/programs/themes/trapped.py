@@ -51,9 +51,11 @@ def file_server(world: World) -> Iterator[None]:
 
 @contextlib.contextmanager
 def proxy(world: World) -> Iterator[None]:
+    # Without its limit of 3 s for connect(), which answers 502 on a busy machine, over Linux's TCP too.
     site = f"""reverse_proxy {world.host}:{web.PORT} {{
         transport http {{
             keepalive off
+            dial_timeout 60s
         }}
     }}"""
     with web.nginx(world), caddy(world, FRONT, "relay", site):
