@@ -14,8 +14,8 @@
 //! For each transmission it calls [`Rate::stamp`] and [`Congestion::on_transmit`], and after each
 //! round of sending [`Congestion::on_round`].
 //!
-//! Each connection begins anew: there is no cache of what earlier ones learned of a path (Linux's
-//! `tcp_metrics`), so `tcp_no_metrics_save` has nothing to turn off.
+//! A connection may begin with what earlier ones have learned of the path
+//! ([`crate::engine::metrics`]).
 
 pub(crate) mod bbr;
 pub(crate) mod cubic;
@@ -41,6 +41,7 @@ use crate::engine::cc::usage::Usage;
 use crate::engine::config::Config;
 use crate::engine::info::CaState;
 use crate::engine::info::CongestionInfo;
+use crate::engine::metrics::Stage;
 use crate::engine::rate::Rate;
 use crate::engine::rate::RateSample;
 use crate::engine::time::Duration;
@@ -67,6 +68,8 @@ pub(crate) struct Congestion {
     prior_cwnd: u32,
     /// cwnd after an idle time, in segments: RFC 5681, 4.1's restart window.
     initial: u32,
+    /// The most that cwnd begins with and grows to, in segments.
+    clamp: u32,
     /// The segment size that the windows are made of.
     mss: u32,
     /// cwnd is coming down to ssthresh.
@@ -175,15 +178,23 @@ impl Congestion {
     /// than twice.
     pub(crate) fn new(config: &Config, start: &Start) -> Congestion {
         let mss = start.mss.max(1);
-        let initial = config.initial_cwnd.max(1);
+        let clamp = match config.known.cwnd_clamp {
+            0 => u32::MAX,
+            known => known,
+        };
+        let initial = config.initial_cwnd.max(1).min(clamp);
         let segments = if start.syn_lost { 1 } else { initial };
         let cwnd = segments.saturating_mul(mss);
         let mut cc = Congestion {
             cwnd,
-            ssthresh: NO_SSTHRESH,
+            ssthresh: match config.known.ssthresh {
+                0 => NO_SSTHRESH,
+                known => known.saturating_mul(mss),
+            },
             prior_ssthresh: None,
             prior_cwnd: cwnd,
             initial,
+            clamp,
             mss,
             reduction: None,
             law: Law::RENO,
@@ -198,7 +209,7 @@ impl Congestion {
 
     /// Changes the cwnd after an idle time, in segments.
     pub(crate) fn set_initial(&mut self, segments: u32) {
-        self.initial = segments.max(1);
+        self.initial = segments.max(1).min(self.clamp);
     }
 
     /// Begins with the algorithm of `config`; the windows stay.
@@ -340,6 +351,7 @@ impl Congestion {
             let mut bbr = bbr;
             bbr.on_ack(&mut self.controls(config), acked);
             self.law = Law::Bbr(bbr);
+            self.bound();
             return;
         }
         if let Some(prr) = &mut self.reduction {
@@ -401,6 +413,25 @@ impl Congestion {
         if growth.octets > 0 {
             self.cwnd = self.law.avoid(self.cwnd, &growth);
         }
+        self.bound();
+    }
+
+    /// Applies the bound that the administrator has set (Linux's `snd_cwnd_clamp`).
+    fn bound(&mut self) {
+        self.cwnd = self.cwnd.min(self.clamp.saturating_mul(self.mss));
+    }
+
+    /// Returns cwnd and ssthresh in segments, and what they are worth.
+    pub(crate) fn learned(&self, state: CaState) -> (u32, u32, Stage) {
+        let segments = |octets: u32| octets.checked_div(self.mss).unwrap_or(octets);
+        let stage = if self.ssthresh == NO_SSTHRESH {
+            Stage::FirstSlowStart
+        } else if !self.in_slow_start() && state == CaState::Open {
+            Stage::Avoidance
+        } else {
+            Stage::Between
+        };
+        (segments(self.cwnd), segments(self.ssthresh), stage)
     }
 
     /// Acknowledgments told of loss: fast recovery begins.

@@ -3,6 +3,7 @@
 //! What the owner decides about a connection before and while it lives.
 
 use crate::engine::half_open::Patience;
+use crate::engine::metrics::Known;
 use crate::engine::time::Duration;
 use crate::engine::window::WindowScale;
 use crate::engine::window::DEFAULT_MSS;
@@ -90,9 +91,10 @@ pub enum MtuProbing {
 /// The settings of one connection. The default is Linux's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Config {
-    /// Payload octets that the route's MTU leaves without TCP options: advertised, and the cap of
-    /// what is sent.
+    /// Payload octets that the route's MTU leaves without TCP options: the cap of what is sent.
     pub mss: u16,
+    /// What the peer is told in the MSS option (the route's `advmss`); 0 for `mss`.
+    pub advertised_mss: u16,
     // RFC 9293, 3.7.1: the size of IP options comes off what is sent, and not off the MSS option
     // (MUST-16, MUST-67).
     /// Octets of IP options or extension headers in each packet, for which segments are shorter.
@@ -170,6 +172,8 @@ pub struct Config {
     pub tso_rtt_log: u32,
     /// The initial congestion window, in segments (RFC 6928).
     pub initial_cwnd: u32,
+    /// What earlier connections have learned of the path.
+    pub known: Known,
     /// Acknowledgments are not delayed (`quickack` of a route).
     pub quick_ack: bool,
     /// Retransmissions of a SYN beyond the linear ones (`tcp_syn_retries`).
@@ -257,6 +261,7 @@ impl Config {
     /// Linux's defaults.
     pub const LINUX: Config = Config {
         mss: 1460,
+        advertised_mss: 0,
         ip_options: 0,
         default_mss: DEFAULT_MSS,
         window_scaling: true,
@@ -291,6 +296,12 @@ impl Config {
         comp_sack_delay: Duration::from_millis(1),
         comp_sack_percent: 33,
         initial_cwnd: 10,
+        known: Known {
+            cwnd_clamp: 0,
+            ssthresh: 0,
+            reordering: 0,
+            rtt: Duration::ZERO,
+        },
         quick_ack: false,
         syn_retries: 6,
         syn_linear_timeouts: 4,
@@ -325,6 +336,14 @@ impl Config {
         slow_start_after_idle: true,
         rfc1337: false,
     };
+
+    /// Returns the MSS that the peer is told.
+    pub(crate) fn announced(&self) -> u16 {
+        match self.advertised_mss {
+            0 => self.mss,
+            told => told,
+        }
+    }
 
     /// Returns how long a connection that sent its SYN first waits in SYN-RECEIVED.
     pub(crate) fn syn_patience(&self) -> Patience {

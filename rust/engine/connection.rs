@@ -21,6 +21,7 @@ use crate::engine::half_open::HalfOpenDeadline;
 use crate::engine::half_open::HalfOpenVerdict;
 use crate::engine::info::Counters;
 use crate::engine::info::Info;
+use crate::engine::metrics::Learned;
 use crate::engine::prepared::Prepared;
 use crate::engine::rx::Payload;
 use crate::engine::segment::Flags;
@@ -65,6 +66,8 @@ pub struct Connection<S: Store> {
     counters: Counters,
     /// What came of Fast Open, until the owner asks.
     outcome: Option<FastOpenOutcome>,
+    /// What was learned of the path, until the owner asks.
+    learned: Option<Learned>,
 }
 
 #[expect(
@@ -152,6 +155,7 @@ impl<S: Store> Connection<S> {
         tally: Tally::NONE,
         counters: Counters::ZERO,
         outcome: None,
+        learned: None,
     };
 
     /// Returns the phase, and beside it what it is lent.
@@ -246,6 +250,9 @@ impl<S: Store> Connection<S> {
             let alone = self.counters.data_segs_in == 0 && connection.rx.has_only_fin();
             if connection.fast_open && alone {
                 self.events.blackhole = Some(Blackhole::OutOfOrder);
+            }
+            if matches!(fate, Fate::TimeWait | Fate::Closed(Reason::Finished)) {
+                self.learned = Some(connection.learned(&self.config));
             }
         }
         let mut ended = Ended {

@@ -89,7 +89,7 @@ impl Agreed {
             .window_scale
             .filter(|_| config.window_scaling)
             .map(|theirs| {
-                let initial = Initial::new(config, config.mss.into(), true);
+                let initial = Initial::new(config, config.announced().into(), true);
                 (initial.scale, theirs)
             });
         Agreed {
@@ -200,7 +200,7 @@ impl HalfOpen {
     /// codepoint.
     pub fn new(now: Instant, config: &Config, syn: &SegmentIn, isn: Isn) -> HalfOpen {
         let agreed = Agreed::new(config, &syn.options, ecn::accepts(config, syn));
-        let mss = advmss_beside(config.mss.into(), agreed.timestamps);
+        let mss = advmss_beside(config.announced().into(), agreed.timestamps);
         let initial = Initial::new(config, mss, agreed.scales.is_some());
         HalfOpen {
             isn,
@@ -218,7 +218,7 @@ impl HalfOpen {
                 }),
             wnd: syn.window,
             offered: initial.field(),
-            advmss: config.mss,
+            advmss: config.announced(),
             timeouts: 0,
             retransmits: 0,
             simultaneous: false,
@@ -247,7 +247,7 @@ impl HalfOpen {
         let mut half_open = HalfOpen {
             first_sent: Some(first_sent),
             // As the SYN offered it, which did not know of timestamps.
-            offered: Initial::new(config, config.mss.into(), scaling).field(),
+            offered: Initial::new(config, config.announced().into(), scaling).field(),
             simultaneous: true,
             ..HalfOpen::new(now, config, syn, isn)
         };

@@ -226,7 +226,10 @@ impl<M: Memory<Record>> Recovery<M> {
             high: 0,
             fack: 0,
             reno_sacked: 0,
-            reordering: config.reordering,
+            reordering: match config.known.reordering {
+                0 => config.reordering,
+                known => known,
+            },
             most_reordering: config.max_reordering,
             reordering_seen: 0,
             rack: Rack::new(),

@@ -7,6 +7,9 @@ use crate::engine::filter::MaxFilter;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
 
+/// The RTO of a connection whose SYN was sent again, so that it gave no sample.
+const AFTER_LOST_SYN: Duration = Duration::from_secs(3);
+
 /// SRTT, RTTVAR and what follows from them.
 ///
 /// Linux (`tcp_rtt_estimator`) departs from RFC 6298 in two ways, and so do we, because peers'
@@ -26,6 +29,8 @@ pub(crate) struct Estimator {
     rttvar: Duration,
     /// The send offset whose acknowledgment ends the window of `mdev_max`.
     window_end: u64,
+    /// The RTO before the first sample of data, where it is not the SYN's.
+    seed: Option<Duration>,
     /// The shortest samples of late; inverted, so that the filter's largest is the shortest.
     shortest: MaxFilter,
 }
@@ -38,6 +43,7 @@ impl Estimator {
             mdev_max: Duration::ZERO,
             rttvar: Duration::ZERO,
             window_end: 0,
+            seed: None,
             shortest: MaxFilter::default(),
         }
     }
@@ -45,6 +51,7 @@ impl Estimator {
     /// Takes a sample; `una` and `nxt` are the send offsets after the acknowledgment that gave it,
     /// `rto_min` bounds the deviation's part of the RTO.
     pub(crate) fn on_sample(&mut self, rtt: Duration, una: u64, nxt: u64, rto_min: Duration) {
+        self.seed = None;
         let least = Duration::from_nanos(rto_min.as_nanos() / 4);
         let rtt = rtt.max(Duration::from_micros(1));
         let Some(srtt) = self.srtt else {
@@ -81,6 +88,19 @@ impl Estimator {
         }
     }
 
+    /// Takes for granted what earlier connections knew, zero for nothing, if it is longer than what the
+    /// SYN took: packets with data may be on their way longer. The first sample of data ends this
+    /// (Linux's `tcp_init_metrics`).
+    pub(crate) fn seed(&mut self, rtt: Duration, rto_min: Duration) {
+        if rtt > self.srtt.unwrap_or_default() {
+            let variance = rto_min.max(rtt.saturating_mul(2));
+            self.seed = Some(rtt.saturating_add(variance));
+        } else if self.srtt.is_none() {
+            // RFC 6298, 5.7.
+            self.seed = Some(AFTER_LOST_SYN);
+        }
+    }
+
     /// Takes a sample for the shortest round-trip time of the last `window`. One that the peer may
     /// have delayed counts only if it is the shortest (Linux's `tcp_update_rtt_min`).
     pub(crate) fn on_shortest(
@@ -101,9 +121,10 @@ impl Estimator {
 
     /// Returns RTO without back-off (RFC 6298, 2.1 and 2.3).
     pub(crate) fn rto(&self, config: &Config) -> Duration {
-        match self.srtt {
-            None => config.rto_initial,
-            Some(srtt) => srtt
+        match (self.seed, self.srtt) {
+            (Some(rto), _) => rto.min(config.rto_max),
+            (None, None) => config.rto_initial,
+            (None, Some(srtt)) => srtt
                 .saturating_add(self.rttvar.saturating_mul(4))
                 .min(config.rto_max),
         }

@@ -175,7 +175,7 @@ impl<M: Memory<RunBits>> Rx<M> {
         timestamps: bool,
         offered: u16,
     ) -> Rx<M> {
-        let advmss = u32::from(config.mss);
+        let advmss = u32::from(config.announced());
         let initial = Initial::new(config, advmss_beside(advmss, timestamps), scale.is_some());
         let scale = scale.unwrap_or_default();
         // What a scaled field would have said: an answer of SYN-RECEIVED may have done so.

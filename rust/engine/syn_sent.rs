@@ -106,10 +106,10 @@ impl SynSent {
             segment.flags = segment.flags.with(Flags::ECE).with(Flags::CWR);
         }
         segment.codepoint = ecn::of_handshake(config, ecn);
-        let initial = Initial::new(config, config.mss.into(), config.window_scaling);
+        let initial = Initial::new(config, config.announced().into(), config.window_scaling);
         segment.window = initial.field();
         segment.options = Options {
-            mss: Some(config.mss),
+            mss: Some(config.announced()),
             window_scale: config.window_scaling.then_some(initial.scale),
             sack_permitted: config.sack,
             timestamps: config.timestamps.then(|| Timestamps {

@@ -172,6 +172,7 @@ impl<S: Store> Synchronized<S> {
             rtt.on_sample(sample, 0, 0, config.rto_min);
             rtt.on_shortest(now, sample, config.min_rtt_window, false);
         }
+        rtt.seed(config.known.rtt, config.rto_min);
         let mtu = Mtu::new(now, config, &agreed);
         let send_mss = mtu.mss(config, &agreed, &tx);
         rx.bound_mss(send_mss);

@@ -28,6 +28,7 @@ use super::{
     md5,
     minisock::send_for,
     namespace::Namespace,
+    options::Options,
     ports::PortUse,
     socket::{
         new_connection,
@@ -48,6 +49,7 @@ use crate::{
         ip::{
             Endpoints,
             Manner,
+            Path,
             Segment, //
         },
         label::Admission,
@@ -237,6 +239,44 @@ fn enter(
     Ok((new, port))
 }
 
+/// The connection in the engine. `max_segment` is the user's bound as it was when the peer asked: the
+/// listener's may be another by now, which the child's options have.
+// Not to burden the stack of who makes the child.
+#[inline(never)]
+fn role(
+    namespace: &Namespace,
+    listener: &TcpSock,
+    begin: &Begin<'_>,
+    ends: &Endpoints,
+    path: &Path,
+    options: &Options,
+    max_segment: u16,
+) -> Result<Role> {
+    let mut config = config(
+        listener,
+        &Options {
+            max_segment,
+            ..*options
+        },
+        path,
+    );
+    let cache = &namespace.path_metrics;
+    config.known = cache.known(listener.net(), ends, &path.hints, super::now());
+    let mut conn = new_connection(GFP_ATOMIC | __GFP_NOWARN)?;
+    match begin {
+        Begin::Record(half, _) => conn.complete(&config, &half.half),
+        Begin::Cookie(half, _) => conn.complete(&config, half),
+        Begin::Early(early) => {
+            // One more than without Fast Open, as Linux.
+            let retries = options
+                .syn_retries
+                .unwrap_or_else(|| listener.net().synack_retries().saturating_add(1));
+            conn.complete_early(&config, &early.half, retries, early.cookie);
+        }
+    }
+    Ok(Role::Connection(conn))
+}
+
 #[inline(never)]
 fn make(
     namespace: &Arc<Namespace>,
@@ -259,28 +299,22 @@ fn make(
         Begin::Record(half, _) => half.max_segment,
         Begin::Cookie(..) | Begin::Early(_) => options.max_segment,
     };
-    // The listener's own may be another by now, which the child's options have.
-    let own = core::mem::replace(&mut options.max_segment, max_segment);
-    let config = config(listener, &options, &path);
-    options.max_segment = own;
     let mut state = State::new(namespace.clone());
     state.max_segment = max_segment;
     state.congestion_locked = along.is_some() && path.hints.congestion_locked;
     state.interactive = options.interactive;
-    let mut conn = new_connection(GFP_ATOMIC | __GFP_NOWARN)?;
-    match begin {
-        Begin::Record(half, _) => conn.complete(&config, &half.half),
-        Begin::Cookie(half, _) => conn.complete(&config, half),
-        Begin::Early(early) => {
-            // One more than without Fast Open, as Linux.
-            let retries = options
-                .syn_retries
-                .unwrap_or_else(|| listener.net().synack_retries().saturating_add(1));
-            conn.complete_early(&config, &early.half, retries, early.cookie);
-            state.ticket = Some(listener.shared().queue.fast_open_new(listener));
-        }
+    state.role = role(
+        namespace,
+        listener,
+        begin,
+        ends,
+        &path,
+        &options,
+        max_segment,
+    )?;
+    if let Begin::Early(_) = begin {
+        state.ticket = Some(listener.shared().queue.fast_open_new(listener));
     }
-    state.role = Role::Connection(conn);
 
     let mut entered = false;
     let child = listener.clone_child(Shared::child(options), state, ends, |child| {

@@ -48,17 +48,18 @@ fn window_clamp(sk: &TcpSock, options: &Options, path: &Path, full: u32) -> u32 
     }
 }
 
-/// The MSS that a route and the user (`TCP_MAXSEG`, 0 if not set) allow, without TCP options.
-pub(super) fn mss_of(path: &Path, max_segment: u16) -> u16 {
-    let mss = path
-        .mtu
-        .saturating_sub(path.headers)
-        .min(path.advertised_mss)
-        .clamp(MSS_MIN, u16::MAX.into()) as u16;
+/// An MSS without TCP options, not above the user's (`TCP_MAXSEG`, 0 if not set).
+fn bounded(mss: u32, max_segment: u16) -> u16 {
+    let mss = mss.clamp(MSS_MIN, u16::MAX.into()) as u16;
     match max_segment {
         0 => mss,
         most => mss.min(most),
     }
+}
+
+/// The MSS that a route and the user allow, without TCP options.
+pub(super) fn mss_of(path: &Path, max_segment: u16) -> u16 {
+    bounded(path.mtu.saturating_sub(path.headers), max_segment)
 }
 
 /// The configuration for a connection of `sk`, over `path`.
@@ -67,6 +68,7 @@ pub(super) fn config(sk: &TcpSock, options: &Options, path: &Path) -> Config {
     let (buffer, _) = sk.receive_memory();
     Config {
         mss: mss_of(path, options.max_segment),
+        advertised_mss: bounded(path.advertised_mss, options.max_segment),
         ip_options: u16::try_from(path.ip_options).unwrap_or(u16::MAX),
         default_mss: path.default_mss,
         window_scaling: settings.window_scaling,

@@ -271,7 +271,9 @@ pub(super) fn start(sk: &mut Locked<'_, Tcp>, successor: Option<Successor>) -> R
         sk.state().congestion_locked = path.hints.congestion_locked;
     }
     let options = sock.shared().options();
-    let config = config(sock, &options, &path);
+    let mut config = config(sock, &options, &path);
+    let cache = &sk.state().namespace.path_metrics;
+    config.known = cache.known(sock.net(), &sock.endpoints(), &path.hints, now);
     sk.state().mss = opening_mss(&config, &options);
     sk.state().max_segment = options.max_segment;
     sk.seed_packet_ids();

@@ -6,18 +6,18 @@
 use super::{
     connect,
     counters::Counter,
-    fast_open_cache::{
-        Known,
-        NextRequest,
-        Pair,
-        PauseState, //
-    },
+    fast_open_pause::PauseState,
     flush::{
         flush,
         forget_addresses,
         leave, //
     },
     options::Options,
+    path_metrics::{
+        NextRequest,
+        Pair,
+        Server, //
+    },
     socket::{
         State,
         Tcp, //
@@ -39,7 +39,10 @@ use crate::{
             EINPROGRESS,
             EOPNOTSUPP, //
         },
-        ip::Path,
+        ip::{
+            Hints,
+            Path, //
+        },
         msg::Msg,
         sock::{
             Locked,
@@ -102,14 +105,11 @@ enum Choice {
 }
 
 fn pair(sk: &Locked<'_, Tcp>) -> Pair {
-    Pair {
-        local: sk.sock().local().ip(),
-        server: sk.sock().peer().ip(),
-    }
+    Pair::of(&sk.sock().endpoints())
 }
 
 /// Payload bytes of a SYN: what the path and the server's MSS of last time allow.
-fn room(path: &Path, options: &Options, known: &Known) -> u32 {
+fn room(path: &Path, options: &Options, known: &Server) -> u32 {
     let most = match known.mss {
         0 => path.advertised_mss,
         mss => mss.into(),
@@ -133,7 +133,7 @@ fn choose(sk: &mut Locked<'_, Tcp>, path: &Path) -> Choice {
     let options = sk.sock().shared().options();
     let pair = pair(sk);
     let state = sk.state();
-    let known = state.namespace.fast_open_cache.get(pair, now);
+    let known = state.namespace.path_metrics.server(&pair);
     let first = Duration::from_secs(net.fast_open_blackhole_secs().into());
     match state.namespace.fast_open_pause.state(now, first) {
         PauseState::Lasts => return Choice::Plain,
@@ -303,9 +303,9 @@ fn send_syn(
     }
     let without_data = want > 0 && len == 0;
     let waits = msg.left() > 0 && !msg.nonblocking();
-    let known = pair(sk);
+    let pair = pair(sk);
     let state = sk.state();
-    let known = state.namespace.fast_open_cache.get(known, now);
+    let known = state.namespace.path_metrics.server(&pair);
     let asked = state.fast_open.asked_by_option;
     let Some(conn) = state.connection() else {
         return;
@@ -330,6 +330,7 @@ fn send_syn(
 /// The handshake is complete: learns from what the SYN-ACK said (`tcp_rcv_fastopen_synack`).
 pub(super) fn established(sk: &mut Locked<'_, Tcp>) {
     let pair = pair(sk);
+    let hints = sk.path().map_or(Hints::default(), |path| path.hints);
     let state = sk.state();
     let Some(outcome) = state
         .connection()
@@ -354,13 +355,14 @@ pub(super) fn established(sk: &mut Locked<'_, Tcp>) {
         (true, false) => NextRequest::Experimental,
         (true, true) => NextRequest::StandardAgain,
     };
-    let news = Known {
+    let news = Server {
         mss,
         cookie,
         next_request,
     };
     let namespace = &state.namespace;
-    namespace.fast_open_cache.learn(pair, super::now(), &news);
+    let cache = &namespace.path_metrics;
+    cache.learn_server(&pair, &hints, super::now(), &news);
     if data_acked {
         namespace.counters.count(Counter::FastOpenActive);
     } else if had_data {

@@ -24,6 +24,7 @@ use super::{
     options,
     orphan,
     path,
+    path_metrics,
     poll,
     send_buffer,
     socket::{
@@ -336,10 +337,14 @@ fn handle(sk: &mut Locked<'_, Tcp>, now: Instant, event: Event) {
         }
         Event::FastOpenBlackhole(why) => fast_open_client::blackhole(sk, why),
         Event::TimeWait(record) => {
+            path_metrics::remember(sk, now);
             wait(sk, now, record);
             closed(sk, Reason::Finished);
         }
-        Event::Closed(reason) => closed(sk, reason),
+        Event::Closed(reason) => {
+            path_metrics::remember(sk, now);
+            closed(sk, reason);
+        }
     }
 }
 

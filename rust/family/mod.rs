@@ -8,8 +8,8 @@
 //!
 //! Lock order: listener → child → leaves. The leaves are the lock of a record that has no socket
 //! ([`entry::Entry`]), of an accept queue ([`accept_queue`]), of what ICMP said meanwhile ([`icmp`]),
-//! of the ports ([`ports`]), of a socket's options and its keys ([`md5`]), and of the cookies of servers
-//! ([`fast_open_cache`]); they do not nest, but that a record's goes before those of its listener's
+//! of the ports ([`ports`]), of a socket's options and its keys ([`md5`]), and of what is known of
+//! paths ([`path_metrics`]); they do not nest, but that a record's goes before those of its listener's
 //! options and keys. The table of connections has its own locks, below all.
 
 #![forbid(unsafe_code)]
@@ -25,8 +25,8 @@ mod counters;
 mod entry;
 mod ephemeral;
 mod fast_open;
-mod fast_open_cache;
 mod fast_open_client;
+mod fast_open_pause;
 mod flush;
 mod header;
 mod icmp;
@@ -44,6 +44,7 @@ mod namespace;
 mod options;
 mod orphan;
 mod path;
+mod path_metrics;
 mod poll;
 mod ports;
 mod proc;

@@ -14,11 +14,9 @@ use super::{
         retire,
         Entry, //
     },
-    fast_open_cache::{
-        Cache,
-        Pause, //
-    },
+    fast_open_pause::Pause,
     listeners::Listeners,
+    path_metrics::Cache,
     ports::Ports,
     proc::{
         Connections4,
@@ -95,8 +93,8 @@ pub(crate) struct Namespace {
     challenges: AtomicU64,
     /// Makes the cookies of Fast Open while the namespace has no key for them.
     pub(super) fast_open_key: siphash::Key,
-    /// The servers that our clients know for Fast Open.
-    pub(super) fast_open_cache: Arc<Cache>,
+    /// What is known of paths.
+    pub(super) path_metrics: Arc<Cache>,
     /// When our clients leave Fast Open alone.
     pub(super) fast_open_pause: Pause,
     /// The secrets in SYN cookies.
@@ -155,7 +153,7 @@ impl Pernet for Namespaces {
                 counters: Counters::new()?,
                 challenges: AtomicU64::new(0),
                 fast_open_key: siphash::Key::random(),
-                fast_open_cache: Cache::new()?,
+                path_metrics: Cache::new()?,
                 fast_open_pause: Pause::default(),
                 cookie_keys: cookie::Keys::random(),
                 settings: Settings::new(ENABLED.load(Ordering::Relaxed)),

@@ -166,8 +166,10 @@ fn syn(arrival: &Arrival<'_>, segment: &Segment, after: Option<SeqNum>) -> Resul
     let most = listener.net().max_syn_backlog();
     let room = most.saturating_sub(queue.half_open());
     if after.is_none() && syncookies == 0 && room < most >> 2 {
-        // The last quarter is for peers that are known to be alive; we know none.
-        return Err(ENOBUFS);
+        // The last quarter is for peers that are known to be alive.
+        if !ns.path_metrics.is_proven(ends, &path.hints, arrival.now) {
+            return Err(ENOBUFS);
+        }
     }
     let isn = Isn {
         seq: after.unwrap_or(SeqNum(seq)),

@@ -170,6 +170,22 @@ pub struct Hints {
     pub congestion: u32,
     /// Whether the user may not choose another.
     pub congestion_locked: bool,
+    /// What connections begin with.
+    pub metrics: RouteMetrics,
+}
+
+/// What a route says to begin with of what connections learn. Each has a value, 0 if the route does not
+/// say, and whether it is locked.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct RouteMetrics {
+    /// The round-trip time in eighths of a millisecond (`rtt`).
+    pub rtt: (u32, bool),
+    /// Segments of the congestion window (`cwnd`).
+    pub cwnd: (u32, bool),
+    /// Segments at which slow start ends (`ssthresh`).
+    pub ssthresh: (u32, bool),
+    /// How many segments later than others some may arrive (`reordering`).
+    pub reordering: (u32, bool),
 }
 
 impl Hints {
@@ -227,6 +243,7 @@ unsafe fn hints_of(dst: *const bindings::dst_entry) -> Hints {
     // SAFETY: By the requirement.
     let metric = |metric: u32| unsafe { bindings::dst_metric(dst, metric as i32) };
     let locked = |metric_: u32| metric(bindings::RTAX_LOCK) & 1 << metric_ != 0;
+    let both = |metric_: u32| (metric(metric_), locked(metric_));
     let rto_min = || u64::from(metric(bindings::RTAX_RTO_MIN)) * NS_PER_MS;
     Hints {
         initial_cwnd: metric(bindings::RTAX_INITCWND),
@@ -235,6 +252,12 @@ unsafe fn hints_of(dst: *const bindings::dst_entry) -> Hints {
         rto_min_ns: locked(bindings::RTAX_RTO_MIN).then(rto_min),
         congestion: metric(bindings::RTAX_CC_ALGO),
         congestion_locked: locked(bindings::RTAX_CC_ALGO),
+        metrics: RouteMetrics {
+            rtt: both(bindings::RTAX_RTT),
+            cwnd: both(bindings::RTAX_CWND),
+            ssthresh: both(bindings::RTAX_SSTHRESH),
+            reordering: both(bindings::RTAX_REORDERING),
+        },
     }
 }
 

@@ -79,6 +79,17 @@ impl Net {
         read_ipv4!(self, sysctl_tcp_abort_on_overflow) != 0
     }
 
+    /// Reads `net.ipv4.tcp_no_metrics_save` alone: whether connections remember what they learn of a path.
+    pub fn saves_metrics(&self) -> bool {
+        read_ipv4!(self, sysctl_tcp_nometrics_save) == 0
+    }
+
+    /// Reads `net.ipv4.tcp_no_ssthresh_metrics_save` alone: whether they remember where slow start ended,
+    /// and go by it.
+    pub fn saves_ssthresh(&self) -> bool {
+        read_ipv4!(self, sysctl_tcp_no_ssthresh_metrics_save) == 0
+    }
+
     /// Reads `net.ipv4.tcp_challenge_ack_limit` alone: how many challenge ACKs the namespace may send in a
     /// second.
     pub fn challenge_ack_limit(&self) -> u32 {

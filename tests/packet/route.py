@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What a route says of the connections along it (ip route … initcwnd, quickack, rto_min, congctl)."""
+"""What a route says of the connections along it (ip route … initcwnd, quickack, rto_min, congctl, mtu, advmss, window,
+initrwnd)."""
 
 import errno
 import socket
@@ -137,6 +138,60 @@ def locked_congestion_control(bench, connection):
         equal(choose_congestion(sock, name), "EPERM", name)
     equal(choose_congestion(bench.listening(port=9999), "cubic"), None, "of a listener")
     peer.send("R", seq=1)
+
+
+def announced(bench, connection):
+    """The SYN or SYN-ACK of a new connection."""
+    if connection == bench.passive:
+        bench.ports += 1
+        listener = bench.listening(port=8080 + bench.ports % 100)
+        caller = bench.caller(remote_port=listener.getsockname()[1])
+        caller.send("S", **caller.offer("mss sack ws"))
+        return caller.expect("SA", seq=0, ack=1)
+    return bench.connecting()[1].expect("S")
+
+
+@either
+def least_mtu(bench, connection):
+    """The route's MTU bounds the MSS, both ways."""
+    mtu = choose(700, 1280)
+    mss = mtu - choose(40, 60)
+    route(f"mtu {mtu}")
+    equal(announced(bench, connection).options["mss"], mss, "MSS that is announced")
+    words = "mss=1460 sack ws"
+    sock, peer = connection(words)
+    sock.send(bytes(3 * mss))
+    for i in range(3):
+        peer.expect("A", seq=1 + i * mss, length=mss)
+
+
+@either
+def announced_mss(bench, connection):
+    """advmss is what the peer is told; what it may be sent is another matter."""
+    route("advmss 600")
+    equal(announced(bench, connection).options["mss"], 600, "MSS that is announced")
+    sock, peer = connection("mss sack ws")
+    sock.send(bytes(3000))
+    for i in range(3):
+        peer.expect("A", seq=1 + i * 1000, length=1000)
+
+
+@either
+def greatest_window(bench, connection):
+    """window bounds what is offered, in whole segments."""
+    route("window 6000")
+    first = announced(bench, connection)
+    equal(first.window, 4 * first.options["mss"], "first window")
+    equal(first.options["ws"], 0, "scale")
+
+
+@either
+def first_window(bench, connection):
+    """initrwnd is how many segments the first window invites."""
+    for words, segments in ("initrwnd 4", 4), ("initrwnd 20", 20):
+        route(words)
+        first = announced(bench, connection)
+        equal(first.window, segments * first.options["mss"], words)
 
 
 main()

@@ -14,6 +14,7 @@ use crate::engine::fast_open::FastOpenFail;
 use crate::engine::fast_open::FastOpenOutcome;
 use crate::engine::fast_open::FastOpenSyn;
 use crate::engine::half_open::HalfOpen;
+use crate::engine::metrics::Learned;
 use crate::engine::prepared::Prepared;
 use crate::engine::rx::Initial;
 use crate::engine::rx::Payload;
@@ -36,7 +37,7 @@ impl<S: Store> Connection<S> {
     /// [`Connection::poll_transmit`] (RFC 9293, 3.10.1).
     pub fn open(&mut self, now: Instant, config: &Config, isn: Isn) {
         self.config = *config;
-        let initial = Initial::new(config, config.mss.into(), config.window_scaling);
+        let initial = Initial::new(config, config.announced().into(), config.window_scaling);
         self.config.own_scale = Some(initial.scale);
         self.config.window_clamp = initial.clamp;
         self.phase = Phase::SynSent(SynSent::new(now, config, isn), Early::default());
@@ -99,6 +100,11 @@ impl<S: Store> Connection<S> {
     /// Returns what came of Fast Open, once.
     pub fn take_fast_open_outcome(&mut self) -> Option<FastOpenOutcome> {
         self.outcome.take()
+    }
+
+    /// Returns what a connection that has ended well has learned of its path, once.
+    pub fn take_learned(&mut self) -> Option<Learned> {
+        self.learned.take()
     }
 
     /// Makes a closed connection one that begins with the SYN of a peer with a right cookie; give it

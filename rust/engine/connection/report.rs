@@ -265,7 +265,7 @@ impl<S: Store> Connection<S> {
                 rcv_mss: SMALLEST,
                 unacked: 1,
                 notsent_bytes: early.written,
-                advmss: u32::from(self.config.mss),
+                advmss: u32::from(self.config.announced()),
                 deadline: self.next_deadline(),
                 ..Info::idle(State::SynSent, self.counters)
             },

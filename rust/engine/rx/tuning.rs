@@ -160,7 +160,7 @@ impl RoundTrip {
 impl Tuning {
     /// Begins with a window offered by a SYN (Linux's `tcp_init_buffer_space`).
     pub(crate) fn new(now: Instant, config: &Config, initial: &Initial) -> Tuning {
-        let advmss = u32::from(config.mss);
+        let advmss = u32::from(config.announced());
         let most = config.receive_window;
         let mut clamp = initial.clamp;
         let reserve = config.app_win > 0;

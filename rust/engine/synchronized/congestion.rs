@@ -5,6 +5,7 @@
 use crate::engine::cc::Start;
 use crate::engine::chrono::Limit;
 use crate::engine::config::Config;
+use crate::engine::metrics::Learned;
 use crate::engine::store::Store;
 use crate::engine::synchronized::output::Limits;
 use crate::engine::synchronized::Context;
@@ -27,6 +28,23 @@ impl<S: Store> Synchronized<S> {
         };
         self.cc.set_law(config, &start);
         self.ecn.set_exact(config.congestion.needs_ecn());
+    }
+
+    /// Returns what the connection has learned of its path.
+    pub(crate) fn learned(&self, config: &Config) -> Learned {
+        let (cwnd, ssthresh, stage) = self.cc.learned(self.recovery.state());
+        let reordering = self.recovery.reordering();
+        Learned {
+            rtt: self.rtt.srtt().filter(|_| self.backoff == 0),
+            cwnd,
+            ssthresh,
+            stage,
+            reordering: if reordering == config.reordering {
+                0
+            } else {
+                reordering
+            },
+        }
     }
 
     pub(crate) fn on_local_congestion(&mut self) {

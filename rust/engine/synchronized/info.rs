@@ -47,7 +47,7 @@ impl<S: Store> Synchronized<S> {
             ato: self.delack.ato().min(longest_delay(config)),
             snd_mss: mss,
             rcv_mss: self.rx.mss,
-            advmss: advmss_beside(config.mss.into(), self.agreed.timestamps),
+            advmss: advmss_beside(config.announced().into(), self.agreed.timestamps),
             unacked: board.out.segments,
             sacked: self.recovery.sacked_segments(),
             lost: board.lost.segments,
