@@ -153,7 +153,7 @@ impl Digest {
             bindings::md5_update(self.0.as_mut_ptr(), from, len)
         };
         #[cfg(not(CONFIG_CRYPTO_LIB_MD5))]
-        let _ = (from, len);
+        let _ = (&self.0, from, len);
     }
 
     fn update(&mut self, bytes: &[u8]) {
