@@ -214,7 +214,7 @@ impl IpOptions {
             return;
         };
         // Behind the last that was visited.
-        let visited = usize::from(pointer).min(option.len() + 1) - 1;
+        let visited = usize::from(pointer).min(option.len() + 1).saturating_sub(1);
         let hops = option.get(ROUTE..visited).unwrap_or_default();
         let mut hops = hops.rchunks_exact(ADDRESS);
         let Some(hop) = hops.next().and_then(|hop| hop.first_chunk().copied()) else {
