@@ -4,10 +4,11 @@ import contextlib
 import pathlib
 import re
 import shutil
+import time
 from collections.abc import Iterator
 
 from program import Case, Program
-from world import SCRATCH, World, amount, must, run
+from world import PATIENCE, SCRATCH, World, amount, must, run
 
 PORT = 5433
 SCALE, EACH, SELECTS, CONNECTIONS, ROWS = amount(2, 1), amount(50, 10), amount(250, 25), amount(15, 5), amount(100_000, 10_000)
@@ -37,7 +38,16 @@ def server(world: World) -> Iterator[None]:
     words = [binary("postgres"), "-D", SCRATCH / "cluster", "-c", f"listen_addresses={world.address}", "-c", f"port={PORT}",
              "-c", "unix_socket_directories=", "-c", "shared_buffers=64MB", "-c", "fsync=off", "-c", "max_wal_size=64MB"]
     with world.server(*AS_USER, *words, port=PORT):
+        await_start()
         yield
+
+
+def await_start() -> None:
+    """It listens before it takes anybody in; its lock file says when it does."""
+    limit = time.monotonic() + 30 * PATIENCE
+    while "ready" not in (SCRATCH / "cluster/postmaster.pid").read_text(encoding="utf-8").split():
+        must(time.monotonic() < limit, "PostgreSQL does not get ready")
+        time.sleep(0.02)
 
 
 def pgbench(world: World, *flags, transactions: int = 0) -> None:
