@@ -141,7 +141,12 @@ fn tell(sk: &mut Locked<'_, Tcp>, error: &IcmpError, skb: &mut Skb) {
             skb.queue_error(sk.sock(), error, reason);
             fail(sk, reason);
         }
-        IcmpKind::Failed { reason, .. } => note(sk, reason),
+        IcmpKind::Failed { reason, no_way, .. } => {
+            note(sk, reason);
+            if no_way {
+                undo_back_off(sk, SeqNum(error.seq));
+            }
+        }
         IcmpKind::Redirect => sk.redirect(skb, error),
     }
 }
@@ -156,6 +161,15 @@ fn note(sk: &mut Locked<'_, Tcp>, reason: Error) {
     } else {
         sk.sock().set_soft_error(reason);
     }
+}
+
+/// The way may be back before the retransmission that is waited for (RFC 6069).
+fn undo_back_off(sk: &mut Locked<'_, Tcp>, seq: SeqNum) {
+    let now = super::now();
+    if let Some(conn) = sk.state().connection() {
+        conn.on_unreachable(now, seq);
+    }
+    flush(sk, now);
 }
 
 /// The connection cannot be made.

@@ -53,6 +53,8 @@ pub enum IcmpKind {
         reason: Error,
         /// Whether a connection that has just been asked for is to be forgotten.
         forget: bool,
+        /// Whether a router knew no way (RFC 6069 section 4.1).
+        no_way: bool,
     },
     /// It was, but a router knows a better first hop for what follows.
     Redirect,
@@ -292,6 +294,8 @@ fn kind_of_v6(kind: u8, code: u8, info: u32) -> Option<IcmpKind> {
             Some(IcmpKind::Failed {
                 reason: Error::from_errno(-errno),
                 forget,
+                no_way: u32::from(kind) == bindings::ICMPV6_DEST_UNREACH
+                    && u32::from(code) == bindings::ICMPV6_NOROUTE,
             })
         }
         _ => None,
@@ -306,6 +310,7 @@ fn kind_of(kind: u8, code: u8, mtu: u16) -> Option<IcmpKind> {
     let failed = |reason| IcmpKind::Failed {
         reason,
         forget: true,
+        no_way: false,
     };
     match u32::from(kind) {
         bindings::ICMP_REDIRECT => Some(IcmpKind::Redirect),
@@ -330,11 +335,15 @@ fn kind_of(kind: u8, code: u8, mtu: u16) -> Option<IcmpKind> {
                     .read()
             };
             let reason = Error::from_errno(-errno);
-            let forget = matches!(
+            let no_way = matches!(
                 u32::from(code),
                 bindings::ICMP_NET_UNREACH | bindings::ICMP_HOST_UNREACH
             );
-            Some(IcmpKind::Failed { reason, forget })
+            Some(IcmpKind::Failed {
+                reason,
+                forget: no_way,
+                no_way,
+            })
         }
         _ => None,
     }

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import internet
 import packet
@@ -203,6 +204,33 @@ def error_tells_why(bench):
     tell(bench, data, HOST)
     time.sleep(10)
     equal((error_of(sock), state_of(sock)), ("EHOSTUNREACH", CLOSE), "error and state")
+
+
+@case
+def no_way_undoes_a_back_off(bench):
+    """What was lost because a router knew no way says nothing of congestion (RFC 6069)."""
+    sock, peer = bench.active()
+    sock.send(b"data")
+    data = peer.expect("A", seq=1, data=b"data")
+    # Nothing has backed off yet.
+    tell(bench, data, NET)
+    for after in 0.2, 0.4, 0.8:
+        peer.expect("A", seq=1, after=after)
+    tell(bench, data, NET)
+    peer.expect("A", seq=1, after=0.8)
+    # Other errors undo nothing, nor does what is said of another segment.
+    tell(bench, data, TIME_EXCEEDED)
+    tell(bench, replace(data, seq=data.seq + 4), NET)
+    peer.expect("A", seq=1, after=1.6)
+    # Each undoes one; what is due by then leaves at once.
+    for _ in range(2):
+        tell(bench, data, NET)
+    peer.expect("A", seq=1, after=0.8)
+    time.sleep(1)
+    tell(bench, data, NET)
+    peer.expect("A", seq=1, after=(0.99, 1.05))
+    peer.send("A", ack=5)
+    equal((error_of(sock), state_of(sock)), (None, ESTABLISHED), "error and state")
 
 
 @case

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! RFC 6298: round-trip samples and the retransmission timer.
+//! RFC 6298 and RFC 6069: round-trip samples and the retransmission timer.
 
 use crate::common::script::*;
 use oxtcp_engine::engine::*;
@@ -40,6 +40,39 @@ fn back_off_lasts_until_a_sample() {
     script.pass(100);
     script.answer(ACK, 1, 2_001, 0);
     assert!(rto(&script) <= first);
+}
+
+#[test]
+fn where_there_is_no_way_the_time_out_does_not_double() {
+    // RFC 6069, 4.2.
+    let mut script = Script::established(&plain());
+    script.write(1_000);
+    let first = rto(&script);
+    let tell = |script: &mut Script, seq| {
+        let now = script.instant();
+        script.connection.on_unreachable(now, SeqNum(ISS + seq));
+    };
+    tell(&mut script, 1);
+    assert_eq!(rto(&script), first, "nothing was sent again");
+    for _ in 0..3 {
+        script.expire();
+    }
+    tell(&mut script, 2);
+    assert_eq!(rto(&script), 8 * first, "another segment");
+    tell(&mut script, 1);
+    assert_eq!(rto(&script), 4 * first);
+    script.pass(3 * first);
+    tell(&mut script, 1);
+    let (wait, sent) = script.expire();
+    assert!(wait <= 1, "due by now, not after {wait} ms");
+    assert_eq!(shapes(&sent), [(1, 1_000)]);
+    assert_eq!(rto(&script), 4 * first);
+    for _ in 0..4 {
+        tell(&mut script, 1);
+    }
+    assert_eq!(rto(&script), first, "no more than all back-offs");
+    script.answer(ACK, 1, 1_001, 0);
+    assert_eq!(script.connection.next_deadline(), None);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::engine::cc::pacing::Pacer;
 use crate::engine::config::Algorithm;
 use crate::engine::config::Config;
 use crate::engine::config::KeepAlive;
+use crate::engine::seq::SeqNum;
 use crate::engine::store::Store;
 use crate::engine::time::Duration;
 use crate::engine::time::Instant;
@@ -196,6 +197,13 @@ impl<S: Store> Connection<S> {
     pub fn on_local_congestion(&mut self) {
         if let Phase::Synchronized(connection) = &mut self.phase {
             connection.on_local_congestion();
+        }
+    }
+
+    /// Tells that a router knows no way to the peer for the segment with this number (RFC 6069).
+    pub fn on_unreachable(&mut self, now: Instant, seq: SeqNum) {
+        if let (Phase::Synchronized(connection), cx) = self.parts(now) {
+            connection.on_unreachable(&cx, seq);
         }
     }
 }

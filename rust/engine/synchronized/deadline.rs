@@ -11,6 +11,7 @@ use crate::engine::event::Reason;
 use crate::engine::info::CaState;
 use crate::engine::rate::RateSample;
 use crate::engine::recovery::Timeout;
+use crate::engine::seq::SeqNum;
 use crate::engine::state::State;
 use crate::engine::store::Store;
 use crate::engine::synchronized::Context;
@@ -141,6 +142,19 @@ impl<S: Store> Synchronized<S> {
         }
         self.arm_retransmit(cx);
         Fate::Alive
+    }
+
+    /// RFC 6069, 4.2: what was lost because a router knew no way tells nothing of congestion. The last
+    /// back-off is undone, so that the retransmission may be due by now (Linux's
+    /// `tcp_ld_RTO_revert`).
+    pub(crate) fn on_unreachable(&mut self, cx: &Context<'_>, seq: SeqNum) {
+        if self.tx.in_flight() == 0 || self.retransmits == 0 || seq != self.tx.seq(self.tx.una) {
+            return;
+        }
+        if let Some(backoff) = self.backoff.checked_sub(1) {
+            self.backoff = backoff;
+            self.resume_retransmit(cx);
+        }
     }
 
     /// RFC 9293, 3.8.3 (a): at R1 the routing layer is told that the path may be at fault (Linux's
