@@ -92,13 +92,13 @@ pub struct Options {
     pub signature: Signature,
 }
 
-const END: u8 = 0;
-const NOP: u8 = 1;
+pub(crate) const END: u8 = 0;
+pub(crate) const NOP: u8 = 1;
 const MSS: u8 = 2;
 const WINDOW_SCALE: u8 = 3;
 const SACK_PERMITTED: u8 = 4;
 const SACK: u8 = 5;
-const TIMESTAMPS: u8 = 8;
+pub(crate) const TIMESTAMPS: u8 = 8;
 const FAST_OPEN: u8 = 34;
 /// Options under trial (RFC 6994), told apart by two octets.
 const EXPERIMENT: u8 = 254;

@@ -3,6 +3,10 @@
 //! Options that tell who sent a segment (RFC 2385, RFC 5925): found, and given their place. What
 //! stands in them is the owner's to compute and to compare.
 
+use crate::engine::options::END;
+use crate::engine::options::NOP;
+use crate::engine::options::TIMESTAMPS;
+use crate::engine::options::TIMESTAMPS_SPACE;
 use crate::engine::segment::FIXED_HEADER;
 
 /// Octets of an MD5 signature.
@@ -13,9 +17,6 @@ pub(crate) const SIGNATURE_SPACE: u16 = 20;
 /// Octets of that padding, of kind and length.
 const HEAD: usize = 4;
 
-const END: u8 = 0;
-const NOP: u8 = 1;
-const TIMESTAMPS: u8 = 8;
 const MD5: u8 = 19;
 const MD5_LEN: u8 = 18;
 const AO: u8 = 29;
@@ -109,9 +110,7 @@ impl Signature {
     pub(crate) fn offset(self, timestamps: bool) -> Option<usize> {
         let before = match self {
             Signature::None => return None,
-            Signature::AfterTimestamps if timestamps => {
-                usize::from(crate::engine::options::TIMESTAMPS_SPACE)
-            }
+            Signature::AfterTimestamps if timestamps => usize::from(TIMESTAMPS_SPACE),
             Signature::First | Signature::AfterTimestamps => 0,
         };
         Some(before.saturating_add(HEAD))

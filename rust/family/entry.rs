@@ -63,7 +63,7 @@ pub(crate) struct Key {
 }
 
 /// An address in the form of IPv6.
-fn mapped(addr: IpAddr) -> [u8; 16] {
+pub(super) fn mapped(addr: IpAddr) -> [u8; 16] {
     match addr {
         IpAddr::V4(addr) => addr.to_ipv6_mapped().octets(),
         IpAddr::V6(addr) => addr.octets(),

@@ -166,10 +166,10 @@ fn note(sk: &mut Locked<'_, Tcp>, reason: Error) {
 /// The way may be back before the retransmission that is waited for (RFC 6069).
 fn undo_back_off(sk: &mut Locked<'_, Tcp>, seq: SeqNum) {
     let now = super::now();
-    if let Some(conn) = sk.state().connection() {
-        conn.on_unreachable(now, seq);
+    let conn = sk.state().connection();
+    if conn.is_some_and(|conn| conn.on_unreachable(now, seq)) {
+        flush(sk, now);
     }
-    flush(sk, now);
 }
 
 /// The connection cannot be made.

@@ -66,6 +66,14 @@ struct Scope {
     is_bound: bool,
 }
 
+/// Bits of a whole address.
+fn bits_of(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
+}
+
 impl Scope {
     fn has(&self, peer: IpAddr, router: i32) -> bool {
         let is_near = match (self.peer, peer) {
@@ -223,10 +231,7 @@ fn set(sk: &TcpSock, value: &OptionIn, name: i32) -> Result {
 /// What the user's key is for, as `tcp_v4_parse_md5_keys`.
 fn scope(sk: &TcpSock, request: &Request, extended: bool) -> Result<Scope> {
     let has = |flag| request.flags & flag != 0;
-    let bits = match request.peer {
-        IpAddr::V4(_) => 32,
-        IpAddr::V6(_) => 128,
-    };
+    let bits = bits_of(request.peer);
     let prefix = if extended && has(md5::FLAG_PREFIX) {
         request.prefix
     } else {
@@ -318,7 +323,7 @@ pub(super) fn inherit(
     let peer = ends.destination.ip();
     let scope = Scope {
         peer,
-        prefix: if peer.is_ipv4() { 32 } else { 128 },
+        prefix: bits_of(peer),
         router: listener.net().router_of(device),
         ..scope
     };

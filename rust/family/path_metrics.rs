@@ -7,7 +7,10 @@
 //! pair of addresses, with as many in one place of a hash, of which the oldest makes room, and begun anew
 //! from the route after an hour.
 
-use super::socket::Tcp;
+use super::{
+    entry::mapped,
+    socket::Tcp, //
+};
 use crate::{
     engine::{
         Duration,
@@ -142,11 +145,7 @@ impl Cache {
     }
 
     fn place(&self, pair: &Pair) -> usize {
-        let octets = |address| match address {
-            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-            IpAddr::V6(address) => address.octets(),
-        };
-        let both = [octets(pair.local), octets(pair.peer)];
+        let both = [mapped(pair.local), mapped(pair.peer)];
         self.key.hash(both.as_flattened()) as usize % PLACES
     }
 

@@ -201,9 +201,11 @@ impl<S: Store> Connection<S> {
     }
 
     /// Tells that a router knows no way to the peer for the segment with this number (RFC 6069).
-    pub fn on_unreachable(&mut self, now: Instant, seq: SeqNum) {
-        if let (Phase::Synchronized(connection), cx) = self.parts(now) {
-            connection.on_unreachable(&cx, seq);
+    /// Returns whether the next deadline has changed by it.
+    pub fn on_unreachable(&mut self, now: Instant, seq: SeqNum) -> bool {
+        match self.parts(now) {
+            (Phase::Synchronized(connection), cx) => connection.on_unreachable(&cx, seq),
+            _ => false,
         }
     }
 }

@@ -146,15 +146,17 @@ impl<S: Store> Synchronized<S> {
 
     /// RFC 6069, 4.2: what was lost because a router knew no way tells nothing of congestion. The last
     /// back-off is undone, so that the retransmission may be due by now (Linux's
-    /// `tcp_ld_RTO_revert`).
-    pub(crate) fn on_unreachable(&mut self, cx: &Context<'_>, seq: SeqNum) {
+    /// `tcp_ld_RTO_revert`). Returns whether there was one.
+    pub(crate) fn on_unreachable(&mut self, cx: &Context<'_>, seq: SeqNum) -> bool {
         if self.tx.in_flight() == 0 || self.retransmits == 0 || seq != self.tx.seq(self.tx.una) {
-            return;
+            return false;
         }
-        if let Some(backoff) = self.backoff.checked_sub(1) {
-            self.backoff = backoff;
-            self.resume_retransmit(cx);
-        }
+        let Some(backoff) = self.backoff.checked_sub(1) else {
+            return false;
+        };
+        self.backoff = backoff;
+        self.resume_retransmit(cx);
+        true
     }
 
     /// RFC 9293, 3.8.3 (a): at R1 the routing layer is told that the path may be at fault (Linux's
